@@ -1,0 +1,71 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// The floors of the house, lowest first; every target imports only targets above it in this file. docs/architecture.md says why.
+
+/// Arithmetic on bare pointers whose shapes the callers have checked.
+let uncheckedArithmetic: [SwiftSetting] = [.unsafeFlags(["-Ounchecked"])]
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "kairos",
+    products: [.executable(name: "kairos", targets: ["kairos"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    ],
+    targets: [
+        // Floor 0
+        .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
+        .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .target(name: "Diagnostics"),
+        .target(name: "RandomStreams"),
+        .target(name: "TemporalAnnotations", dependencies: ["Diagnostics"]),
+        // Floor 1
+        .target(name: "Kernels", dependencies: ["COpenBLAS"], swiftSettings: uncheckedArithmetic),
+        .target(name: "Collectives", dependencies: ["COpenMPI", "Diagnostics"]),
+        // Floor 2
+        .target(name: "Autograd", dependencies: ["Kernels"]),
+        .target(
+            name: "FeatureStore",
+            dependencies: ["CHDF5", "Collectives", "Diagnostics", "RandomStreams", "TemporalAnnotations", crypto]),
+        .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
+        .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
+        // Floor 3
+        .target(name: "NeuralNetworks", dependencies: ["Autograd", "Diagnostics", "Kernels", "RandomStreams"]),
+        // Floor 4
+        .target(name: "DataParallel", dependencies: ["Collectives", "Diagnostics", "NeuralNetworks"]),
+        .target(
+            name: "Detectors",
+            dependencies: ["Diagnostics", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations"]),
+        // Floor 5
+        .target(
+            name: "Training",
+            dependencies: ["DataParallel", "DetectionMetrics", "Detectors", "FeatureStore", yams, crypto]),
+        // Floor 8
+        .executableTarget(name: "kairos", dependencies: ["Diagnostics", "Training", argumentParser]),
+
+        .target(name: "TestSupport", dependencies: ["FeatureStore", "NeuralNetworks"], path: "Tests/TestSupport"),
+        .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
+        .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
+        .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "RandomStreams", "TestSupport"]),
+        .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
+        .testTarget(name: "AutogradTests", dependencies: ["Autograd", "TestSupport"]),
+        .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),
+        .testTarget(name: "PostProcessingTests", dependencies: ["PostProcessing", "TestSupport"]),
+        .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
+        .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"]),
+        .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
+        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
+        .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
+        .testTarget(name: "ParallelTests", dependencies: ["DataParallel", "TestSupport", "Training"]),
+    ],
+    swiftLanguageModes: [.v5]
+)

@@ -1,0 +1,75 @@
+/// A float32 matrix [rows, columns], row-major, and the gradient of the loss with respect to it.
+///
+/// Activations take their buffers from the `BufferPool` and give them back when the last user lets go; parameters live in storage that a
+/// `ParameterArena` owns.
+public final class Tensor {
+    public let rows: Int
+    public let columns: Int
+    public private(set) var values: UnsafeMutablePointer<Float>
+    public let requiresGradient: Bool
+    private let ownsValues: Bool
+    private var gradientPointer: UnsafeMutablePointer<Float>?
+    private var gradientIsExternal = false
+    /// Whether the gradient buffer holds something: the first writer stores, the later ones add.
+    public private(set) var hasGradient = false
+    /// Recorded uses on the tape whose backward has not run yet.
+    var pendingUses = 0
+
+    public var count: Int { rows * columns }
+
+    /// An activation with undefined values.
+    public init(rows: Int, columns: Int, requiresGradient: Bool) {
+        self.rows = rows
+        self.columns = columns
+        self.requiresGradient = requiresGradient
+        values = BufferPool.shared.take(rows * columns)
+        ownsValues = true
+    }
+
+    /// A matrix over storage owned elsewhere, which must outlive it.
+    public init(rows: Int, columns: Int, values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>?) {
+        self.rows = rows
+        self.columns = columns
+        self.values = values
+        requiresGradient = gradient != nil
+        ownsValues = false
+        gradientPointer = gradient
+        gradientIsExternal = gradient != nil
+    }
+
+    /// A constant copied from an array.
+    public convenience init(rows: Int, columns: Int, _ array: [Float], requiresGradient: Bool = false) {
+        precondition(array.count == rows * columns, "\(array.count) values for \(rows) x \(columns)")
+        self.init(rows: rows, columns: columns, requiresGradient: requiresGradient)
+        array.withUnsafeBufferPointer { values.update(from: $0.baseAddress!, count: $0.count) }
+    }
+
+    deinit {
+        if ownsValues { BufferPool.shared.giveBack(values, count) }
+        if let gradientPointer, !gradientIsExternal { BufferPool.shared.giveBack(gradientPointer, count) }
+    }
+
+    /// Moves a parameter to other storage of the same size (its arena's, or the buffer of another shard).
+    public func rebind(values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>) {
+        precondition(!ownsValues && gradientIsExternal, "only parameters are rebound")
+        self.values = values
+        gradientPointer = gradient
+    }
+
+    /// The gradient for a kernel about to write it: `add` is false for the first writer, who must store every element.
+    public func gradientToWrite() -> (pointer: UnsafeMutablePointer<Float>, add: Bool) {
+        if gradientPointer == nil { gradientPointer = BufferPool.shared.take(count) }
+        let add = hasGradient
+        hasGradient = true
+        return (gradientPointer!, add)
+    }
+
+    /// The gradient received so far, nil when nothing has been written.
+    public var gradient: UnsafeMutablePointer<Float>? { hasGradient ? gradientPointer : nil }
+
+    /// Forgets the gradient: the next writer stores.
+    public func clearGradient() { hasGradient = false }
+
+    public var array: [Float] { Array(UnsafeBufferPointer(start: values, count: count)) }
+    public var gradientArray: [Float]? { gradient.map { Array(UnsafeBufferPointer(start: $0, count: count)) } }
+}

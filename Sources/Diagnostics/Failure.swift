@@ -1,0 +1,77 @@
+/// The one shape of every error a user meets: what went wrong, where, and what to do about it.
+///
+///     error: the file ends early: its header promises 3 x 4 float32 (48 bytes of values), it holds 20
+///       where: file 'features/video_1.npy', video 'video_1'
+///       do: copy the file again from its source and compare the sizes
+public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
+    /// Decides the exit code of the command.
+    public enum Kind: Int32, Sendable {
+        /// The work was understood but could not be finished (exit code 1).
+        case failed = 1
+        /// Wrong command line or configuration (exit code 2).
+        case wrongUsage = 2
+        /// The data given are missing, malformed or do not fit together (exit code 3).
+        case badInput = 3
+    }
+
+    /// One part of the place at which the error was found.
+    public enum Place: Equatable, Sendable, CustomStringConvertible {
+        case file(String)
+        case video(String)
+        case key(String)
+        case dataset(String)
+        case parameter(String)
+        case line(Int)
+        case rank(Int)
+        case step(Int)
+
+        public var description: String {
+            switch self {
+            case .file(let path): "file '\(path)'"
+            case .video(let id): "video '\(id)'"
+            case .key(let key): "key '\(key)'"
+            case .dataset(let name): "dataset '\(name)'"
+            case .parameter(let name): "parameter '\(name)'"
+            case .line(let number): "line \(number)"
+            case .rank(let rank): "rank \(rank)"
+            case .step(let step): "step \(step)"
+            }
+        }
+    }
+
+    public var kind: Kind
+    /// What went wrong, with the numbers, as one sentence without a full stop.
+    public var what: String
+    /// Where, from the widest place to the narrowest.
+    public var places: [Place]
+    /// What to do, as an imperative without a full stop.
+    public var advice: String
+
+    public init(_ kind: Kind, _ what: String, at places: [Place] = [], advice: String) {
+        self.kind = kind
+        self.what = what
+        self.places = places
+        self.advice = advice
+    }
+
+    public static func failed(_ what: String, at places: Place..., advice: String) -> Failure {
+        Failure(.failed, what, at: places, advice: advice)
+    }
+
+    public static func wrongUsage(_ what: String, at places: Place..., advice: String) -> Failure {
+        Failure(.wrongUsage, what, at: places, advice: advice)
+    }
+
+    public static func badInput(_ what: String, at places: Place..., advice: String) -> Failure {
+        Failure(.badInput, what, at: places, advice: advice)
+    }
+
+    public var exitCode: Int32 { kind.rawValue }
+
+    public var description: String {
+        var lines = ["error: \(what)"]
+        if !places.isEmpty { lines.append("  where: " + places.map(\.description).joined(separator: ", ")) }
+        lines.append("  do: \(advice)")
+        return lines.joined(separator: "\n")
+    }
+}

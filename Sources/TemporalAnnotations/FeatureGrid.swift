@@ -1,0 +1,26 @@
+/// Where feature rows stand in time: row g covers the window of `window` frames that begins at frame `g * stride`, and stands at its middle.
+/// The one place that converts between seconds and grid positions (SPEC of the grid: `seconds = (g * stride + 0.5 * window) / fps`).
+public struct FeatureGrid: Hashable, Codable, Sendable {
+    /// Frames (or samples) per second.
+    public var fps: Double
+    /// Frames between neighbouring rows.
+    public var stride: Double
+    /// Frames seen by one row.
+    public var window: Double
+
+    public init(fps: Double, stride: Double, window: Double) {
+        self.fps = fps
+        self.stride = stride
+        self.window = window
+    }
+
+    public func seconds(atPosition position: Double) -> Double { (position * stride + 0.5 * window) / fps }
+    public func position(atSeconds seconds: Double) -> Double { (seconds * fps - 0.5 * window) / stride }
+
+    public func gridSegment(_ segment: Segment) -> GridSegment {
+        GridSegment(start: Float(position(atSeconds: segment.start)), end: Float(position(atSeconds: segment.end)))
+    }
+    public func segment(_ grid: GridSegment) -> Segment {
+        Segment(start: seconds(atPosition: Double(grid.start)), end: seconds(atPosition: Double(grid.end)))
+    }
+}

@@ -1,0 +1,63 @@
+/// One labelled action: when, and which class (an index into the `ClassMap`).
+public struct ActionInstance: Hashable, Sendable {
+    public var segment: Segment
+    public var label: Int
+    public init(segment: Segment, label: Int) {
+        self.segment = segment
+        self.label = label
+    }
+}
+
+/// A named part of a data set ("Validation", "Test", "training", ...), spelt as the annotation file spells it.
+public struct Subset: RawRepresentable, Hashable, Codable, Sendable, CustomStringConvertible, ExpressibleByStringLiteral {
+    public let rawValue: String
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public var description: String { rawValue }
+}
+
+/// What is known of one recording.
+public struct VideoAnnotation: Hashable, Sendable {
+    public var id: VideoID
+    public var subset: Subset
+    /// Seconds.
+    public var duration: Double
+    /// Frames per second, when the annotation file says so.
+    public var fps: Double?
+    public var instances: [ActionInstance]
+    public init(id: VideoID, subset: Subset, duration: Double, fps: Double?, instances: [ActionInstance]) {
+        self.id = id
+        self.subset = subset
+        self.duration = duration
+        self.fps = fps
+        self.instances = instances
+    }
+}
+
+/// Class names and their indices: the one order in which logits, annotations and detections count classes.
+public struct ClassMap: Hashable, Sendable {
+    public let names: [String]
+    private let indices: [String: Int]
+    /// - Precondition: names are distinct.
+    public init(names: [String]) {
+        self.names = names
+        indices = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
+    }
+    public var count: Int { names.count }
+    public func index(of name: String) -> Int? { indices[name] }
+}
+
+/// One predicted action of one recording.
+public struct Detection: Hashable, Sendable {
+    public var video: VideoID
+    public var segment: Segment
+    public var label: Int
+    /// Confidence in [0, 1].
+    public var score: Double
+    public init(video: VideoID, segment: Segment, label: Int, score: Double) {
+        self.video = video
+        self.segment = segment
+        self.label = label
+        self.score = score
+    }
+}

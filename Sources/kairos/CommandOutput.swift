@@ -1,0 +1,20 @@
+import ArgumentParser
+import Foundation
+
+/// `--json`: one JSON object on standard output in place of text for people.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Print one JSON object on standard output instead of text for people.")
+    var json = false
+
+    /// Prints `object` as JSON when `--json` was given, `text` otherwise.
+    func report(_ object: some Encodable, text: @autoclosure () -> String) throws {
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            encoder.keyEncodingStrategy = .useDefaultKeys
+            print(String(decoding: try encoder.encode(object), as: UTF8.self))
+        } else {
+            print(text())
+        }
+    }
+}

@@ -1,0 +1,32 @@
+import ArgumentParser
+import Diagnostics
+import Foundation
+
+@main
+struct Kairos: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kairos",
+        abstract: "Temporal action localization from few or weak labels, trained data-parallel over MPI.",
+        discussion: "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data.",
+        subcommands: [])
+
+    /// Parses, runs, and turns every error into one message on standard error and the documented exit code.
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let failure as Failure {
+            FileHandle.standardError.write(Data((failure.description + "\n").utf8))
+            Foundation.exit(failure.exitCode)
+        } catch {
+            let code = exitCode(for: error)
+            let message = fullMessage(for: error)
+            if code.isSuccess {
+                print(message)
+                Foundation.exit(0)
+            }
+            FileHandle.standardError.write(Data((message + "\n").utf8))
+            Foundation.exit(code == .validationFailure ? 2 : 1)
+        }
+    }
+}
