@@ -50,13 +50,13 @@ let package = Package(
         // Floor 8
         .executableTarget(name: "kairos", dependencies: ["Diagnostics", "Training", argumentParser]),
 
-        .target(name: "TestSupport", dependencies: ["FeatureStore", "NeuralNetworks"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
-        .testTarget(name: "AutogradTests", dependencies: ["Autograd", "TestSupport"]),
+        .testTarget(name: "AutogradTests", dependencies: ["Autograd", "RandomStreams", "TestSupport"]),
         .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),
         .testTarget(name: "PostProcessingTests", dependencies: ["PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
