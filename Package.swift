@@ -65,7 +65,7 @@ let package = Package(
         .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "RandomStreams", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
-        .testTarget(name: "ParallelTests", dependencies: ["DataParallel", "TestSupport", "Training"]),
+        .testTarget(name: "ParallelTests", dependencies: ["Collectives", "DataParallel", "TestSupport", "Training"]),
     ],
     swiftLanguageModes: [.v5]
 )
