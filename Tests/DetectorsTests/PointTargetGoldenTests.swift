@@ -36,7 +36,9 @@ final class PointTargetGoldenTests: XCTestCase {
                 for video in 0..<videos {
                     let range = points.range(level: level, video: video)
                     for channel in 0..<channels {
-                        for i in 0..<length { packed[(range.lowerBound + i) * channels + channel] = values[(video * channels + channel) * length + i] }
+                        for i in 0..<length {
+                            packed[(range.lowerBound + i) * channels + channel] = values[(video * channels + channel) * length + i]
+                        }
                     }
                 }
             }

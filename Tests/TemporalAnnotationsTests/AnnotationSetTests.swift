@@ -99,7 +99,11 @@ final class AnnotationSetTests: XCTestCase {
                 "video 'v': the segment [-0.5, 10] of class 'r' was cut to the video of 60 s",
                 "video 'v': the segment [50, 60.85] of class 'r' was cut to the video of 60 s",
             ])
-        let far = try file(annotated("{\"label\": \"r\", \"segment\": [50, 70]}, {\"label\": \"r\", \"segment\": [70, 80]}, {\"label\": \"r\", \"segment\": [5, 5]}"))
+        let far = try file(
+            annotated(
+                """
+                {"label": "r", "segment": [50, 70]}, {"label": "r", "segment": [70, 80]}, {"label": "r", "segment": [5, 5]}
+                """))
         let lenient = try AnnotationSet(readingJSON: far, segments: .lenient)
         XCTAssertEqual(lenient.videos[0].instances.map(\.segment), [Segment(start: 50, end: 60)])
         XCTAssertEqual(
@@ -153,7 +157,8 @@ final class AnnotationSetTests: XCTestCase {
     func testMissingFile() throws {
         XCTAssertThrowsError(try AnnotationSet(readingJSON: "/nowhere/a.json")) {
             XCTAssertEqual(
-                ($0 as? Failure)?.description, "error: there is no such file\n  where: file '/nowhere/a.json'\n  do: check the path and the permissions")
+                ($0 as? Failure)?.description,
+                "error: there is no such file\n  where: file '/nowhere/a.json'\n  do: check the path and the permissions")
         }
         XCTAssertThrowsError(try AnnotationSet(readingJSON: "/")) {
             XCTAssertEqual(
@@ -167,7 +172,9 @@ final class AnnotationSetTests: XCTestCase {
         try refuses("", "error: the file is not JSON: it is empty\n  where: file 'a.json', line 1\n  do: \(advice)")
         try refuses("\u{89}HDF", "error: the file is not JSON: a value is missing\n  where: file 'a.json', line 1\n  do: \(advice)")
         try refuses("{\"database\":\n {\"v\":", "error: the file is not JSON: it ends early\n  where: file 'a.json', line 2\n  do: \(advice)")
-        try refuses("{\"database\": {}}}", "error: the file is not JSON: something follows after its end\n  where: file 'a.json', line 1\n  do: \(advice)")
+        try refuses(
+            "{\"database\": {}}}",
+            "error: the file is not JSON: something follows after its end\n  where: file 'a.json', line 1\n  do: \(advice)")
         try refuses("{\"a\": 1 \"b\"}", "error: the file is not JSON: a ',' or '}' is missing\n  where: file 'a.json', line 1\n  do: \(advice)")
         try refuses("[truth]", "error: the file is not JSON: 'truth' is no JSON value\n  where: file 'a.json', line 1\n  do: \(advice)")
         try refuses(
@@ -181,7 +188,11 @@ final class AnnotationSetTests: XCTestCase {
             "[1]", "error: the file is JSON, but not ActivityNet's: its root is a list, not an object\n  where: file 'a.json'\n  do: \(form)")
         try refuses(
             "{\"images\": [], \"categories\": []}",
-            "error: the file is JSON, but not ActivityNet's: it has no key 'database'; its keys are 'images', 'categories'\n  where: file 'a.json'\n  do: \(form)")
+            """
+            error: the file is JSON, but not ActivityNet's: it has no key 'database'; its keys are 'images', 'categories'
+              where: file 'a.json'
+              do: \(form)
+            """)
         try refuses(
             "{\"results\": {}}",
             """
