@@ -62,7 +62,7 @@ let package = Package(
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
-        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "TestSupport"]),
+        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "RandomStreams", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
         .testTarget(name: "ParallelTests", dependencies: ["Collectives", "DataParallel", "FeatureStore", "TestSupport", "Training"]),

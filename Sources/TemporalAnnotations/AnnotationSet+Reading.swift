@@ -95,15 +95,7 @@ private struct AnnotationReader {
         guard duration.isFinite, duration > 0 else {
             throw failure("the duration is \(text(duration)), not a positive number of seconds", durationNode, id, advice: "correct the duration")
         }
-        var fps: Double?
-        if let fpsNode = node["fps"], case .null = fpsNode.value {} else if let fpsNode = node["fps"] {
-            guard let number = fpsNode.number, number.isFinite, number > 0 else {
-                throw failure(
-                    "the fps are \(fpsNode.number.map(text) ?? fpsNode.kind), not a positive number", fpsNode, id,
-                    advice: "correct the frames per second or leave the key out")
-            }
-            fps = number
-        }
+        let fps = try framesPerSecond(node["fps"], id)
         let annotationsNode = node["annotations"] ?? JSONNode(value: .array([]), line: node.line)
         guard let annotations = annotationsNode.array else {
             throw failure("'annotations' is \(annotationsNode.kind), not a list", annotationsNode, id, advice: AnnotationSet.formAdvice)
@@ -113,6 +105,17 @@ private struct AnnotationReader {
             if let instance = try instance(annotation, id, duration: duration) { instances.append(instance) }
         }
         return VideoAnnotation(id: VideoID(id), subset: Subset(rawValue: subset), duration: duration, fps: fps, instances: instances)
+    }
+
+    /// nil when the key is absent or null.
+    private func framesPerSecond(_ node: JSONNode?, _ id: String) throws -> Double? {
+        guard let node else { return nil }
+        if case .null = node.value { return nil }
+        guard let number = node.number, number.isFinite, number > 0 else {
+            let found = node.number.map { text($0) } ?? node.kind
+            throw failure("the fps are \(found), not a positive number", node, id, advice: "correct the frames per second or leave the key out")
+        }
+        return number
     }
 
     /// nil when the policy leaves the instance out.
