@@ -5,9 +5,12 @@ public struct Candidate: Hashable, Sendable {
     public var segment: GridSegment
     public var score: Float
     public var label: Int
-    public init(segment: GridSegment, score: Float, label: Int) {
+    /// Where the candidate came from, for the caller's use: the point of the pyramid. Suppression carries it along.
+    public var source: Int
+    public init(segment: GridSegment, score: Float, label: Int, source: Int = 0) {
         self.segment = segment
         self.score = score
         self.label = label
+        self.source = source
     }
 }

@@ -14,20 +14,20 @@ public func softNMS(_ candidates: [Candidate], sigma: Float, minScore: Float, li
     let wanted = limit > 0 ? min(limit, count) : count
     var starts = candidates.map(\.segment.start), ends = candidates.map(\.segment.end), scores = candidates.map(\.score)
     var lengths = candidates.map { ($0.segment.end - $0.segment.start) + lengthOffset }
-    var labels = candidates.map(\.label)
+    var origins = candidates.map { (label: $0.label, source: $0.source) }
     var kept: [Candidate] = []
     kept.reserveCapacity(wanted)
     starts.withUnsafeMutableBufferPointer { starts in
         ends.withUnsafeMutableBufferPointer { ends in
             scores.withUnsafeMutableBufferPointer { scores in
                 lengths.withUnsafeMutableBufferPointer { lengths in
-                    labels.withUnsafeMutableBufferPointer { labels in
+                    origins.withUnsafeMutableBufferPointer { origins in
                         func move(_ from: Int, to: Int) {
                             starts[to] = starts[from]
                             ends[to] = ends[from]
                             scores[to] = scores[from]
                             lengths[to] = lengths[from]
-                            labels[to] = labels[from]
+                            origins[to] = origins[from]
                         }
                         var pick = 0
                         while pick < count, kept.count < wanted {
@@ -35,7 +35,9 @@ public func softNMS(_ candidates: [Candidate], sigma: Float, minScore: Float, li
                             for i in pick..<count where scores[best] < scores[i] { best = i }
                             let start = starts[best], end = ends[best], length = lengths[best]
                             kept.append(
-                                Candidate(segment: GridSegment(start: start, end: end), score: scores[best], label: labels[best]))
+                                Candidate(
+                                    segment: GridSegment(start: start, end: end), score: scores[best], label: origins[best].label,
+                                    source: origins[best].source))
                             move(pick, to: best)
                             pick += 1
                             var i = pick

@@ -21,6 +21,8 @@ public final class ActionFormer: Detector {
         public var logits: Tensor
         /// Distances to start and end in strides of the level, [points, 2].
         public var offsets: Tensor
+        /// Logits of the quality branches; nil without them.
+        public var quality: QualityLogits?
     }
 
     /// - Precondition: the configuration has been checked (windows and ranges per level, heads dividing the channels, equal widths of an identity neck).
@@ -40,7 +42,8 @@ public final class ActionFormer: Detector {
             input: c.neckDimension, channels: c.headDimension, classes: c.classes, layers: c.headLayers, kernel: c.headKernel,
             hasNorm: c.headNorm, priorProbability: c.priorProbability, emptyClasses: c.emptyClasses)
         regressionHead = RegressionHead(
-            input: c.neckDimension, channels: c.headDimension, levels: c.levels, layers: c.headLayers, kernel: c.headKernel, hasNorm: c.headNorm)
+            input: c.neckDimension, channels: c.headDimension, levels: c.levels, layers: c.headLayers, kernel: c.headKernel, hasNorm: c.headNorm,
+            quality: c.quality.branches)
         assigner = CenterSamplingAssigner(
             classes: c.classes, regressionRanges: c.regressionRanges, sampling: c.centerSampleRadius == nil ? .none : .radius,
             radius: c.centerSampleRadius ?? 0)
@@ -54,13 +57,19 @@ public final class ActionFormer: Detector {
     }
 
     /// - Parameter features: [rows, input dimension], packed.
-    public func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs {
-        let levels = neck(backbone(features, pass), pass)
+    public func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs { heads(pyramid(features, pass), pass) }
+
+    /// The neck's levels alone, finest first: what pre-training without labels needs.
+    public func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] { neck(backbone(features, pass), pass) }
+
+    /// The heads over the levels that `pyramid` gave.
+    public func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs {
         let pyramid = pass.tape.concatenated(levels)
         var levelOffsets = [0]
         for level in levels { levelOffsets.append(levelOffsets[levelOffsets.count - 1] + level.rows) }
-        return Outputs(
-            levels: levels, logits: classificationHead(pyramid, pass), offsets: regressionHead(pyramid, levelOffsets: levelOffsets, pass))
+        let logits = classificationHead(pyramid, pass)
+        let (offsets, quality) = regressionHead(pyramid, levelOffsets: levelOffsets, pass)
+        return Outputs(levels: levels, logits: logits, offsets: offsets, quality: quality)
     }
 
     public func points(_ features: PackedSequence) -> PyramidPoints {
@@ -77,19 +86,39 @@ public final class ActionFormer: Detector {
         let pass = ForwardPass(tape: tape, isTraining: true, random: random)
         let outputs = self(batch.features, pass)
         random = pass.random
-        let classification = PointLosses.classification(
-            outputs.logits, targets: targets.classes, labelSmoothing: configuration.labelSmoothing, normalizer: normalizer)
+        return seedLosses(outputs, targets: targets, normalizer: normalizer)
+    }
+
+    /// Seeds the gradients of the heads' outputs.
+    ///
+    /// - Returns: `classification`, `regression`, with quality branches `localization`, and `total`, the weighted sum; all divided by the normaliser.
+    public func seedLosses(_ outputs: Outputs, targets: PointTargets, normalizer: Float) -> [String: Double] {
+        let c = configuration
         let regression = PointLosses.regression(
-            outputs.offsets, targets: targets.offsets, positives: targets.positives, weight: configuration.regressionWeight, normalizer: normalizer)
+            outputs.offsets, targets: targets.offsets, positives: targets.positives, weight: c.regressionWeight, normalizer: normalizer)
+        guard let quality = outputs.quality else {
+            let classification = PointLosses.classification(
+                outputs.logits, targets: targets.classes, labelSmoothing: c.labelSmoothing, normalizer: normalizer)
+            return [
+                "classification": classification, "regression": regression, "total": classification + Double(c.regressionWeight) * regression,
+            ]
+        }
+        let (classification, localization) = QualityLosses.seed(
+            logits: outputs.logits, offsets: outputs.offsets, quality: quality, targets: targets, settings: c.quality,
+            labelSmoothing: c.labelSmoothing, normalizer: normalizer)
         return [
-            "classification": classification, "regression": regression,
-            "total": classification + Double(configuration.regressionWeight) * regression,
+            "classification": classification, "regression": regression, "localization": localization,
+            "total": classification + Double(c.regressionWeight) * regression + Double(c.quality.localizationWeight) * localization,
         ]
     }
 
-    public func detect(_ batch: PackedBatch) -> [[Detection]] {
+    public func detect(_ batch: PackedBatch) -> [[Detection]] { detectWithParts(batch).map { $0.map(\.detection) } }
+
+    /// Like `detect`, and what each score is made of.
+    public func detectWithParts(_ batch: PackedBatch) -> [[AssessedDetection]] {
         let outputs = self(batch.features, .inference())
-        return DetectionDecoder(settings: configuration.detection, classes: configuration.classes).detections(
-            logits: outputs.logits.values, offsets: outputs.offsets.values, points: points(batch.features), videos: batch.videos)
+        return DetectionDecoder(settings: configuration.detection, classes: configuration.classes).assessedDetections(
+            logits: outputs.logits.values, offsets: outputs.offsets.values,
+            quality: outputs.quality.map { QualityScores($0, settings: configuration.quality) }, points: points(batch.features), videos: batch.videos)
     }
 }

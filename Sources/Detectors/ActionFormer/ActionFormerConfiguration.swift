@@ -40,6 +40,8 @@ public struct ActionFormerConfiguration: Equatable, Sendable {
     public var emptyClasses: [Int] = []
     public var dropout: Float = 0
     public var dropPath: Float = 0.1
+    /// Branches that assess predicted segments (APL's ALQA); none in the published detector.
+    public var quality = QualitySettings()
     public var detection = DetectionSettings()
 
     public init(inputDimension: Int, classes: Int) {

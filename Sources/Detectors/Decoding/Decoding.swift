@@ -21,30 +21,46 @@ public struct DetectionDecoder: Sendable {
     public func detections(
         logits: UnsafePointer<Float>, offsets: UnsafePointer<Float>, points: PyramidPoints, videos: [VideoContext]
     ) -> [[Detection]] {
+        assessedDetections(logits: logits, offsets: offsets, quality: nil, points: points, videos: videos).map { $0.map(\.detection) }
+    }
+
+    /// Like `detections`; with `quality` the joint score `P_cls * P_diou` takes the place of the class score from the beginning.
+    public func assessedDetections(
+        logits: UnsafePointer<Float>, offsets: UnsafePointer<Float>, quality: QualityScores?, points: PyramidPoints, videos: [VideoContext]
+    ) -> [[AssessedDetection]] {
         videos.enumerated().map { index, video in
             let survivors = suppress(
-                candidates(logits: logits, offsets: offsets, points: points, video: index), settings: settings.suppression)
+                candidates(logits: logits, offsets: offsets, reliability: quality?.reliability, points: points, video: index),
+                settings: settings.suppression)
             return survivors.map { candidate in
-                let segment = video.grid.segment(candidate.segment)
-                return Detection(
-                    video: video.id,
-                    segment: Segment(start: min(max(segment.start, 0), video.duration), end: min(max(segment.end, 0), video.duration)),
-                    label: candidate.label, score: Double(candidate.score))
+                let segment = video.grid.segment(candidate.segment), point = candidate.source
+                return AssessedDetection(
+                    detection: Detection(
+                        video: video.id,
+                        segment: Segment(start: min(max(segment.start, 0), video.duration), end: min(max(segment.end, 0), video.duration)),
+                        label: candidate.label, score: Double(candidate.score)),
+                    gridSegment: candidate.segment, classScore: sigmoid(logits[point * classes + candidate.label]),
+                    overlap: quality?.overlap[point], distance: quality?.distance?[point], reliability: quality?.reliability[point])
             }
         }
     }
 
+    private func sigmoid(_ x: Float) -> Float { 1 / (1 + exp(-x)) }
+
     /// One video's candidates before suppression: level by level the `preNMSTopK` best scores above `preNMSThresh`, best first (equal scores by
     /// point, then class), decoded, those not longer than `durationThresh` left out.
+    ///
+    /// - Parameter reliability: per point, a factor of every score; nil for the class scores themselves.
     public func candidates(
-        logits: UnsafePointer<Float>, offsets: UnsafePointer<Float>, points: PyramidPoints, video: Int
+        logits: UnsafePointer<Float>, offsets: UnsafePointer<Float>, reliability: [Float]? = nil, points: PyramidPoints, video: Int
     ) -> [Candidate] {
         var candidates: [Candidate] = []
         for level in 0..<points.levels {
             let range = points.range(level: level, video: video), stride = Float(points.stride(level: level))
             var scored: [(score: Float, index: Int)] = []
             for index in 0..<range.count * classes {
-                let score = 1 / (1 + exp(-logits[range.lowerBound * classes + index]))
+                var score = sigmoid(logits[range.lowerBound * classes + index])
+                if let reliability { score *= reliability[range.lowerBound + index / classes] }
                 if score > settings.preNMSThresh { scored.append((score, index)) }
             }
             scored.sort { $0.score != $1.score ? $0.score > $1.score : $0.index < $1.index }
@@ -53,7 +69,7 @@ public struct DetectionDecoder: Sendable {
                 let start = position - offset[0] * stride, end = position + offset[1] * stride
                 guard end - start > settings.durationThresh, (end - start).isFinite else { continue }
                 candidates.append(
-                    Candidate(segment: GridSegment(start: start, end: end), score: score, label: index % classes))
+                    Candidate(segment: GridSegment(start: start, end: end), score: score, label: index % classes, source: range.lowerBound + point))
             }
         }
         return candidates

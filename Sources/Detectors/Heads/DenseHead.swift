@@ -56,25 +56,36 @@ public final class ClassificationHead: Module {
 }
 
 /// Distances to start and end for every point, in units of the level's stride: ReLU(scale of the level * convolution), [points, 2].
+/// With quality branches also one logit per branch and point, from convolutions that share the tower.
 public final class RegressionHead: Module {
     private let tower: HeadTower
     private let offsets: Convolution1D
     private let scales: [Parameter]
+    private let branches: QualityBranches
+    private let quality: [Convolution1D]
 
-    public init(input: Int, channels: Int, levels: Int, layers: Int, kernel: Int, hasNorm: Bool) {
+    public init(input: Int, channels: Int, levels: Int, layers: Int, kernel: Int, hasNorm: Bool, quality branches: QualityBranches = .none) {
         tower = HeadTower(input: input, channels: channels, layers: layers, kernel: kernel, hasNorm: hasNorm)
         offsets = Convolution1D(layers > 1 ? channels : input, 2, kernel: kernel)
         scales = (0..<levels).map { _ in Parameter(.scalar, count: 1, isDecayed: false, initialization: .constant(1)) }
+        self.branches = branches
+        quality = branches.layerNames.map { _ in Convolution1D(layers > 1 ? channels : input, 1, kernel: kernel) }
     }
 
     /// - Parameter levelOffsets: rows at which the levels end, first 0.
-    public func callAsFunction(_ pyramid: PackedSequence, levelOffsets: [Int], _ pass: ForwardPass) -> Tensor {
-        pass.tape.scaledReLU(offsets(tower(pyramid, pass), pass).tensor, scales: scales.map(\.tensor), groupOffsets: levelOffsets)
+    /// - Returns: the distances and, with branches, their logits.
+    public func callAsFunction(
+        _ pyramid: PackedSequence, levelOffsets: [Int], _ pass: ForwardPass
+    ) -> (offsets: Tensor, quality: QualityLogits?) {
+        let x = tower(pyramid, pass)
+        let distances = pass.tape.scaledReLU(offsets(x, pass).tensor, scales: scales.map(\.tensor), groupOffsets: levelOffsets)
+        return (distances, quality.isEmpty ? nil : QualityLogits(quality.map { $0(x, pass).tensor }))
     }
 
     public func visitParameters(_ visitor: ParameterVisitor) {
         tower.visitParameters(visitor)
         visitor.visit("offset_head", Wrapped(offsets, as: "conv"))
         for (level, scale) in scales.enumerated() { visitor.visit("scale.\(level).scale", scale) }
+        for (name, layer) in zip(branches.layerNames, quality) { visitor.visit(name, Wrapped(layer, as: "conv")) }
     }
 }
