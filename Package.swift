@@ -47,6 +47,10 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: ["DataParallel", "DetectionMetrics", "Detectors", "FeatureStore", yams, crypto]),
+        // Floor 7
+        .target(
+            name: "AdaptivePseudoLabels",
+            dependencies: ["Autograd", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TemporalAnnotations"]),
         // Floor 8
         .executableTarget(name: "kairos", dependencies: ["Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "TemporalAnnotations", "Training", argumentParser]),
 
@@ -63,6 +67,8 @@ let package = Package(
         .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
         .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "RandomStreams", "TestSupport"]),
+        .testTarget(
+            name: "AdaptivePseudoLabelsTests", dependencies: ["AdaptivePseudoLabels", "FeatureStore", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
         .testTarget(name: "ParallelTests", dependencies: ["Collectives", "DataParallel", "FeatureStore", "TestSupport", "Training"]),

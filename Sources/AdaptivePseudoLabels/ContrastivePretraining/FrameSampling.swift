@@ -1,0 +1,31 @@
+import Detectors
+import RandomStreams
+
+/// Which frames of a video take part in contrastive pre-training.
+public enum FrameSampling {
+    /// One random frame of each of `min(parts, rows)` equal parts, ascending: part i is rows `i * rows / parts ..< (i + 1) * rows / parts`.
+    public static func frames(rows: Int, parts: Int = 64, random: inout RandomStream) -> [Int] {
+        let parts = min(parts, rows)
+        return (0..<max(0, parts)).map { i in
+            let begin = i * rows / parts, end = (i + 1) * rows / parts
+            return begin + random.uniformIndex(below: end - begin)
+        }
+    }
+
+    /// The class of each frame after pre-training: that of the shortest instance it lies in (ends included; of equal ones the first), or
+    /// `background`.
+    ///
+    /// - Parameter frames: rows; row t stands at grid position t.
+    public static func labels(frames: [Int], instances: [GridInstance], background: Int) -> [Int] {
+        frames.map { frame in
+            var label = background, shortest = Float.infinity
+            for instance in instances where instance.segment.start <= Float(frame) && Float(frame) <= instance.segment.end {
+                if instance.segment.length < shortest {
+                    shortest = instance.segment.length
+                    label = instance.label
+                }
+            }
+            return label
+        }
+    }
+}

@@ -1,0 +1,158 @@
+import AdaptivePseudoLabels
+import Autograd
+import Foundation
+import Kernels
+import NeuralNetworks
+import RandomStreams
+import TemporalAnnotations
+import TestSupport
+import XCTest
+
+final class InstanceDiscriminatorTests: XCTestCase {
+    private var random = RandomStream(seed: 4, "discriminator")
+
+    private func set(_ count: Int, columns: Int, classes: Int) -> InstanceSet {
+        InstanceSet(
+            columns: columns, features: (0..<count * columns).map { _ in random.normal() }, labels: (0..<count).map { $0 * 7 % classes })
+    }
+
+    func testRowsInsideASegment() {
+        func rows(_ start: Float, _ end: Float, of count: Int = 10) -> ClosedRange<Int> {
+            InstanceFeatures.rows(of: GridSegment(start: start, end: end), rows: count)
+        }
+        XCTAssertEqual(rows(2, 5), 2...5, "both ends count")
+        XCTAssertEqual(rows(2.1, 5.9), 3...5)
+        XCTAssertEqual(rows(-3, 2.5), 0...2)
+        XCTAssertEqual(rows(7.5, 30), 8...9)
+        XCTAssertEqual(rows(-5, 50), 0...9)
+        XCTAssertEqual(rows(3.2, 3.9), 4...4, "no row inside: the nearest to the centre")
+        XCTAssertEqual(rows(3.1, 3.6), 3...3)
+        XCTAssertEqual(rows(12, 15), 9...9, "beyond the end")
+        XCTAssertEqual(rows(-9, -2), 0...0)
+        XCTAssertEqual(rows(9.4, 20), 9...9)
+        XCTAssertEqual(rows(-1, -0.2), 0...0)
+        XCTAssertEqual(rows(0, 0, of: 1), 0...0)
+        XCTAssertEqual(rows(.infinity, .infinity), 9...9)
+        XCTAssertEqual(rows(5, 2), 4...4, "an inverted segment")
+    }
+
+    func testPoolingTakesTheMaximumOfEachChannel() {
+        for columns in [1, 3, 16, 37] {
+            let video = (0..<12 * columns).map { _ in random.normal() }
+            var bank = InstanceSet(columns: columns)
+            let segments: [(Float, Float)] = [(0, 11), (2.5, 7.2), (4.1, 4.4)], expected = [0...11, 3...7, 4...4]
+            for segment in segments {
+                bank.append(GridSegment(start: segment.0, end: segment.1), label: 1, video: video, rows: 12)
+            }
+            let naive = expected.flatMap { rows in (0..<columns).map { c in rows.map { video[$0 * columns + c] }.max() ?? .nan } }
+            XCTAssertEqual(bank.features, naive)
+            XCTAssertEqual(bank.labels, [1, 1, 1])
+        }
+    }
+
+    func testBalancedPairs() {
+        let labels = [0, 0, 0, 1, 1, 2] + [Int](repeating: 3, count: 30)
+        var stream = RandomStream(seed: 9, "pairs")
+        let anchors = [0, 3, 5, 10]
+        let pairs = InstancePairs.balanced(anchors: anchors, labels: labels, random: &stream)
+        XCTAssertEqual(pairs.count, 80)
+        for (a, anchor) in anchors.enumerated() {
+            let own = a * 20..<(a + 1) * 20
+            XCTAssertTrue(own.allSatisfy { pairs.firsts[$0] == anchor })
+            XCTAssertEqual(own.map { pairs.targets[$0] }, Array(repeating: 1, count: 10) + Array(repeating: 0, count: 10))
+            for i in own { XCTAssertEqual(pairs.targets[i] == 1, labels[pairs.seconds[i]] == labels[anchor]) }
+            if anchor != 5 { XCTAssertFalse(own.contains { pairs.seconds[$0] == anchor }) }
+        }
+        XCTAssertEqual(Set(pairs.seconds[0..<10]), [1, 2], "few partners are drawn again")
+        XCTAssertEqual(Set(pairs.seconds[40..<50]), [5], "alone in its class: its own partner")
+        XCTAssertEqual(Set(pairs.seconds[60..<70]).count, 10, "enough partners: none twice")
+        XCTAssertEqual(Set(pairs.seconds[10..<20]).count, 10)
+        var again = RandomStream(seed: 9, "pairs")
+        XCTAssertEqual(InstancePairs.balanced(anchors: anchors, labels: labels, random: &again), pairs)
+        let single = InstancePairs.balanced(anchors: [0], labels: [0, 0], random: &stream)
+        XCTAssertEqual(single.targets, [Float](repeating: 1, count: 10), "one class: no negatives")
+        XCTAssertEqual(InstancePairs.balanced(anchors: [], labels: labels, random: &stream).count, 0)
+    }
+
+    private func discriminator(columns: Int, hidden: Int) -> (InstanceDiscriminator, ParameterArena) {
+        let discriminator = InstanceDiscriminator(columns: columns, hidden: hidden), arena = ParameterArena(discriminator)
+        discriminator.initializeParameters(seed: 6)
+        return (discriminator, arena)
+    }
+
+    /// D of two features, from the equation.
+    private func naive(_ arena: ParameterArena, _ a: [Float], _ b: [Float], hidden: Int) -> Double {
+        let p = arena.parameters.map { $0.published($0.tensor.values).map(Double.init) }
+        let x = (a + b).map(Double.init)
+        var z = p[3][0]
+        for h in 0..<hidden {
+            z += p[2][h] * max(0, p[1][h] + (0..<x.count).reduce(0) { $0 + p[0][h * x.count + $1] * x[$1] })
+        }
+        return 1 / (1 + exp(-z))
+    }
+
+    func testLossIsTheMeanCrossEntropyOverPairs() {
+        let (discriminator, arena) = discriminator(columns: 5, hidden: 7), bank = set(9, columns: 5, classes: 3)
+        var stream = RandomStream(seed: 3, "pairs")
+        let pairs = InstancePairs.balanced(anchors: [0, 4, 8], labels: bank.labels, perSide: 4, random: &stream)
+        func feature(_ i: Int) -> [Float] { Array(bank.features[i * 5..<i * 5 + 5]) }
+        let expected = (0..<pairs.count).reduce(0.0) { sum, i in
+            let p = naive(arena, feature(pairs.firsts[i]), feature(pairs.seconds[i]), hidden: 7)
+            return sum - (pairs.targets[i] == 1 ? log(p) : log(1 - p))
+        }
+        let loss = discriminator.loss(pairs, bank: bank, tape: Tape(recording: false))
+        XCTAssertEqual(loss, expected / Double(pairs.count), accuracy: 1e-6)
+        XCTAssertEqual(discriminator.loss(pairs, bank: bank, normalizer: 3, tape: Tape(recording: false)), expected / 3, accuracy: 1e-5)
+        XCTAssertEqual(discriminator.loss(InstancePairs(), bank: bank, tape: Tape()), 0)
+
+        // Every gradient against finite differences of the loss.
+        let tape = Tape()
+        arena.beginGradients()
+        _ = discriminator.loss(pairs, bank: bank, tape: tape)
+        tape.backward()
+        for parameter in arena.parameters {
+            let analytic = parameter.tensor.gradientArray ?? []
+            let numeric = (0..<parameter.count).map { i in
+                let original = parameter.values[i], step: Float = 2e-3
+                func shifted(_ by: Float) -> Double {
+                    parameter.values[i] = original + by
+                    defer { parameter.values[i] = original }
+                    return discriminator.loss(pairs, bank: bank, tape: Tape(recording: false))
+                }
+                return Float((8 * (shifted(step) - shifted(-step)) - (shifted(2 * step) - shifted(-2 * step))) / (12 * Double(step)))
+            }
+            assertClose(parameter.name, analytic, numeric, absolute: 2e-4, relative: 1e-3)
+        }
+    }
+
+    func testSimilarityIsTheMeanOverLabelledInstancesOfTheClass() {
+        for (columns, hidden) in [(5, 7), (24, 128)] {
+            let (discriminator, arena) = discriminator(columns: columns, hidden: hidden)
+            let labelled = set(13, columns: columns, classes: 4), predicted = set(40, columns: columns, classes: 6)
+            func feature(_ set: InstanceSet, _ i: Int) -> [Float] { Array(set.features[i * columns..<(i + 1) * columns]) }
+            let expected = (0..<predicted.count).map { i -> Float? in
+                let same = labelled.labels.indices.filter { labelled.labels[$0] == predicted.labels[i] }
+                guard !same.isEmpty else { return nil }
+                return Float(
+                    same.reduce(0.0) { $0 + naive(arena, feature(predicted, i), feature(labelled, $1), hidden: hidden) } / Double(same.count))
+            }
+            XCTAssertTrue(expected.contains(nil))
+            for threads in [1, 2] {
+                Threads.count = threads
+                defer { Threads.count = 1 }
+                let found = discriminator.similarities(predicted, labelled: labelled)
+                XCTAssertEqual(found.map { $0 == nil }, expected.map { $0 == nil })
+                assertClose("similarity", found.compactMap { $0 }, expected.compactMap { $0 }, absolute: 2e-6)
+            }
+        }
+        let (discriminator, _) = discriminator(columns: 5, hidden: 7)
+        XCTAssertEqual(discriminator.similarities(InstanceSet(columns: 5), labelled: InstanceSet(columns: 5)), [])
+        XCTAssertEqual(discriminator.similarities(set(3, columns: 5, classes: 2), labelled: InstanceSet(columns: 5)), [nil, nil, nil])
+    }
+
+    func testParametersOfThePaper() {
+        let (_, arena) = discriminator(columns: 2048, hidden: 128)
+        XCTAssertEqual(arena.learntCount, 2 * 2048 * 128 + 128 + 128 + 1)
+        XCTAssertEqual(arena.parameters.map(\.isDecayed), [true, false, true, false])
+    }
+}

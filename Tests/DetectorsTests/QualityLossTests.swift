@@ -1,0 +1,261 @@
+import Autograd
+import Detectors
+import Foundation
+import NeuralNetworks
+import RandomStreams
+import TemporalAnnotations
+import TestSupport
+import XCTest
+
+/// ALQA's losses against a naive implementation in double precision and finite differences of it, and the branches inside ActionFormer.
+final class QualityLossTests: XCTestCase {
+    private var random = RandomStream(seed: 5, "quality losses")
+
+    private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+
+    /// Everything from the equations, one point after another. `fixed` holds what no gradient passes through.
+    private func naive(
+        logits: [Double], branches: [[Double]], classes: Int, targets: PointTargets, settings: QualitySettings, labelSmoothing: Double,
+        fixed: (soft: [Double], wanted: [[Double]])
+    ) -> (classification: Double, localization: Double) {
+        var classification = 0.0, localization = 0.0
+        for point in 0..<logits.count / classes {
+            let q = reliability(branches.map { $0[point] }, settings)
+            for k in 0..<classes {
+                let y = fixed.soft[point * classes + k]
+                var p = sigmoid(logits[point * classes + k])
+                if settings.focalScore == .joint { p *= q }
+                let alpha = targets.classes[point * classes + k] == 1 ? Double(settings.alpha) : 1 - Double(settings.alpha)
+                classification -= alpha * pow(abs(y - p), 2) * ((1 - y) * log(1 - p) + y * log(p))
+            }
+        }
+        for (i, point) in targets.positives.enumerated() {
+            for (b, branch) in branches.enumerated() {
+                let p = sigmoid(branch[point]), t = fixed.wanted[b][i]
+                localization -= t * log(p) + (1 - t) * log(1 - p)
+            }
+        }
+        return (classification, localization)
+    }
+
+    private func reliability(_ logits: [Double], _ settings: QualitySettings) -> Double {
+        settings.branches == .tiouTND ? max(sigmoid(logits[0]) - sigmoid(logits[1]), Double(settings.floor)) : sigmoid(logits[0])
+    }
+
+    func testLossesAndGradientsOfEveryVariant() throws {
+        let points = 13, classes = 3
+        for branches in QualityBranches.allCases where branches != .none {
+            for score in QualitySettings.FocalScore.allCases {
+                for smoothing: Float in [0, 0.1] {
+                    let name = "\(branches.rawValue) \(score.rawValue) \(smoothing)"
+                    var settings = QualitySettings(branches)
+                    settings.focalScore = score
+                    settings.floor = 0.02
+                    settings.localizationWeight = 0.3
+                    func tensor(_ columns: Int, _ value: (inout RandomStream) -> Float) -> Tensor {
+                        Tensor(rows: points, columns: columns, (0..<points * columns).map { _ in value(&random) }, requiresGradient: true)
+                    }
+                    let logits = tensor(classes) { 2 * $0.normal() }, offsets = tensor(2) { $0.uniform(0.5, 6) }
+                    let quality = QualityLogits((0..<(branches == .tiouTND ? 2 : 1)).map { _ in tensor(1) { $0.normal() } })
+                    var targets = PointTargets(
+                        classes: [Float](repeating: 0, count: points * classes), offsets: (0..<2 * points).map { _ in random.uniform(0.5, 6) },
+                        positives: [1, 2, 5, 8, 12])
+                    for point in targets.positives { targets.classes[point * classes + point % classes] = 1 }
+
+                    let doubles = logits.array.map(Double.init), branchValues = quality.tensors.map { $0.array.map(Double.init) }
+                    var soft = targets.classes.map(Double.init)
+                    for i in soft.indices {
+                        soft[i] *= reliability(branchValues.map { $0[i / classes] }, settings)
+                        if smoothing > 0 { soft[i] = soft[i] * (1 - Double(smoothing)) + Double(smoothing) / Double(classes + 1) }
+                    }
+                    var wanted = [[Double]](repeating: [], count: quality.tensors.count)
+                    for point in targets.positives {
+                        let p = offsets.array[2 * point..<2 * point + 2].map(Double.init)
+                        let g = targets.offsets[2 * point..<2 * point + 2].map(Double.init)
+                        let meet = min(p[0], g[0]) + min(p[1], g[1]), hull = max(p[0], g[0]) + max(p[1], g[1])
+                        let tiou = meet / (p[0] + p[1] + g[0] + g[1] - meet), tnd = pow(abs((p[1] - p[0]) - (g[1] - g[0])) / 2 / hull, 2)
+                        switch branches {
+                        case .tiouTND:
+                            wanted[0].append(tiou)
+                            wanted[1].append(tnd)
+                        case .diou: wanted[0].append(max(tiou - tnd, 0))
+                        default: wanted[0].append(tiou)
+                        }
+                    }
+                    func expected(_ logits: [Double], _ branches: [[Double]]) -> (classification: Double, localization: Double) {
+                        naive(
+                            logits: logits, branches: branches, classes: classes, targets: targets, settings: settings,
+                            labelSmoothing: Double(smoothing), fixed: (soft, wanted))
+                    }
+                    let normalizer: Float = 7
+                    let found = QualityLosses.seed(
+                        logits: logits, offsets: offsets, quality: quality, targets: targets, settings: settings, labelSmoothing: smoothing,
+                        normalizer: normalizer)
+                    let base = expected(doubles, branchValues)
+                    XCTAssertEqual(found.classification, base.classification / 7, accuracy: 1e-6, name)
+                    XCTAssertEqual(found.localization, base.localization / 7, accuracy: 1e-6, name)
+                    XCTAssertNil(offsets.gradientArray, "\(name): the branches' targets pass no gradient to the offsets")
+
+                    func total(_ losses: (classification: Double, localization: Double)) -> Double {
+                        (losses.classification + 0.3 * losses.localization) / 7
+                    }
+                    let step = 1e-5
+                    let numeric = doubles.indices.map { i in
+                        var up = doubles, down = doubles
+                        up[i] += step
+                        down[i] -= step
+                        return Float((total(expected(up, branchValues)) - total(expected(down, branchValues))) / (2 * step))
+                    }
+                    assertClose("\(name) logits", try XCTUnwrap(logits.gradientArray), numeric, absolute: 1e-7, relative: 1e-4)
+                    for (b, tensor) in quality.tensors.enumerated() {
+                        let numeric = (0..<points).map { i in
+                            var up = branchValues, down = branchValues
+                            up[b][i] += step
+                            down[b][i] -= step
+                            return Float((total(expected(doubles, up)) - total(expected(doubles, down))) / (2 * step))
+                        }
+                        assertClose("\(name) branch \(b)", try XCTUnwrap(tensor.gradientArray), numeric, absolute: 1e-7, relative: 1e-4)
+                    }
+                }
+            }
+        }
+    }
+
+    func testExtremeLogitsStayFinite() throws {
+        for score in QualitySettings.FocalScore.allCases {
+            var settings = QualitySettings(.tiouTND)
+            settings.focalScore = score
+            let extremes: [Float] = [-200, -90, 90, 200]
+            let logits = Tensor(rows: 4, columns: 4, (0..<16).map { extremes[$0 % 4] }, requiresGradient: true)
+            let tiou = Tensor(rows: 4, columns: 1, extremes, requiresGradient: true)
+            let tnd = Tensor(rows: 4, columns: 1, extremes.reversed(), requiresGradient: true)
+            let offsets = Tensor(rows: 4, columns: 2, [0, 0, 1, 1, 2, 0, 0, 3], requiresGradient: true)
+            let targets = PointTargets(
+                classes: (0..<16).map { $0 % 5 == 0 ? 1 : 0 }, offsets: [0, 0, 1, 1, 0, 2, 3, 0], positives: [0, 1, 2, 3])
+            let losses = QualityLosses.seed(
+                logits: logits, offsets: offsets, quality: QualityLogits([tiou, tnd]), targets: targets, settings: settings, normalizer: 1)
+            XCTAssertTrue(losses.classification.isFinite && losses.localization.isFinite, "\(losses)")
+            for tensor in [logits, tiou, tnd] { XCTAssertTrue(try XCTUnwrap(tensor.gradientArray).allSatisfy(\.isFinite)) }
+        }
+    }
+
+    private func model(_ branches: QualityBranches) -> (ActionFormer, ParameterArena) {
+        var c = ActionFormerConfiguration(inputDimension: 6, classes: 3)
+        (c.embeddingConvolutions, c.stemBlocks, c.branchBlocks, c.heads) = (1, 1, 1, 2)
+        c.windows = [5, 5]
+        (c.embeddingDimension, c.neckDimension, c.headDimension) = (8, 8, 8)
+        c.regressionRanges = [0...4, 4...1000]
+        c.priorProbability = 0.2
+        c.dropPath = 0
+        c.quality = QualitySettings(branches)
+        c.detection.nmsMethod = .none
+        c.detection.preNMSThresh = 0
+        let model = ActionFormer(c), arena = ParameterArena(model)
+        model.initializeParameters(seed: 3)
+        return (model, arena)
+    }
+
+    private func batch() -> PackedBatch {
+        var random = RandomStream(seed: 8, "batch")
+        let x = Tensor(rows: 20, columns: 6, (0..<120).map { _ in random.normal() })
+        let grid = FeatureGrid(fps: 1, stride: 1, window: 1)
+        return PackedBatch(
+            features: PackedSequence(x, offsets: [0, 13, 20]),
+            videos: [VideoContext(id: "a", grid: grid, duration: 13), VideoContext(id: "b", grid: grid, duration: 7)],
+            instances: [[GridInstance(segment: GridSegment(start: 2, end: 11), label: 1)], [GridInstance(segment: GridSegment(start: 1, end: 4), label: 2)]])
+    }
+
+    func testBranchesAddTheirParametersAndNothingElse() {
+        let plain = model(.none).1.parameters.map(\.name)
+        let added: [QualityBranches: [String]] = [
+            .none: [], .tiou: ["tiou_head"], .diou: ["diou_head"], .tiouTND: ["tiou_head", "tnd_head"],
+        ]
+        for (branches, layers) in added {
+            let (_, arena) = model(branches)
+            let names = layers.flatMap { ["reg_head.\($0).conv.weight", "reg_head.\($0).conv.bias"] }
+            XCTAssertEqual(arena.parameters.map(\.name), plain + names, branches.rawValue)
+            XCTAssertEqual(arena.learntCount - model(.none).1.learntCount, layers.count * (3 * 8 + 1), branches.rawValue)
+            for name in names {
+                let parameter = arena.parameters.first { $0.name == name }
+                XCTAssertEqual(parameter?.publishedShape, name.hasSuffix("weight") ? [1, 8, 3] : [1])
+                XCTAssertEqual(parameter?.isDecayed, name.hasSuffix("weight"))
+            }
+        }
+    }
+
+    func testActionFormerTrainsItsBranches() throws {
+        for branches in QualityBranches.allCases {
+            let (model, arena) = model(branches), batch = batch(), targets = model.assignTargets(batch)
+            XCTAssertGreaterThan(targets.positives.count, 0)
+            let tape = Tape()
+            var random = RandomStream(seed: 0, "test")
+            arena.beginGradients()
+            let losses = model.losses(batch, targets: targets, normalizer: 3, tape: tape, random: &random)
+            tape.backward()
+            arena.finishGradients()
+            let parts = (losses["classification"] ?? .nan) + (losses["regression"] ?? .nan) + 0.1 * (losses["localization"] ?? 0)
+            XCTAssertEqual(try XCTUnwrap(losses["total"]), parts, accuracy: 1e-7)
+            XCTAssertEqual(losses.keys.contains("localization"), branches != .none)
+            for parameter in arena.parameters {
+                let gradient = try XCTUnwrap(parameter.tensor.gradientArray)
+                XCTAssertTrue(gradient.contains { $0 != 0 } && gradient.allSatisfy(\.isFinite), "\(branches.rawValue) \(parameter.name)")
+            }
+        }
+    }
+
+    func testDetectionsCarryThePartsOfTheirScores() throws {
+        for branches in QualityBranches.allCases {
+            let (model, _) = model(branches), batch = batch()
+            let found = model.detectWithParts(batch), outputs = model(batch.features, .inference())
+            XCTAssertEqual(found.map { $0.map(\.detection) }, model.detect(batch))
+            XCTAssertGreaterThan(found.joined().count, 3, branches.rawValue)
+            let scores = outputs.quality.map { QualityScores($0, settings: model.configuration.quality) }
+            let joint = scores?.jointScores(outputs.logits)
+            for detection in found.joined() {
+                XCTAssertEqual(Float(detection.detection.score), detection.jointScore, "without suppression the joint score is the score")
+                switch branches {
+                case .none: XCTAssertNil(detection.reliability ?? detection.overlap ?? detection.distance)
+                case .tiou, .diou:
+                    XCTAssertEqual(detection.reliability, detection.overlap)
+                    XCTAssertNil(detection.distance)
+                case .tiouTND:
+                    let difference = try XCTUnwrap(detection.overlap) - XCTUnwrap(detection.distance)
+                    XCTAssertEqual(detection.reliability, max(difference, 1e-3))
+                }
+                if let joint { XCTAssertTrue(joint.contains { abs($0 - detection.jointScore) < 1e-7 }) }
+            }
+        }
+    }
+
+    func testSuppressionKeepsThePartsOfEachDetection() throws {
+        var settings = DetectionSettings(preNMSThresh: 0.001, minScore: 0.001, nmsMethod: .soft, multiclassNMS: true)
+        let points = PyramidPoints(rows: [6], levels: 1)
+        let video = VideoContext(id: "v", grid: FeatureGrid(fps: 1, stride: 1, window: 1), duration: 100)
+        // Points 0, 1 and 2 give the same segment: only the parts of their scores differ.
+        let logits: [Float] = [2, -1, 1, -2, 0, 0.5, -1, 1, 0.2, 0.3, 0.1, -0.4]
+        let offsets: [Float] = [0, 4, 1, 3, 2, 2, 2, 2, 4, 1, 5, 1]
+        let scores = QualityScores(
+            QualityLogits([Tensor(rows: 6, columns: 1, [1, 2, 0.5, 0, 1.5, 3]), Tensor(rows: 6, columns: 1, [-1, -2, -1, -3, 0, -2])]),
+            settings: QualitySettings(.tiouTND))
+        for isPerClass in [true, false] {
+            // Without classes apart, voting moves the ends.
+            settings.multiclassNMS = isPerClass
+            let found = DetectionDecoder(settings: settings, classes: 2).assessedDetections(
+                logits: logits, offsets: offsets, quality: scores, points: points, videos: [video])[0]
+            XCTAssertGreaterThan(found.count, 4)
+            for detection in found {
+                let origins = (0..<6).filter {
+                    scores.overlap[$0] == detection.overlap && scores.distance?[$0] == detection.distance
+                        && scores.reliability[$0] == detection.reliability
+                        && abs(1 / (1 + exp(-logits[2 * $0 + detection.detection.label])) - detection.classScore) < 1e-7
+                }
+                XCTAssertEqual(origins.count, 1, "\(detection)")
+                XCTAssertLessThanOrEqual(Float(detection.detection.score), detection.jointScore + 1e-7)
+                if isPerClass, let point = origins.first {
+                    XCTAssertEqual(detection.gridSegment.start, Float(point) - offsets[2 * point], "\(detection)")
+                    XCTAssertEqual(detection.gridSegment.end, Float(point) + offsets[2 * point + 1], "\(detection)")
+                }
+            }
+        }
+    }
+}
