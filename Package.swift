@@ -48,7 +48,7 @@ let package = Package(
             name: "Training",
             dependencies: ["DataParallel", "DetectionMetrics", "Detectors", "FeatureStore", yams, crypto]),
         // Floor 8
-        .executableTarget(name: "kairos", dependencies: ["Diagnostics", "Training", argumentParser]),
+        .executableTarget(name: "kairos", dependencies: ["DetectionMetrics", "Diagnostics", "TemporalAnnotations", "Training", argumentParser]),
 
         .target(name: "TestSupport", dependencies: ["FeatureStore", "NeuralNetworks"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
@@ -58,11 +58,11 @@ let package = Package(
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "TestSupport"]),
         .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),
-        .testTarget(name: "PostProcessingTests", dependencies: ["PostProcessing", "TestSupport"]),
+        .testTarget(name: "PostProcessingTests", dependencies: ["FeatureStore", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
-        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "TestSupport"]),
+        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
         .testTarget(name: "ParallelTests", dependencies: ["DataParallel", "TestSupport", "Training"]),
