@@ -46,7 +46,10 @@ let package = Package(
         // Floor 5
         .target(
             name: "Training",
-            dependencies: ["DataParallel", "DetectionMetrics", "Detectors", "FeatureStore", yams, crypto]),
+            dependencies: [
+                "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks", "PostProcessing",
+                "RandomStreams", "TemporalAnnotations", yams, crypto,
+            ]),
         // Floor 8
         .executableTarget(name: "kairos", dependencies: ["DetectionMetrics", "Diagnostics", "TemporalAnnotations", "Training", argumentParser]),
 
@@ -60,7 +63,7 @@ let package = Package(
         .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),
         .testTarget(name: "PostProcessingTests", dependencies: ["FeatureStore", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
-        .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"]),
+        .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
         .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),

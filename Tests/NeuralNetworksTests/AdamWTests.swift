@@ -8,8 +8,8 @@ private final class TwoParameters: Module {
     let weight: Parameter
     let bias: Parameter
     init(size: Int, biases: Int) {
-        weight = Parameter(.vector, count: size, isDecayed: true)
-        bias = Parameter(.vector, count: biases, isDecayed: false)
+        weight = Parameter(.vector, count: size, isDecayed: true, initialization: .constant(0))
+        bias = Parameter(.vector, count: biases, isDecayed: false, initialization: .constant(0))
     }
     func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("weight", weight)

@@ -4,8 +4,8 @@ import NeuralNetworks
 import XCTest
 
 private final class OneConvolution: Module {
-    let weight = Parameter(.convolution(kernel: 3, input: 2, output: 4), count: 24, isDecayed: true)
-    let scale = Parameter(.scalar, count: 1, isDecayed: false)
+    let weight = Parameter(.convolution(kernel: 3, input: 2, output: 4), count: 24, isDecayed: true, initialization: .constant(0))
+    let scale = Parameter(.scalar, count: 1, isDecayed: false, initialization: .constant(0))
     func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("conv.weight", weight)
         visitor.visit("scale", scale)

@@ -42,13 +42,13 @@ public struct ModelConfiguration: ConfigurationSection {
         try keys.value("scale_factor", &scaleFactor, Requirement("which must be 2") { $0 == 2 })
         try keys.value("n_head", &heads, .atLeast(1))
         try keys.value("n_mha_win_size", &attentionWindow)
-        try keys.value("embd_kernel_size", &embeddingKernelSize, Requirement("which must be 3") { $0 == 3 })
+        try keys.value("embd_kernel_size", &embeddingKernelSize, odd)
         try keys.value("embd_dim", &embeddingDimension, .atLeast(1))
         try keys.value("embd_with_ln", &embeddingHasNorm)
         try keys.value("fpn_type", &neck)
         try keys.value("fpn_dim", &neckDimension, .atLeast(1))
         try keys.value("fpn_with_ln", &neckHasNorm)
-        try keys.value("fpn_start_level", &neckStartLevel, .atLeast(0))
+        try keys.value("fpn_start_level", &neckStartLevel, Requirement("which must be 0") { $0 == 0 })
         try keys.value("head_dim", &headDimension, .atLeast(1))
         try keys.value("head_kernel_size", &headKernelSize, odd)
         try keys.value("head_num_layers", &headLayers, .atLeast(1))
@@ -64,5 +64,5 @@ public struct ModelConfiguration: ConfigurationSection {
     }
 
     /// Levels of the pyramid that the heads look at.
-    public var levels: Int { backboneArch[2] + 1 - neckStartLevel }
+    public var levels: Int { backboneArch[2] + 1 }
 }

@@ -112,14 +112,10 @@ extension RunConfiguration {
     }
 
     private func checkModel(_ refuse: (String, String, String) -> Failure) throws {
-        guard model.levels >= 1 else {
-            throw refuse(
-                "fpn_start_level \(model.neckStartLevel) leaves no level of the \(model.backboneArch[2] + 1)", "model.fpn_start_level", "choose a lower level")
-        }
         guard model.regressionRange.count == model.levels else {
             throw refuse(
                 "\(model.regressionRange.count) regression ranges are given for \(model.levels) pyramid levels", "model.regression_range",
-                "give one [low, high] per level: the branch blocks of backbone_arch and one more, less fpn_start_level")
+                "give one [low, high] per level: the branch blocks of backbone_arch and one more")
         }
         guard let windows = model.attentionWindow.values(levels: model.backboneArch[2] + 1) else {
             throw refuse(

@@ -1,13 +1,15 @@
+import PostProcessing
+
+extension SuppressionMethod: ConfigurationChoice {}
+
 /// Section `test`: from scores to detections, and how they are judged.
 public struct TestConfiguration: ConfigurationSection {
-    public enum Suppression: String, ConfigurationChoice, Sendable { case soft, hard, none }
-
     public var preNMSThreshold = 0.001
     public var preNMSTopK = 5000
     public var iouThreshold = 0.1
     public var minScore = 0.01
     public var maxSegments = 1000
-    public var nmsMethod = Suppression.soft
+    public var nmsMethod = SuppressionMethod.soft
     public var nmsSigma = 0.5
     /// In feature rows, as published: shorter detections are dropped.
     public var durationThreshold = 0.05

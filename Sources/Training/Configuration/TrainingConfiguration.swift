@@ -19,6 +19,7 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var scheduleGamma = 0.1
     /// Largest global norm of the gradient. null: not clipped.
     public var clipGradientNorm: Double? = 1.0
+    public var dropout = 0.0
     public var dropPath = 0.1
     public var centerSample = CenterSample.radius
     /// In units of the level's stride.
@@ -62,6 +63,7 @@ public struct TrainingConfiguration: ConfigurationSection {
         })
         try keys.value("schedule_gamma", &scheduleGamma, .upTo(1, above: 0))
         try keys.value("clip_gradient_norm", &clipGradientNorm, Requirement<Double>.above(0).orNull)
+        try keys.value("dropout", &dropout, .below(1, atLeast: 0))
         try keys.value("droppath", &dropPath, .below(1, atLeast: 0))
         try keys.value("center_sample", &centerSample)
         try keys.value("center_sample_radius", &centerSampleRadius, .above(0))
