@@ -53,22 +53,22 @@ let package = Package(
         // Floor 8
         .executableTarget(name: "kairos", dependencies: ["DetectionMetrics", "Diagnostics", "TemporalAnnotations", "Training", argumentParser]),
 
-        .target(name: "TestSupport", dependencies: ["FeatureStore", "NeuralNetworks"], path: "Tests/TestSupport"),
+        .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
-        .testTarget(name: "AutogradTests", dependencies: ["Autograd", "TestSupport"]),
+        .testTarget(name: "AutogradTests", dependencies: ["Autograd", "RandomStreams", "TestSupport"]),
         .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),
         .testTarget(name: "PostProcessingTests", dependencies: ["FeatureStore", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
-        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "TestSupport"]),
+        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "RandomStreams", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
-        .testTarget(name: "ParallelTests", dependencies: ["DataParallel", "TestSupport", "Training"]),
+        .testTarget(name: "ParallelTests", dependencies: ["Collectives", "DataParallel", "TestSupport", "Training"]),
     ],
     swiftLanguageModes: [.v5]
 )

@@ -8,6 +8,7 @@ static inline MPI_Info kairos_mpi_info_null(void) { return MPI_INFO_NULL; }
 static inline MPI_Datatype kairos_mpi_float(void) { return MPI_FLOAT; }
 static inline MPI_Datatype kairos_mpi_double(void) { return MPI_DOUBLE; }
 static inline MPI_Datatype kairos_mpi_int64(void) { return MPI_INT64_T; }
+static inline MPI_Datatype kairos_mpi_uint8(void) { return MPI_UINT8_T; }
 static inline MPI_Datatype kairos_mpi_byte(void) { return MPI_BYTE; }
 static inline MPI_Op kairos_mpi_sum(void) { return MPI_SUM; }
 static inline MPI_Op kairos_mpi_max(void) { return MPI_MAX; }

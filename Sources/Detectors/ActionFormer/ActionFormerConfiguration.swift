@@ -1,5 +1,3 @@
-import PostProcessing
-
 /// Everything that shapes an ActionFormer: the keys of the published `thumos_i3d.yaml` that have meaning without padding.
 public struct ActionFormerConfiguration: Equatable, Sendable {
     public enum Neck: String, Codable, Sendable, CaseIterable { case identity, fpn }

@@ -1,0 +1,62 @@
+import COpenMPI
+import Diagnostics
+
+/// Messages from one rank to another. Tags are 0 to 31,999 for callers; messages of equal tag between two ranks keep their order.
+extension Communicator {
+    /// Returns when `buffer` may be changed again.
+    public func send<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws {
+        try requireRank(other, "send")
+        try inPieces(count) { first, piece in
+            try check(MPI_Send(buffer + first, piece, T.messageType, Int32(other), Int32(tag), handle), "MPI_Send to rank \(other)")
+        }
+    }
+
+    /// Returns when `count` elements have come from rank `other`.
+    ///
+    /// - Throws: `Failure` when the message has another number of elements.
+    public func receive<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, from other: Int, tag: Int = 0) throws {
+        try requireRank(other, "receive")
+        try inPieces(count) { first, piece in
+            var status = MPI_Status()
+            try check(
+                MPI_Recv(buffer + first, piece, T.messageType, Int32(other), Int32(tag), handle, &status), "MPI_Recv from rank \(other)")
+            try requireCount(Int(piece), T.messageType, of: &status, from: other)
+        }
+    }
+
+    /// Starts sending; `buffer` must neither change nor go away before the request is done.
+    public func startSend<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws -> Request {
+        try requireRank(other, "send")
+        let request = Request(self)
+        try inPieces(count) { first, piece in
+            var handle: MPI_Request?
+            try check(
+                MPI_Isend(buffer + first, piece, T.messageType, Int32(other), Int32(tag), self.handle, &handle), "MPI_Isend to rank \(other)")
+            request.append(handle, .init(operation: "MPI_Isend to rank \(other)", source: nil, count: Int(piece), type: T.messageType))
+        }
+        return request
+    }
+
+    /// Starts receiving; `buffer` must neither be touched nor go away before the request is done.
+    public func startReceive<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, from other: Int, tag: Int = 0) throws -> Request {
+        try requireRank(other, "receive")
+        let request = Request(self)
+        try inPieces(count) { first, piece in
+            var handle: MPI_Request?
+            try check(
+                MPI_Irecv(buffer + first, piece, T.messageType, Int32(other), Int32(tag), self.handle, &handle), "MPI_Irecv from rank \(other)")
+            request.append(handle, .init(operation: "MPI_Irecv from rank \(other)", source: other, count: Int(piece), type: T.messageType))
+        }
+        return request
+    }
+
+    func requireCount(_ expected: Int, _ type: MPI_Datatype, of status: inout MPI_Status, from other: Int) throws {
+        var count: Int32 = 0
+        try check(MPI_Get_count(&status, type, &count), "MPI_Get_count")
+        guard Int(count) == expected else {
+            throw Failure.failed(
+                "the message from rank \(other) holds \(count) elements, \(expected) were expected", at: .rank(rank),
+                advice: "run the same program with the same configuration on every rank")
+        }
+    }
+}
