@@ -86,8 +86,8 @@ final class SafetensorsFileTests: XCTestCase {
             """
             error: the file is not safetensors: it does not begin with a header's length and '{'
               where: file 'PATH'
-              do: convert PyTorch checkpoints first: safetensors.torch.save_file(torch.load(PATH)['state_dict'], 'weights.safetensors')
-            """.replacingOccurrences(of: "torch.load(PATH)", with: "torch.load(\(path))").replacingOccurrences(of: path + ")[", with: "PATH)["))
+              do: convert PyTorch checkpoints first: safetensors.torch.save_file(torch.load(CHECKPOINT)['state_dict'], 'weights.safetensors')
+            """)
         try bytes("{\"x\":", length: 50)
         refused(
             """

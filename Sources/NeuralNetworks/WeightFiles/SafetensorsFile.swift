@@ -66,6 +66,7 @@ extension SafetensorsFile {
     private enum Header: Decodable {
         case metadata([String: String])
         case entry(Entry)
+        var isMetadata: Bool { if case .metadata = self { true } else { false } }
         init(from decoder: any Decoder) throws {
             if let entry = try? Entry(from: decoder) { self = .entry(entry) } else { self = .metadata(try [String: String](from: decoder)) }
         }
@@ -87,13 +88,15 @@ extension SafetensorsFile {
         guard length <= 100_000_000, bytes[8...].first.map({ $0 == UInt8(ascii: "{") }) ?? true else {
             throw Failure.badInput(
                 "the file is not safetensors: it does not begin with a header's length and '{'", at: .file(path),
-                advice: "convert PyTorch checkpoints first: safetensors.torch.save_file(torch.load(PATH)['state_dict'], 'weights.safetensors')")
+                advice: "convert PyTorch checkpoints first: safetensors.torch.save_file(torch.load(CHECKPOINT)['state_dict'], 'weights.safetensors')")
         }
         guard Int(length) <= bytes.count - 8 else {
             throw Failure.badInput(
                 "the file ends early: its header has \(length) bytes, \(bytes.count - 8) follow", at: .file(path), advice: "copy the file again from its source")
         }
-        guard let header = try? JSONDecoder().decode([String: Header].self, from: Data(bytes[8..<8 + Int(length)])) else {
+        guard let header = try? JSONDecoder().decode([String: Header].self, from: Data(bytes[8..<8 + Int(length)])),
+            header.allSatisfy({ $0.value.isMetadata == ($0.key == "__metadata__") })
+        else {
             throw Failure.badInput("the safetensors header is not JSON of the expected form", at: .file(path), advice: "write the file again")
         }
         metadata = [:]
