@@ -17,4 +17,44 @@ public enum Threads {
             body(total * part / parts..<total * (part + 1) / parts)
         }
     }
+
+    /// Like `overRanges`, with at most `parts` ranges that begin at multiples of `block`.
+    @inline(__always)
+    static func overBlocks(_ total: Int, block: Int, parts: Int, _ body: (Range<Int>) -> Void) {
+        let blocks = (total + block - 1) / block
+        let parts = min(parts, blocks)
+        if parts <= 1 {
+            if total > 0 { body(0..<total) }
+            return
+        }
+        DispatchQueue.concurrentPerform(iterations: parts) { part in
+            body(min(total, blocks * part / parts * block)..<min(total, blocks * (part + 1) / parts * block))
+        }
+    }
+
+    /// Sums over rows shared out among threads: `body(rows, partial)` adds to its own zeroed array of `count` floats, and the arrays are added in order.
+    static func summing(
+        rows total: Int, into result: UnsafeMutablePointer<Float>, count: Int, add: Bool,
+        _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let parts = max(1, min(Threads.count, total / 64))
+        let scratch = UnsafeMutablePointer<Float>.allocate(capacity: parts * count)
+        defer { scratch.deallocate() }
+        scratch.update(repeating: 0, count: parts * count)
+        if parts == 1 {
+            body(0..<total, scratch)
+        } else {
+            DispatchQueue.concurrentPerform(iterations: parts) { part in
+                body(total * part / parts..<total * (part + 1) / parts, scratch + part * count)
+            }
+        }
+        for part in 0..<parts {
+            let partial = scratch + part * count
+            if part == 0 && !add {
+                result.update(from: partial, count: count)
+            } else {
+                for i in 0..<count { result[i] += partial[i] }
+            }
+        }
+    }
 }

@@ -21,6 +21,7 @@ public final class Parameter {
     public let layout: ParameterLayout
     /// Whether AdamW's weight decay applies: convolution and linear weights alone.
     public let isDecayed: Bool
+    public let initialization: Initialization
     /// [rows, columns] view that operations take.
     public let tensor: Tensor
     /// The published name, for example `backbone.branch.0.attn.key.weight`; set by the arena.
@@ -29,9 +30,10 @@ public final class Parameter {
     public internal(set) var arenaOffset = 0
     private var ownStorage: UnsafeMutablePointer<Float>?
 
-    public init(_ layout: ParameterLayout, count: Int, isDecayed: Bool) {
+    public init(_ layout: ParameterLayout, count: Int, isDecayed: Bool, initialization: Initialization) {
         self.layout = layout
         self.isDecayed = isDecayed
+        self.initialization = initialization
         let storage = UnsafeMutablePointer<Float>.allocate(capacity: 2 * count)
         storage.initialize(repeating: 0, count: 2 * count)
         ownStorage = storage

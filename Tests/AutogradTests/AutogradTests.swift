@@ -1,1 +1,173 @@
+import Autograd
+import Kernels
+import RandomStreams
+import TestSupport
 import XCTest
+
+/// Every operation's gradients against finite differences, over sequences of length 1, 2, odd, even and uneven, with one thread and with two.
+final class OperationGradientTests: XCTestCase {
+    static let packings: [[Int]] = [[0, 1], [0, 2], [0, 1, 3, 8], [0, 7, 9, 16], [0, 5]]
+    private var random = RandomStream(seed: 1, "operation gradients")
+
+    private func parameter(_ rows: Int, _ columns: Int, scale: Float = 1) -> Tensor {
+        testParameter(rows: rows, columns: columns, (0..<rows * columns).map { _ in scale * random.normal() })
+    }
+
+    /// Values at least 0.1 apart from each other in every window, so that a small step changes no maximum.
+    private func spreadParameter(_ rows: Int, _ columns: Int) -> Tensor {
+        var values = random.permutation(rows * columns).map { Float($0) * 0.2 }
+        let mean = values.reduce(0, +) / Float(values.count)
+        for i in values.indices { values[i] -= mean + 0.05 }
+        return testParameter(rows: rows, columns: columns, values)
+    }
+
+    func testLinear() {
+        for (rows, input, output) in [(1, 1, 1), (2, 3, 5), (7, 17, 33), (9, 16, 2)] {
+            let x = parameter(rows, input), w = parameter(input, output), b = parameter(1, output)
+            checkGradients("linear \(rows)x\(input)x\(output)", [("x", x), ("weight", w), ("bias", b)]) { $0.linear(x, weight: w, bias: b) }
+            checkGradients("linear without bias", [("x", x), ("weight", w)]) { $0.linear(x, weight: w, bias: nil) }
+        }
+    }
+
+    func testConvolution() {
+        for offsets in Self.packings {
+            for (kernel, input, output) in [(1, 3, 4), (3, 3, 4), (3, 17, 5), (5, 2, 3)] {
+                let x = parameter(offsets.last!, input), w = parameter(kernel * input, output), b = parameter(1, output)
+                checkGradients("convolution k=\(kernel) \(offsets)", [("x", x), ("weight", w), ("bias", b)]) {
+                    $0.convolution(PackedSequence(x, offsets: offsets), weight: w, bias: b, kernel: kernel).tensor
+                }
+            }
+        }
+    }
+
+    func testDepthwiseConvolution() {
+        for offsets in Self.packings {
+            for (kernel, stride, channels) in [(3, 1, 3), (3, 2, 17), (5, 2, 4), (3, 3, 2), (5, 4, 16)] {
+                let x = parameter(offsets.last!, channels), w = parameter(kernel, channels), b = parameter(1, channels)
+                checkGradients("depthwise k=\(kernel) s=\(stride) \(offsets)", [("x", x), ("weight", w), ("bias", b)]) {
+                    $0.depthwiseConvolution(PackedSequence(x, offsets: offsets), weight: w, bias: b, stride: stride).tensor
+                }
+            }
+        }
+    }
+
+    func testLayerNorm() {
+        for (rows, channels) in [(1, 4), (2, 16), (5, 19), (9, 33)] {
+            let x = parameter(rows, channels), w = parameter(1, channels), b = parameter(1, channels)
+            checkGradients("layer norm \(rows)x\(channels)", [("x", x), ("weight", w), ("bias", b)], step: 5e-3, tolerance: 5e-3) {
+                $0.layerNorm(x, weight: w, bias: b)
+            }
+        }
+        // With ReLU: biases far from zero, so that no step crosses the corner.
+        let x = parameter(6, 18), w = parameter(1, 18, scale: 0.05)
+        let b = testParameter(rows: 1, columns: 18, (0..<18).map { $0 % 2 == 0 ? 1 : -1 })
+        checkGradients("layer norm + ReLU", [("x", x), ("weight", w), ("bias", b)], step: 5e-3, tolerance: 5e-3) {
+            $0.layerNorm(x, weight: w, bias: b, relu: true)
+        }
+    }
+
+    func testActivations() {
+        for (rows, columns) in [(1, 1), (3, 5), (4, 33)] {
+            let spread = spreadParameter(rows, columns), x = parameter(rows, columns), mask = parameter(rows, columns)
+            checkGradients("ReLU", [("x", spread)]) { $0.relu(spread) }
+            checkGradients("GELU", [("x", x)]) { $0.gelu(x) }
+            checkGradients("mask", [("x", x)]) { $0.masked(x, by: mask) }
+            checkGradients("constant added", [("x", x)]) { $0.addingConstant(x, mask) }
+            checkGradients("sum", [("a", x), ("b", spread)]) { $0.sum(x, spread) }
+            checkGradients("sum with itself", [("a", x)]) { $0.sum(x, x) }
+        }
+        let x = spreadParameter(5, 2), scales = [parameter(1, 1), testParameter(rows: 1, columns: 1, [1.5])]
+        checkGradients("scaled ReLU", [("x", x), ("scale 0", scales[0]), ("scale 1", scales[1])], step: 5e-3) {
+            $0.scaledReLU(x, scales: scales, groupOffsets: [0, 2, 5])
+        }
+    }
+
+    func testAttention() {
+        for offsets in Self.packings {
+            for (heads, channels, window) in [(1, 3, 3), (2, 4, 5), (2, 34, 19), (2, 6, 0), (1, 17, -1), (3, 6, 4)] {
+                let q = parameter(offsets.last!, channels), k = parameter(offsets.last!, channels), v = parameter(offsets.last!, channels)
+                func packed(_ x: Tensor) -> PackedSequence { PackedSequence(x, offsets: offsets) }
+                checkGradients("attention window \(window) \(offsets)", [("q", q), ("k", k), ("v", v)], step: 1e-2, tolerance: 4e-3) {
+                    $0.attention(packed(q), packed(k), packed(v), heads: heads, window: window).tensor
+                }
+                checkGradients("attention of one tensor", [("x", v)], step: 1e-2, tolerance: 4e-3) {
+                    $0.attention(packed(v), packed(v), packed(v), heads: heads, window: window).tensor
+                }
+                guard window > 1, window % 2 == 1 else { continue }
+                let relative = parameter(heads, window)
+                checkGradients("attention with relative positions", [("q", q), ("relative", relative)], step: 1e-2, tolerance: 4e-3) {
+                    $0.attention(packed(q), packed(k), packed(v), heads: heads, window: window, relative: relative).tensor
+                }
+            }
+        }
+    }
+
+    func testPooling() {
+        for offsets in Self.packings {
+            let x = spreadParameter(offsets.last!, 3)
+            checkGradients("max-pool \(offsets)", [("x", x)]) { $0.maxPool(PackedSequence(x, offsets: offsets), kernel: 3, stride: 2).tensor }
+            let coarseOffsets = stridedOffsets(offsets, stride: 2)
+            let fine = parameter(offsets.last!, 17), coarse = parameter(coarseOffsets.last!, 17)
+            checkGradients("up-sampling \(offsets)", [("fine", fine), ("coarse", coarse)]) {
+                $0.addingUpsampled(PackedSequence(fine, offsets: offsets), PackedSequence(coarse, offsets: coarseOffsets), factor: 2).tensor
+            }
+        }
+    }
+
+    func testResidualAndConcatenation() {
+        for offsets in Self.packings {
+            let x = parameter(offsets.last!, 5), branch = parameter(offsets.last!, 5), scale = parameter(1, 5)
+            let factors = (0..<offsets.count - 1).map { Float($0 % 2) * 1.25 }
+            checkGradients("residual \(offsets)", [("x", x), ("branch", branch), ("scale", scale)]) {
+                $0.residual(PackedSequence(x, offsets: offsets), branch: PackedSequence(branch, offsets: offsets), scale: scale, factors: factors)
+                    .tensor
+            }
+            let other = parameter(3, 5)
+            checkGradients("concatenation", [("a", x), ("b", other)]) {
+                $0.concatenated([PackedSequence(x, offsets: offsets), PackedSequence(other, offsets: [0, 3])]).tensor
+            }
+        }
+    }
+
+    func testTwoThreadsGiveTheGradientsToo() {
+        Threads.count = 2
+        defer { Threads.count = 1 }
+        let offsets = [0, 40, 41, 150], x = parameter(150, 3), w = parameter(9, 2)
+        checkGradients("convolution on two threads", [("weight", w)]) {
+            $0.convolution(PackedSequence(x, offsets: offsets), weight: w, bias: nil, kernel: 3).tensor
+        }
+        let norm = parameter(1, 3), bias = parameter(1, 3)
+        checkGradients("layer norm on two threads", [("weight", norm), ("bias", bias)]) { $0.layerNorm(x, weight: norm, bias: bias) }
+        let spread = spreadParameter(150, 3)
+        checkGradients("max-pool on two threads", [("x", spread)]) {
+            $0.maxPool(PackedSequence(spread, offsets: offsets), kernel: 3, stride: 2).tensor
+        }
+    }
+
+    func testParameterIsReadyAfterItsLastUse() {
+        let x = parameter(3, 4), shared = parameter(4, 4), last = parameter(4, 2)
+        let tape = Tape()
+        let y = tape.linear(tape.linear(tape.linear(x, weight: shared, bias: nil), weight: shared, bias: nil), weight: last, bias: nil)
+        let (gradient, _) = y.gradientToWrite()
+        for i in 0..<y.count { gradient[i] = 1 }
+        var ready: [String] = []
+        tape.onGradientReady = { ready.append($0 === shared ? "shared" : "last") }
+        tape.backward()
+        XCTAssertEqual(ready, ["last", "shared"])
+    }
+
+    func testBuffersAreGivenOutAgain() {
+        let x = parameter(64, 32), w = parameter(32, 32)
+        func step() {
+            let tape = Tape()
+            let y = tape.gelu(tape.linear(x, weight: w, bias: nil))
+            let (gradient, _) = y.gradientToWrite()
+            for i in 0..<y.count { gradient[i] = 1 }
+            tape.backward()
+        }
+        step()
+        let held = BufferPool.shared.heldBytes
+        for _ in 0..<5 { step() }
+        XCTAssertEqual(BufferPool.shared.heldBytes, held)
+    }
+}

@@ -1,0 +1,74 @@
+import Kernels
+
+extension Tape {
+    /// Multi-head attention in which position t sees positions |t - u| <= window / 2 of its sequence, all of them when `window` <= 1.
+    ///
+    /// - Parameters:
+    ///   - q, k, v: [rows, heads * head channels], packed alike.
+    ///   - relative: [heads, window], added to the scores (window odd), or nil; for windowed attention alone.
+    /// - Returns: [rows, heads * head channels].
+    public func attention(
+        _ q: PackedSequence, _ k: PackedSequence, _ v: PackedSequence, heads: Int, window: Int, relative: Tensor? = nil
+    ) -> PackedSequence {
+        precondition(q.columns % heads == 0 && q.offsets == k.offsets && q.offsets == v.offsets)
+        return window > 1
+            ? windowedAttention(q, k, v, heads: heads, reach: window / 2, relative: relative) : globalAttention(q, k, v, heads: heads)
+    }
+
+    private func windowedAttention(
+        _ q: PackedSequence, _ k: PackedSequence, _ v: PackedSequence, heads: Int, reach: Int, relative: Tensor?
+    ) -> PackedSequence {
+        let shape = WindowedAttention.Shape(heads: heads, headChannels: q.columns / heads, reach: reach, offsets: q.offsets)
+        precondition(relative == nil || relative!.columns == shape.width, "relative positions need an odd window")
+        let q = q.tensor, k = k.tensor, v = v.tensor
+        let y = Tensor(rows: q.rows, columns: q.columns, requiresGradient: isRecording)
+        let probabilities = Tensor(rows: q.rows, columns: heads * shape.width, requiresGradient: false)
+        WindowedAttention.forward(
+            q.values, k.values, v.values, relative: relative?.values, shape, into: y.values, probabilities: probabilities.values)
+        record(leaves: relative.map { [$0] } ?? []) {
+            guard let dy = y.gradient else { return }
+            let scratch = Tensor(rows: probabilities.rows, columns: probabilities.columns, requiresGradient: false)
+            let dRelative = relative?.gradientToWrite()
+            Self.withFreshGradients(q, k, v) { dq, dk, dv in
+                WindowedAttention.backward(
+                    dy, q.values, k.values, v.values, probabilities: probabilities.values, shape, scratch: scratch.values, dq: dq, dk: dk, dv: dv,
+                    dRelative: dRelative?.pointer, addRelative: dRelative?.add ?? false)
+            }
+        }
+        return PackedSequence(y, offsets: shape.offsets)
+    }
+
+    private func globalAttention(_ q: PackedSequence, _ k: PackedSequence, _ v: PackedSequence, heads: Int) -> PackedSequence {
+        let shape = GlobalAttention.Shape(heads: heads, headChannels: q.columns / heads, offsets: q.offsets)
+        let q = q.tensor, k = k.tensor, v = v.tensor
+        let y = Tensor(rows: q.rows, columns: q.columns, requiresGradient: isRecording)
+        let probabilities = Tensor(rows: 1, columns: max(1, shape.probabilityCount), requiresGradient: false)
+        GlobalAttention.forward(q.values, k.values, v.values, shape, into: y.values, probabilities: probabilities.values)
+        record {
+            guard let dy = y.gradient else { return }
+            let longest = zip(shape.offsets, shape.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0
+            let scratch = Tensor(rows: max(1, longest), columns: max(1, longest), requiresGradient: false)
+            Self.withFreshGradients(q, k, v) { dq, dk, dv in
+                GlobalAttention.backward(
+                    dy, q.values, k.values, v.values, probabilities: probabilities.values, shape, scratch: scratch.values, dq: dq, dk: dk, dv: dv)
+            }
+        }
+        return PackedSequence(y, offsets: shape.offsets)
+    }
+
+    /// Gradients for kernels that only store: straight into q, k, v when nothing is there yet, by way of a buffer otherwise.
+    private static func withFreshGradients(
+        _ q: Tensor, _ k: Tensor, _ v: Tensor,
+        _ body: (UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let tensors = [q, k, v]
+        let distinct = q !== k && k !== v && q !== v
+        let buffers = tensors.map { tensor in
+            distinct && tensor.requiresGradient && tensor.gradient == nil
+                ? nil : Tensor(rows: tensor.rows, columns: tensor.columns, requiresGradient: false)
+        }
+        let pointers = zip(tensors, buffers).map { tensor, buffer in buffer?.values ?? tensor.gradientToWrite().pointer }
+        body(pointers[0], pointers[1], pointers[2])
+        for (tensor, buffer) in zip(tensors, buffers) { if let buffer { tensor.addGradient(buffer.values) } }
+    }
+}

@@ -1,0 +1,78 @@
+import TemporalAnnotations
+
+/// Says which points answer for which actions (ActionFormer, section 3.3; SPEC of the targets).
+///
+/// A point is positive for an instance when it lies strictly inside it, with center sampling also strictly less than `radius` strides from its
+/// centre, and when the larger of its distances to start and end lies in the level's regression range (both ends included).
+/// Of several instances the shortest wins; all instances at most 1e-3 longer give their classes too.
+public struct CenterSamplingAssigner: Hashable, Sendable {
+    public enum Sampling: String, Codable, Sendable, CaseIterable {
+        /// Near the centre.
+        case radius
+        /// Anywhere inside.
+        case none
+    }
+
+    public var classes: Int
+    /// Per level, in grid positions.
+    public var regressionRanges: [ClosedRange<Float>]
+    public var sampling: Sampling
+    /// In strides of the level.
+    public var radius: Float
+
+    public init(classes: Int, regressionRanges: [ClosedRange<Float>], sampling: Sampling = .radius, radius: Float = 1.5) {
+        self.classes = classes
+        self.regressionRanges = regressionRanges
+        self.sampling = sampling
+        self.radius = radius
+    }
+
+    /// - Parameters:
+    ///   - points: as many levels as regression ranges.
+    ///   - instances: per video of `points`; labels below `classes`.
+    /// - Returns: targets per point. Offsets of points that are not positive are the distances to the video's first instance (zero without
+    ///   instances), as the published code leaves them.
+    public func assign(_ points: PyramidPoints, instances: [[GridInstance]]) -> PointTargets {
+        var targets = PointTargets(
+            classes: [Float](repeating: 0, count: points.count * classes), offsets: [Float](repeating: 0, count: points.count * 2), positives: [])
+        for level in 0..<points.levels {
+            let stride = Float(points.stride(level: level)), range = regressionRanges[level]
+            for video in 0..<points.videos where !instances[video].isEmpty {
+                for (i, point) in points.range(level: level, video: video).enumerated() {
+                    assign(point, at: Float(i) * stride, stride: stride, range: range, instances: instances[video], to: &targets)
+                }
+            }
+        }
+        return targets
+    }
+
+    private func assign(
+        _ point: Int, at position: Float, stride: Float, range: ClosedRange<Float>, instances: [GridInstance], to targets: inout PointTargets
+    ) {
+        var shortest = Float.infinity, chosen = 0
+        for (i, instance) in instances.enumerated() where answers(position, stride: stride, range: range, for: instance.segment) {
+            if instance.segment.length < shortest {
+                shortest = instance.segment.length
+                chosen = i
+            }
+        }
+        targets.offsets[2 * point] = (position - instances[chosen].segment.start) / stride
+        targets.offsets[2 * point + 1] = (instances[chosen].segment.end - position) / stride
+        guard shortest < .infinity else { return }
+        targets.positives.append(point)
+        for instance in instances
+        where instance.segment.length <= shortest + 1e-3 && answers(position, stride: stride, range: range, for: instance.segment) {
+            targets.classes[point * classes + instance.label] = 1
+        }
+    }
+
+    private func answers(_ position: Float, stride: Float, range: ClosedRange<Float>, for segment: GridSegment) -> Bool {
+        guard range.contains(max(position - segment.start, segment.end - position)) else { return false }
+        var start = segment.start, end = segment.end
+        if sampling == .radius {
+            start = max(segment.center - stride * radius, start)
+            end = min(segment.center + stride * radius, end)
+        }
+        return min(position - start, end - position) > 0
+    }
+}

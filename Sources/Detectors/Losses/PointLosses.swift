@@ -1,0 +1,48 @@
+import Autograd
+import Kernels
+
+/// The losses of dense detectors over the points of a pyramid. They seed the gradients of the heads' outputs.
+public enum PointLosses {
+    /// Sigmoid focal loss over all points and classes, divided by `normalizer`.
+    ///
+    /// - Parameters:
+    ///   - logits: [points, classes].
+    ///   - targets: [points, classes], 0 or 1.
+    ///   - labelSmoothing: e; targets become `(1 - e) y + e / (classes + 1)`.
+    public static func classification(_ logits: Tensor, targets: [Float], labelSmoothing: Float, normalizer: Float) -> Double {
+        precondition(targets.count == logits.count)
+        let smoothed =
+            labelSmoothing > 0 ? targets.map { $0 * (1 - labelSmoothing) + labelSmoothing / Float(logits.columns + 1) } : targets
+        let gradient = logits.requiresGradient ? logits.gradientToWrite().pointer : nil
+        return DetectionLosses.sigmoidFocal(logits.values, smoothed, count: logits.count, scale: 1 / normalizer, gradient: gradient)
+            / Double(normalizer)
+    }
+
+    /// DIoU loss over the positive points, divided by `normalizer`.
+    ///
+    /// - Parameters:
+    ///   - offsets: predictions [points, 2].
+    ///   - targets: [points, 2].
+    ///   - positives: indices of points.
+    ///   - weight: factor of the gradient (the value returned is without it).
+    public static func regression(_ offsets: Tensor, targets: [Float], positives: [Int], weight: Float, normalizer: Float) -> Double {
+        var predicted: [Float] = [], wanted: [Float] = []
+        for point in positives {
+            predicted += [offsets.values[2 * point], offsets.values[2 * point + 1]]
+            wanted += [targets[2 * point], targets[2 * point + 1]]
+        }
+        var gradient = [Float](repeating: 0, count: predicted.count)
+        let loss = gradient.withUnsafeMutableBufferPointer {
+            DetectionLosses.distanceIoU(predicted, wanted, count: positives.count, scale: weight / normalizer, gradient: $0.baseAddress)
+        }
+        if offsets.requiresGradient {
+            let pointer = offsets.gradientToWrite().pointer
+            pointer.update(repeating: 0, count: offsets.count)
+            for (i, point) in positives.enumerated() {
+                pointer[2 * point] = gradient[2 * i]
+                pointer[2 * point + 1] = gradient[2 * i + 1]
+            }
+        }
+        return loss / Double(normalizer)
+    }
+}

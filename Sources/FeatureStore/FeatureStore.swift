@@ -1,0 +1,189 @@
+import Diagnostics
+import Foundation
+import TemporalAnnotations
+
+/// One video of a store.
+public struct StoredVideo: Sendable {
+    public let id: VideoID
+    /// The video's first row in the matrix.
+    public let firstRow: Int
+    public let rows: Int
+    public let grid: FeatureGrid
+    public let annotation: VideoAnnotation
+
+    public init(firstRow: Int, rows: Int, grid: FeatureGrid, annotation: VideoAnnotation) {
+        id = annotation.id
+        self.firstRow = firstRow
+        self.rows = rows
+        self.grid = grid
+        self.annotation = annotation
+    }
+}
+
+/// A feature store opened for reading: one HDF5 file with the features, index, classes and annotations of many videos (`docs/feature-store.md`).
+///
+/// Opening reads the index and checks it; features are read when asked for, the asked rows alone. Safe to use from several threads.
+public final class FeatureStore {
+    public let path: String
+    /// Values per row.
+    public let dimension: Int
+    public let storage: FeatureStorage
+    public let classes: ClassMap
+    public let videos: [StoredVideo]
+    /// SHA-256 over names, shapes and values, as recorded when the store was written; `contentDigest()` computes it anew.
+    public let digest: String
+    /// Rows of all videos together.
+    public let rows: Int
+    private let matrix: HDF5Matrix
+    private let indices: [VideoID: Int]
+
+    /// - Throws: `Failure.badInput` for a file that is missing, is not a store, has another version, ends early or contradicts itself.
+    public init(path: String) throws {
+        let file = try HDF5File.open(path)
+        try Self.requireFormat(file)
+        let matrix = try HDF5Matrix(in: file, FeatureStoreFormat.matrix)
+        self.path = path
+        self.matrix = matrix
+        dimension = matrix.columns
+        rows = matrix.rows
+        storage = matrix.storage
+        try Self.requireLength(file, matrix)
+        let names = try file.readStrings("classes")
+        try Self.requireDistinct(names, "class", file)
+        classes = ClassMap(names: names)
+        videos = try Self.readVideos(file, matrixRows: matrix.rows, classCount: names.count)
+        digest = try file.stringAttribute(of: "", named: "digest")
+        indices = Dictionary(uniqueKeysWithValues: videos.enumerated().map { ($1.id, $0) })
+    }
+
+    /// The position of a video in `videos`.
+    public func index(of id: VideoID) -> Int? { indices[id] }
+
+    /// Labelled actions of all videos together.
+    public var instanceCount: Int { videos.reduce(0) { $0 + $1.annotation.instances.count } }
+
+    /// Reads some rows of a video as float32 into `target`, [rows.count, dimension] row-major.
+    public func readRows(_ rows: Range<Int>, ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
+        guard videos.indices.contains(index), rows.lowerBound >= 0, rows.upperBound <= videos[index].rows else {
+            throw Failure.failed(
+                "rows \(rows.lowerBound)..<\(rows.upperBound) of video number \(index) were asked for, the store does not hold them",
+                at: .file(path), advice: "report this as a fault of the program")
+        }
+        let first = videos[index].firstRow
+        try matrix.read(first + rows.lowerBound..<first + rows.upperBound, into: target)
+    }
+
+    /// Computes the digest from what the file holds; reads all of it.
+    public func contentDigest() throws -> String {
+        let capacity = max((videos.map(\.rows).max() ?? 0) * matrix.bytesPerRow, 1)
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
+        defer { buffer.deallocate() }
+        let leaves = try videos.map { video in
+            try matrix.readStored(video.firstRow..<video.firstRow + video.rows, into: buffer)
+            return FeatureStoreFormat.rowsDigest(video.id, rows: video.rows, columns: dimension, storage: storage, buffer)
+        }
+        return FeatureStoreIndex(dimension: dimension, storage: storage, classes: classes, videos: videos).digest(rowDigests: leaves)
+    }
+
+    /// Checks the recorded digest against the contents; reads all of the file.
+    public func verify() throws {
+        let found = try contentDigest()
+        guard found == digest else {
+            throw Failure.badInput(
+                "the store was changed after it was written: its digest is \(found.prefix(12))..., \(digest.prefix(12))... is recorded",
+                at: .file(path), advice: "copy the store again from its source, or make it again")
+        }
+    }
+}
+
+// MARK: - Checks on opening
+
+extension FeatureStore {
+    private static func requireFormat(_ file: HDF5File) throws {
+        let advice = "make a store with 'kairos import' or 'kairos synthesize'"
+        guard file.hasAttribute(of: "", named: "format") else {
+            throw Failure.badInput("this HDF5 file is not a feature store: it has no attribute 'format'", at: .file(file.path), advice: advice)
+        }
+        let format = try file.stringAttribute(of: "", named: "format")
+        guard format == FeatureStoreFormat.name else {
+            throw Failure.badInput("this HDF5 file is not a feature store: its format is '\(format)'", at: .file(file.path), advice: advice)
+        }
+        let version = try file.intAttribute(of: "", named: "version")
+        guard version == FeatureStoreFormat.version else {
+            throw Failure.badInput(
+                "the store has version \(version), this program reads version \(FeatureStoreFormat.version)", at: .file(file.path),
+                advice: version > FeatureStoreFormat.version ? "use the newer program that wrote it, or make the store again" : "make the store again")
+        }
+    }
+
+    private static func requireLength(_ file: HDF5File, _ matrix: HDF5Matrix) throws {
+        let size = (try? FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int) ?? 0
+        let bytes = matrix.rows * matrix.bytesPerRow
+        guard bytes > 0 else { return }
+        guard let offset = matrix.fileOffset, offset + bytes <= size else {
+            throw Failure.badInput(
+                "the store ends early: \(matrix.rows) rows of \(matrix.columns) values need \(bytes) bytes, the file holds \(size)",
+                at: .file(file.path), .dataset(matrix.name), advice: "copy the store again from its source, or make it again")
+        }
+    }
+
+    private static func requireDistinct(_ names: [String], _ kind: String, _ file: HDF5File) throws {
+        var seen: Set<String> = []
+        for name in names where !seen.insert(name).inserted {
+            throw Failure.badInput("the \(kind) '\(name)' stands there twice", at: .file(file.path), advice: "make the store again")
+        }
+    }
+
+    private static func readVideos(_ file: HDF5File, matrixRows: Int, classCount: Int) throws -> [StoredVideo] {
+        let ids = try file.readStrings("videos/id")
+        try requireDistinct(ids, "video", file)
+        func column<Value>(_ name: String, _ read: (String) throws -> [Value], count: Int) throws -> [Value] {
+            let values = try read(name)
+            guard values.count == count else {
+                throw Failure.badInput(
+                    "it holds \(values.count) entries, \(count) were expected", at: .file(file.path), .dataset(name), advice: "make the store again")
+            }
+            return values
+        }
+        let subsets = try column("videos/subset", file.readStrings, count: ids.count)
+        let firstRows = try column("videos/first_row", file.readInts, count: ids.count)
+        let rows = try column("videos/rows", file.readInts, count: ids.count)
+        let durations = try column("videos/duration", file.readDoubles, count: ids.count)
+        let fps = try column("videos/fps", file.readDoubles, count: ids.count)
+        let strides = try column("videos/stride", file.readDoubles, count: ids.count)
+        let windows = try column("videos/window", file.readDoubles, count: ids.count)
+        let owners = try file.readInts("annotations/video")
+        let starts = try column("annotations/start", file.readDoubles, count: owners.count)
+        let ends = try column("annotations/end", file.readDoubles, count: owners.count)
+        let labels = try column("annotations/label", file.readInts, count: owners.count)
+
+        var instances = [[ActionInstance]](repeating: [], count: ids.count)
+        for index in owners.indices {
+            guard ids.indices.contains(owners[index]), 0..<classCount ~= labels[index] else {
+                throw Failure.badInput(
+                    "annotation \(index) names video number \(owners[index]) and class number \(labels[index]); the store has \(ids.count) videos and \(classCount) classes",
+                    at: .file(file.path), .dataset("annotations/video"), advice: "make the store again")
+            }
+            instances[owners[index]].append(ActionInstance(segment: Segment(start: starts[index], end: ends[index]), label: labels[index]))
+        }
+        var expected = 0
+        let videos = try ids.indices.map { index in
+            guard firstRows[index] == expected, rows[index] > 0 else {
+                throw Failure.badInput(
+                    "the index does not fit together: video '\(ids[index])' has \(rows[index]) rows from row \(firstRows[index]), row \(expected) was expected",
+                    at: .file(file.path), .dataset("videos/first_row"), advice: "make the store again")
+            }
+            expected += rows[index]
+            let annotation = VideoAnnotation(
+                id: VideoID(ids[index]), subset: Subset(rawValue: subsets[index]), duration: durations[index], fps: fps[index], instances: instances[index])
+            let grid = FeatureGrid(fps: fps[index], stride: strides[index], window: windows[index])
+            return StoredVideo(firstRow: firstRows[index], rows: rows[index], grid: grid, annotation: annotation)
+        }
+        guard expected == matrixRows else {
+            throw Failure.badInput(
+                "the index does not fit the matrix: the videos have \(expected) rows together, the matrix has \(matrixRows)",
+                at: .file(file.path), .dataset(FeatureStoreFormat.matrix), advice: "make the store again")
+        }
+        return videos
+    }
+}

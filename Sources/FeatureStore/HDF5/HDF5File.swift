@@ -1,0 +1,209 @@
+import CHDF5
+import Diagnostics
+import Foundation
+
+/// An HDF5 file: datasets by name ("params/neck.weight", groups made on the way) and attributes of objects.
+///
+/// Values are row-major and little-endian. Every call is checked, and every error becomes a `Failure` with the file and the dataset: `.badInput` on
+/// reading, `.failed` on writing. Safe to use from several threads; one global lock stands around every call of the library.
+public final class HDF5File {
+    public let path: String
+    let isWritable: Bool
+    private(set) var id: hid_t
+
+    init(path: String, id: hid_t, isWritable: Bool) {
+        self.path = path
+        self.id = id
+        self.isWritable = isWritable
+    }
+
+    deinit { close() }
+
+    /// Makes an empty file, replacing what stood there. Serial: one process alone.
+    public static func create(_ path: String) throws -> HDF5File {
+        try HDF5Library.locked {
+            let access = fileAccess()
+            defer { H5Pclose(access) }
+            let id = H5Fcreate(path, kairos_h5f_acc_trunc(), kairos_h5p_default(), access)
+            guard id >= 0 else {
+                throw Failure.failed(
+                    "the file could not be made: \(HDF5Library.lastError())", at: .file(path), advice: "check the folder's permissions and free space")
+            }
+            return HDF5File(path: path, id: id, isWritable: true)
+        }
+    }
+
+    /// Opens a file for reading.
+    public static func open(_ path: String) throws -> HDF5File { try open(path, flags: kairos_h5f_acc_rdonly(), access: fileAccess(), isWritable: false) }
+
+    /// Opens a file for adding to it. Serial: one process alone.
+    static func openForWriting(_ path: String) throws -> HDF5File {
+        try open(path, flags: kairos_h5f_acc_rdwr(), access: fileAccess(), isWritable: true)
+    }
+
+    /// Opens and closes `access` when done with it.
+    static func open(_ path: String, flags: UInt32, access: hid_t, isWritable: Bool) throws -> HDF5File {
+        try HDF5Library.locked {
+            defer { H5Pclose(access) }
+            try requireSignature(path)
+            let id = H5Fopen(path, flags, access)
+            guard id >= 0 else {
+                let reason = HDF5Library.lastError()
+                guard let promised = number(after: "stored_eof = ", in: reason), let held = number(after: "truncated file: eof = ", in: reason) else {
+                    throw Failure.badInput("the file could not be opened as HDF5: \(reason)", at: .file(path), advice: "make the file again, or copy it again")
+                }
+                throw Failure.badInput(
+                    "the file ends early: its header promises \(promised) bytes, it holds \(held)", at: .file(path),
+                    advice: "copy the file again from its source, or make it again")
+            }
+            return HDF5File(path: path, id: id, isWritable: isWritable)
+        }
+    }
+
+    /// A file access list for one process. Advisory locks are used where the file system knows them.
+    static func fileAccess() -> hid_t {
+        HDF5Library.locked {
+            let access = H5Pcreate(kairos_h5p_file_access())
+            _ = H5Pset_file_locking(access, true, true)
+            return access
+        }
+    }
+
+    /// Closes the file; everything written is then on its way to the disk. Closing twice does nothing.
+    public func close() {
+        HDF5Library.locked {
+            if id >= 0 { H5Fclose(id) }
+            id = -1
+        }
+    }
+
+    /// Hands everything written so far to the operating system.
+    public func flush() throws {
+        try HDF5Library.locked {
+            guard H5Fflush(id, H5F_SCOPE_LOCAL) >= 0 else { throw writeFailure("flushed", nil) }
+        }
+    }
+
+    // MARK: Looking around
+
+    /// Whether a dataset or group of that name exists.
+    public func exists(_ name: String) -> Bool {
+        HDF5Library.locked {
+            guard id >= 0 else { return false }
+            var walked = ""
+            for part in name.split(separator: "/") {
+                walked += (walked.isEmpty ? "" : "/") + part
+                if H5Lexists(id, walked, kairos_h5p_default()) <= 0 { return false }
+            }
+            return true
+        }
+    }
+
+    /// The names inside a group ("" or "/" for the root), sorted.
+    public func children(of group: String) throws -> [String] {
+        try HDF5Library.locked {
+            let object = try openObject(group)
+            defer { H5Oclose(object) }
+            var info = H5G_info_t()
+            guard H5Gget_info(object, &info) >= 0 else {
+                throw Failure.badInput("'\(group)' is not a group", at: .file(path), advice: "check that the file is of the kind expected here")
+            }
+            var names: [String] = []
+            for index in 0..<info.nlinks {
+                let length = H5Lget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, index, nil, 0, kairos_h5p_default())
+                guard length >= 0 else { throw readFailure(group) }
+                var buffer = [CChar](repeating: 0, count: length + 1)
+                _ = H5Lget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, index, &buffer, buffer.count, kairos_h5p_default())
+                names.append(String(cString: buffer))
+            }
+            return names.sorted()
+        }
+    }
+
+    /// The sizes of a dataset, outermost first; empty for a scalar.
+    public func shape(of name: String) throws -> [Int] {
+        try HDF5Library.locked {
+            let dataset = try openDataset(name)
+            defer { H5Dclose(dataset) }
+            let space = H5Dget_space(dataset)
+            defer { H5Sclose(space) }
+            return try Self.extent(of: space) ?? { throw readFailure(name) }()
+        }
+    }
+
+    // MARK: Shared by the parts of this type (call with the lock held)
+
+    static func extent(of space: hid_t) -> [Int]? {
+        let rank = H5Sget_simple_extent_ndims(space)
+        guard rank >= 0 else { return nil }
+        var sizes = [hsize_t](repeating: 0, count: Int(rank))
+        if rank > 0, H5Sget_simple_extent_dims(space, &sizes, nil) < 0 { return nil }
+        return sizes.map { Int($0) }
+    }
+
+    static func space(shape: [Int]) -> hid_t {
+        if shape.isEmpty { return H5Screate(H5S_SCALAR) }
+        return H5Screate_simple(Int32(shape.count), shape.map { hsize_t($0) }, nil)
+    }
+
+    func openDataset(_ name: String) throws -> hid_t {
+        guard id >= 0 else { throw Failure.failed("the file is closed already", at: .file(path), .dataset(name), advice: "report this as a fault of the program") }
+        guard exists(name) else {
+            throw Failure.badInput(
+                "the file holds no dataset '\(name)'", at: .file(path), .dataset(name), advice: "check that the file is of the kind expected here")
+        }
+        let dataset = H5Dopen2(id, name, kairos_h5p_default())
+        guard dataset >= 0 else {
+            throw Failure.badInput(
+                "'\(name)' is not a readable dataset: \(HDF5Library.lastError())", at: .file(path), .dataset(name),
+                advice: "check that the file is of the kind expected here")
+        }
+        return dataset
+    }
+
+    func openObject(_ name: String) throws -> hid_t {
+        let trimmed = name.split(separator: "/").joined(separator: "/")
+        guard trimmed.isEmpty || exists(trimmed) else {
+            throw Failure.badInput("the file holds no '\(name)'", at: .file(path), advice: "check that the file is of the kind expected here")
+        }
+        let object = H5Oopen(id, trimmed.isEmpty ? "/" : trimmed, kairos_h5p_default())
+        guard object >= 0 else { throw readFailure(name) }
+        return object
+    }
+
+    func readFailure(_ name: String) -> Failure {
+        .badInput(
+            "the values could not be read: \(HDF5Library.lastError())", at: .file(path), .dataset(name),
+            advice: "the file is damaged: copy it again from its source, or make it again")
+    }
+
+    func writeFailure(_ verb: String, _ name: String?) -> Failure {
+        Failure(
+            .failed, "the file could not be \(verb): \(HDF5Library.lastError())", at: [.file(path)] + (name.map { [.dataset($0)] } ?? []),
+            advice: "check the free space of the disk and the folder's permissions")
+    }
+
+    // MARK: Before the library sees the file
+
+    /// The library's own words for a missing or foreign file help nobody; these are looked for first.
+    private static func requireSignature(_ path: String) throws {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            throw Failure.badInput("the file does not exist", at: .file(path), advice: "check the path")
+        }
+        guard !isFolder.boolValue else { throw Failure.badInput("this is a folder, not a file", at: .file(path), advice: "give the path of a file") }
+        guard let handle = FileHandle(forReadingAtPath: path) else {
+            throw Failure.badInput("the file could not be opened for reading", at: .file(path), advice: "check its permissions")
+        }
+        defer { try? handle.close() }
+        let head = (try? handle.read(upToCount: 8)) ?? Data()
+        guard head == Data([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]) else {
+            throw Failure.badInput("this is not an HDF5 file", at: .file(path), advice: "give a file that kairos or another HDF5 program has written")
+        }
+    }
+
+    private static func number(after marker: String, in text: String) -> Int? {
+        guard let range = text.range(of: marker) else { return nil }
+        return Int(text[range.upperBound...].prefix { $0.isNumber })
+    }
+}

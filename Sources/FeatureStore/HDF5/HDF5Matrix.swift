@@ -1,0 +1,126 @@
+import CHDF5
+import Diagnostics
+
+/// A contiguous matrix [rows, columns] of float32 or float16 in a file, kept open for reading or writing ranges of rows.
+final class HDF5Matrix {
+    let file: HDF5File
+    let name: String
+    let rows: Int
+    let columns: Int
+    let storage: FeatureStorage
+    private var dataset: hid_t
+    private let type: hid_t
+
+    /// Makes the matrix; its values are undefined until written.
+    static func create(in file: HDF5File, _ name: String, rows: Int, columns: Int, storage: FeatureStorage) throws {
+        try HDF5Library.locked {
+            let type = Self.type(of: storage)
+            defer { H5Tclose(type) }
+            H5Dclose(try file.createDataset(name, shape: [rows, columns], type: type))
+        }
+    }
+
+    /// Opens the matrix, which must be of float32 or float16, little-endian, and contiguous.
+    init(in file: HDF5File, _ name: String) throws {
+        self.file = file
+        self.name = name
+        let opened = try HDF5Library.locked { () throws -> (dataset: hid_t, shape: [Int], storage: FeatureStorage) in
+            let dataset = try file.openDataset(name)
+            let stored = H5Dget_type(dataset)
+            let creation = H5Dget_create_plist(dataset)
+            defer {
+                H5Tclose(stored)
+                H5Pclose(creation)
+            }
+            let shape = try file.shape(of: name)
+            let storage = FeatureStorage.allCases.first { candidate in
+                let type = Self.type(of: candidate)
+                defer { H5Tclose(type) }
+                return H5Tequal(stored, type) > 0
+            }
+            guard shape.count == 2, let storage, H5Pget_layout(creation) == H5D_CONTIGUOUS else {
+                let form = "\(shape) of \(HDF5Types.describe(stored))"
+                H5Dclose(dataset)
+                throw Failure.badInput(
+                    "it is \(form), a contiguous matrix [rows, dimension] of little-endian float32 or float16 was expected",
+                    at: .file(file.path), .dataset(name), advice: "make the store with 'kairos import' or 'kairos synthesize'")
+            }
+            return (dataset, shape, storage)
+        }
+        dataset = opened.dataset
+        rows = opened.shape[0]
+        columns = opened.shape[1]
+        storage = opened.storage
+        type = HDF5Library.locked { Self.type(of: opened.storage) }
+    }
+
+    deinit {
+        close()
+        HDF5Library.locked { _ = H5Tclose(type) }
+    }
+
+    func close() {
+        HDF5Library.locked {
+            if dataset >= 0 { H5Dclose(dataset) }
+            dataset = -1
+        }
+    }
+
+    var bytesPerRow: Int { columns * storage.bytesPerValue }
+
+    /// Where the values begin in the file; `nil` when nothing is allocated.
+    var fileOffset: Int? {
+        HDF5Library.locked {
+            let offset = H5Dget_offset(dataset)
+            return offset == haddr_t.max ? nil : Int(offset)
+        }
+    }
+
+    /// Reads rows as they are stored into `target`, which holds `rows.count * bytesPerRow` bytes.
+    func readStored(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws {
+        if rows.isEmpty { return }
+        try select(rows) { memory, selection in
+            guard H5Dread(dataset, type, memory, selection, kairos_h5p_default(), target) >= 0 else { throw file.readFailure(name) }
+        }
+    }
+
+    /// Reads rows as float32 into `target`, which holds `rows.count * columns` values.
+    func read(_ rows: Range<Int>, into target: UnsafeMutablePointer<Float>) throws {
+        guard storage == .float16 else { return try readStored(rows, into: target) }
+        let count = rows.count * columns
+        let halves = UnsafeMutablePointer<UInt16>.allocate(capacity: max(count, 1))
+        defer { halves.deallocate() }
+        try readStored(rows, into: halves)
+        HalfPrecision.widen(halves, into: target, count: count)
+    }
+
+    /// Writes rows given as they are stored. With a collective `transfer` every rank must call it, an empty range included.
+    func writeStored(_ rows: Range<Int>, _ values: UnsafeRawPointer, transfer: hid_t? = nil) throws {
+        try select(rows) { memory, selection in
+            guard H5Dwrite(dataset, type, memory, selection, transfer ?? kairos_h5p_default(), values) >= 0 else {
+                throw file.writeFailure("written", name)
+            }
+        }
+    }
+
+    private static func type(of storage: FeatureStorage) -> hid_t { storage == .float16 ? HDF5Types.half() : H5Tcopy(kairos_h5t_ieee_f32le()) }
+
+    private func select(_ rows: Range<Int>, _ body: (hid_t, hid_t) throws -> Void) throws {
+        try HDF5Library.locked {
+            let selection = H5Dget_space(dataset)
+            let count = [hsize_t(rows.count), hsize_t(columns)]
+            let memory = H5Screate_simple(2, rows.isEmpty ? [1, hsize_t(columns)] : count, nil)
+            defer {
+                H5Sclose(selection)
+                H5Sclose(memory)
+            }
+            if rows.isEmpty {
+                _ = H5Sselect_none(selection)
+                _ = H5Sselect_none(memory)
+            } else if H5Sselect_hyperslab(selection, H5S_SELECT_SET, [hsize_t(rows.lowerBound), 0], nil, count, nil) < 0 {
+                throw file.readFailure(name)
+            }
+            try body(memory, selection)
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import Diagnostics
+import Foundation
+import TemporalAnnotations
+
+/// A folder of extracted features, one `.npy` file [rows, dimension] per video, with the annotations that name the videos.
+public struct NumpyFeatures: FeatureSource {
+    public struct Options: Sendable {
+        /// Frames between rows.
+        public var stride: Double = 4
+        /// Frames seen by one row.
+        public var window: Double = 16
+        /// Frames per second of all videos, in place of the annotations' own.
+        public var fps: Double?
+        /// Leaves videos without a file out instead of refusing.
+        public var allowMissing = false
+        /// A file's name is the prefix, the video's name and the suffix.
+        public var filePrefix = ""
+        public var fileSuffix = ".npy"
+
+        public init() {}
+    }
+
+    public let classes: ClassMap
+    public let dimension: Int
+    public let videos: [VideoPlan]
+    /// Annotated videos without a file, left out (with `allowMissing`).
+    public let missing: [VideoID]
+    private let files: [NumpyFile]
+
+    /// Reads the headers of all files and checks them against the annotations.
+    public init(folder: String, annotations: AnnotationSet, options: Options = Options()) throws {
+        try Self.check(options)
+        guard FileManager.default.fileExists(atPath: folder) else {
+            throw Failure.badInput("the folder of features does not exist", at: .file(folder), advice: "check the path")
+        }
+        func path(_ video: VideoAnnotation) -> String { "\(folder)/\(options.filePrefix)\(video.id)\(options.fileSuffix)" }
+        let there = annotations.videos.filter { FileManager.default.fileExists(atPath: path($0)) }
+        missing = annotations.videos.filter { !FileManager.default.fileExists(atPath: path($0)) }.map(\.id)
+        try Self.check(missing: missing, of: annotations.videos.count, folder: folder, options)
+        let files = try there.map { try NumpyFile(path: path($0)) }
+        let dimension = Self.commonDimension(files)
+        videos = try zip(there, files).map { video, file in
+            guard let fps = options.fps ?? video.fps else {
+                throw Failure.badInput(
+                    "the annotations do not say the frames per second of this video", at: .video(video.id.name), advice: "give --fps")
+            }
+            let grid = FeatureGrid(fps: fps, stride: options.stride, window: options.window)
+            try Self.check(file, video, grid, dimension: dimension)
+            return VideoPlan(rows: file.shape[0], grid: grid, annotation: video, file: file.path)
+        }
+        classes = annotations.classes
+        self.dimension = dimension
+        self.files = files
+    }
+
+    public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws { try files[index].read(into: target) }
+
+    // MARK: Checks
+
+    private static func check(_ options: Options) throws {
+        let numbers: [(String, Double?)] = [("--feature-stride", options.stride), ("--window", options.window), ("--fps", options.fps)]
+        for (name, value) in numbers {
+            guard let value, !(value.isFinite && value > 0) else { continue }
+            throw Failure.wrongUsage("\(name) is \(value)", advice: "give a number above 0")
+        }
+    }
+
+    private static func check(missing: [VideoID], of count: Int, folder: String, _ options: Options) throws {
+        guard !missing.isEmpty, missing.count == count || !options.allowMissing else { return }
+        let named = missing.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (missing.count > 5 ? " and \(missing.count - 5) more" : "")
+        let pattern = "\(options.filePrefix)VIDEO\(options.fileSuffix)"
+        throw Failure.badInput(
+            "\(missing.count) of \(count) videos have no features: \(named)", at: .file(folder),
+            advice: missing.count == count
+                ? "check the folder: files named \(pattern) were expected (--file-prefix and --file-suffix change this)"
+                : "add their files, or leave them out with --allow-missing")
+    }
+
+    /// The most frequent second size; of equally frequent ones the first.
+    private static func commonDimension(_ files: [NumpyFile]) -> Int {
+        var counts: [Int: Int] = [:]
+        for file in files { counts[file.shape[1], default: 0] += 1 }
+        let most = counts.values.max() ?? 0
+        return files.first { counts[$0.shape[1]] == most }?.shape[1] ?? 0
+    }
+
+    private static func check(_ file: NumpyFile, _ video: VideoAnnotation, _ grid: FeatureGrid, dimension: Int) throws {
+        let places: [Failure.Place] = [.file(file.path), .video(video.id.name)]
+        let (rows, columns) = (file.shape[0], file.shape[1])
+        guard rows > 0, columns > 0 else {
+            throw Failure(
+                .badInput, "the array has the shape [\(rows), \(columns)]: it is empty", at: places,
+                advice: "extract the features of this video again, or remove the file and use --allow-missing")
+        }
+        let check = RowCountCheck(duration: video.duration, grid: grid)
+        let fits = check.accepts(rows)
+        if !fits && check.accepts(columns) || columns != dimension && rows == dimension {
+            throw Failure(
+                .badInput, "the array has the shape [\(rows), \(columns)], which looks like [dimension, rows]; [rows, dimension] was expected", at: places,
+                advice: "save it transposed: numpy.save(path, array.T)")
+        }
+        guard columns == dimension else {
+            throw Failure(
+                .badInput, "the rows have \(columns) values, those of the other videos \(dimension)", at: places,
+                advice: "extract all videos with the same network")
+        }
+        guard fits else { throw check.failure(rows: rows, video: video.id, file: file.path) }
+    }
+}

@@ -1,0 +1,57 @@
+import Diagnostics
+import Foundation
+import TemporalAnnotations
+
+/// Whether a number of feature rows fits the length of a video, and what the likely mistake is when it does not.
+///
+/// Extractors differ at the ends of a video: some take windows that lie wholly inside, `(frames - window) / stride + 1` rows, some fill up, one row per
+/// stride. Both are accepted, and beside them `tolerance(frames / stride)` rows for rounded durations.
+struct RowCountCheck {
+    let duration: Double
+    let grid: FeatureGrid
+
+    /// Rows accepted beside the exact counts: 2 % of them, at least 2.
+    static func tolerance(_ rows: Double) -> Double { max(2, (0.02 * rows).rounded(.up)) }
+
+    /// The numbers of rows that fit.
+    var accepted: ClosedRange<Int> { Self.accepted(duration: duration, grid: grid) }
+
+    private static func accepted(duration: Double, grid: FeatureGrid) -> ClosedRange<Int> {
+        let frames = duration * grid.fps
+        let inside = max(1, ((frames - grid.window) / grid.stride).rounded(.down) + 1)
+        let filled = max(inside, (frames / grid.stride).rounded(.up))
+        return max(1, Int(inside - tolerance(filled)))...Int(min(filled + tolerance(filled), 1e15))
+    }
+
+    func accepts(_ rows: Int) -> Bool { accepted.contains(rows) }
+
+    func failure(rows: Int, video: VideoID, file: String) -> Failure {
+        let what =
+            "\(rows) rows do not fit \(short(duration)) s at \(short(grid.fps)) fps with stride \(short(grid.stride)) and window \(short(grid.window)): "
+            + "\(accepted.lowerBound) to \(accepted.upperBound) rows were expected"
+        return Failure(.badInput, what, at: [.file(file), .video(video.name)], advice: advice(rows: rows))
+    }
+
+    /// Which stride or fps would explain the number of rows.
+    private func advice(rows: Int) -> String {
+        var guesses: [String] = []
+        let frames = duration * grid.fps
+        let strides = (1...64).map(Double.init).filter { stride in
+            Self.accepted(duration: duration, grid: FeatureGrid(fps: grid.fps, stride: stride, window: grid.window)).contains(rows)
+        }
+        let ideal = frames / Double(rows)
+        if let stride = strides.min(by: { abs($0 - ideal) < abs($1 - ideal) }) { guesses.append("a stride of \(short(stride)) (--feature-stride \(short(stride)))") }
+        let rates = [10, 12, 12.5, 15, 20, 23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 100, 120]
+        let idealRate = Double(rows) * grid.stride / duration
+        let fitting = rates.filter { rate in
+            Self.accepted(duration: duration, grid: FeatureGrid(fps: rate, stride: grid.stride, window: grid.window)).contains(rows)
+        }
+        if let rate = fitting.min(by: { abs($0 - idealRate) < abs($1 - idealRate) }) { guesses.append("\(short(rate)) fps (--fps \(short(rate)))") }
+        let check = "check how the features were extracted"
+        return guesses.isEmpty
+            ? "\(check); the rows would last \(short((Double(rows) * grid.stride / grid.fps * 100).rounded() / 100)) s, so the file may belong to another video"
+            : "\(check): \(guesses.joined(separator: " or ")) would explain it"
+    }
+
+    private func short(_ value: Double) -> String { value == value.rounded() && abs(value) < 1e15 ? String(Int(value)) : "\(value)" }
+}

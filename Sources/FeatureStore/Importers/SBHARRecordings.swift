@@ -1,0 +1,125 @@
+import Diagnostics
+import Foundation
+import TemporalAnnotations
+
+/// The raw recordings of "Smartphone-Based Recognition of Human Activities and Postural Transitions" (Reyes-Ortiz et al. 2015, UCI) as temporal
+/// action localization (Bock et al. 2024): a feature row is one window of 50 samples, flattened sample by sample, every 25 samples.
+///
+/// The folder holds `RawData/{acc,gyro}_expXX_userYY.txt` (one sample per line, 50 Hz; acceleration in g, angular velocity in rad/s; kept as they are),
+/// `RawData/labels.txt` (experiment, user, activity, first sample, last sample), `activity_labels.txt` and `Test/subject_id_test.txt`.
+public final class SBHARRecordings: FeatureSource {
+    public enum Channels: String, CaseIterable, Sendable {
+        /// x y z of the accelerometer: 150 values per row.
+        case acceleration
+        /// x y z of the accelerometer, then x y z of the gyroscope: 300 values per row.
+        case all
+    }
+
+    /// Samples per second.
+    public static let sampleRate = 50
+    /// Samples per row.
+    public static let window = 50
+    /// Samples between rows.
+    public static let stride = 25
+
+    public let classes: ClassMap
+    public let dimension: Int
+    public private(set) var videos: [VideoPlan] = []
+    private let channels: Channels
+    private var pieces: [Piece] = []
+    private var loaded: (recording: String, samples: [Float])?
+    private let folder: String
+
+    /// A recording, or a clip of one.
+    private struct Piece {
+        let recording: String
+        /// Samples of the whole recording.
+        let total: Int
+        let samples: Range<Int>
+    }
+
+    /// - Parameter clipSeconds: cuts recordings into clips of this length, named `exp01_user01_clip003`, each with the parts of the actions that lie in
+    ///   it; a last clip shorter than one window is left out.
+    public init(folder: String, channels: Channels = .acceleration, clipSeconds: Double? = nil) throws {
+        self.folder = folder
+        self.channels = channels
+        dimension = Self.window * (channels == .all ? 6 : 3)
+        if let clipSeconds, !(clipSeconds.isFinite && clipSeconds * Double(Self.sampleRate) >= Double(Self.window)) {
+            throw Failure.wrongUsage(
+                "clips of \(clipSeconds) s are shorter than one window of \(Self.window) samples (1 s)", advice: "give --clip-seconds at least 1")
+        }
+        let files = try SBHARFolder(folder)
+        classes = try files.classes()
+        let testUsers = try files.testUsers()
+        let labels = try files.labels(classCount: classes.count)
+        for recording in try files.recordings() {
+            let total = try files.sampleCount("acc_\(recording.name)")
+            guard total >= Self.window else {
+                throw Failure.badInput(
+                    "the recording has \(total) samples, one window has \(Self.window)", at: .file(files.path("acc_\(recording.name)")), .video(recording.name),
+                    advice: "copy the file again, or remove the recording and its labels")
+            }
+            let actions = labels[recording.name] ?? []
+            for action in actions where action.last > total {
+                throw Failure.badInput(
+                    "the activity ends at sample \(action.last), the recording '\(recording.name)' has \(total)",
+                    at: .file(files.labelsPath), .line(action.line), advice: "check that labels and recordings belong together")
+            }
+            let subset: Subset = testUsers.contains(recording.user) ? "Test" : "Validation"
+            let clip = clipSeconds.map { Int(($0 * Double(Self.sampleRate)).rounded()) } ?? total
+            for (number, first) in Swift.stride(from: 0, to: total, by: clip).enumerated() {
+                let samples = first..<min(first + clip, total)
+                guard samples.count >= Self.window else { continue }
+                let name = clipSeconds == nil ? recording.name : recording.name + String(format: "_clip%03d", number)
+                add(name, Piece(recording: recording.name, total: total, samples: samples), subset, actions, file: files.path("acc_\(recording.name)"))
+            }
+            _ = channels == .all ? try files.requireFile("gyro_\(recording.name)") : ()
+        }
+        try files.requireRecordings(of: labels)
+    }
+
+    private func add(_ name: String, _ piece: Piece, _ subset: Subset, _ actions: [SBHARFolder.Action], file: String) {
+        let rate = Double(Self.sampleRate)
+        let instances = actions.compactMap { action -> ActionInstance? in
+            let first = max(action.first, piece.samples.lowerBound) - piece.samples.lowerBound
+            let last = min(action.last, piece.samples.upperBound) - piece.samples.lowerBound
+            guard first < last else { return nil }
+            return ActionInstance(segment: Segment(start: Double(first) / rate, end: Double(last) / rate), label: action.label)
+        }
+        let annotation = VideoAnnotation(
+            id: VideoID(name), subset: subset, duration: Double(piece.samples.count) / rate, fps: rate, instances: instances)
+        let grid = FeatureGrid(fps: rate, stride: Double(Self.stride), window: Double(Self.window))
+        videos.append(VideoPlan(rows: (piece.samples.count - Self.window) / Self.stride + 1, grid: grid, annotation: annotation, file: file))
+        pieces.append(piece)
+    }
+
+    public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
+        let piece = pieces[index]
+        if loaded?.recording != piece.recording { loaded = (piece.recording, try load(piece)) }
+        guard let samples = loaded?.samples else { return }
+        let width = dimension / Self.window
+        samples.withUnsafeBufferPointer { source in
+            guard let base = source.baseAddress else { return }
+            for row in 0..<videos[index].rows {
+                let first = piece.samples.lowerBound + row * Self.stride
+                (target + row * dimension).update(from: base + first * width, count: dimension)
+            }
+        }
+    }
+
+    /// All samples of a recording, [samples, 3 or 6].
+    private func load(_ piece: Piece) throws -> [Float] {
+        let files = try SBHARFolder(folder)
+        let acceleration = try files.samples("acc_\(piece.recording)", count: piece.total)
+        guard channels == .all else { return acceleration }
+        let rotation = try files.samples("gyro_\(piece.recording)", count: piece.total)
+        var both = [Float](repeating: 0, count: piece.total * 6)
+        for sample in 0..<piece.total {
+            for axis in 0..<3 {
+                both[sample * 6 + axis] = acceleration[sample * 3 + axis]
+                both[sample * 6 + 3 + axis] = rotation[sample * 3 + axis]
+            }
+        }
+        return both
+    }
+}

@@ -1,0 +1,81 @@
+import Foundation
+
+/// Losses of dense detectors, with their gradients.
+public enum DetectionLosses {
+    /// Sigmoid focal loss with targets in [0, 1], summed (Lin et al., arXiv 1708.02002; the published ActionFormer's `sigmoid_focal_loss`):
+    /// `alpha_t (1 - p_t)^gamma CE(x, y)` with `p_t = p y + (1 - p)(1 - y)`, `alpha_t = alpha y + (1 - alpha)(1 - y)`, gamma = 2.
+    ///
+    /// - Parameters:
+    ///   - x, y: logits and targets, [count].
+    ///   - gradient: receives `scale` * d loss / d x.
+    /// - Returns: the sum of the losses, not scaled.
+    public static func sigmoidFocal(
+        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, alpha: Float = 0.25, scale: Float,
+        gradient: UnsafeMutablePointer<Float>?
+    ) -> Double {
+        let block = 1 << 13
+        let blocks = (count + block - 1) / block
+        var partials = [Double](repeating: 0, count: blocks)
+        partials.withUnsafeMutableBufferPointer { partials in
+            let partials = partials.baseAddress
+            Threads.overRanges(blocks, grain: 1) { range in
+                for b in range {
+                    var total = 0.0
+                    for i in b * block..<min(count, (b + 1) * block) {
+                        let x = x[i], y = y[i]
+                        let e = exp(-abs(x))
+                        let p = x >= 0 ? 1 / (1 + e) : e / (1 + e)
+                        let ce = max(x, 0) - x * y + log1p(e)
+                        let q = 1 - (p * y + (1 - p) * (1 - y))
+                        let a = alpha * y + (1 - alpha) * (1 - y)
+                        total += Double(a * q * q * ce)
+                        if let gradient {
+                            // d ce/dx = p - y; d q/dx = (1 - 2 y) p (1 - p).
+                            gradient[i] = scale * a * (q * q * (p - y) + 2 * q * ce * (1 - 2 * y) * p * (1 - p))
+                        }
+                    }
+                    partials![b] = total
+                }
+            }
+        }
+        return partials.reduce(0, +)
+    }
+
+    /// DIoU loss of segments that share a point, given by their distances to start and end (SPEC Eq. 1; the published `ctr_diou_loss_1d`):
+    /// `1 - I/U + (rho/c)^2`, summed.
+    ///
+    /// - Parameters:
+    ///   - predicted, target: [count, 2], not negative.
+    ///   - gradient: [count, 2], receives `scale` * d loss / d predicted. Where two distances are equal, min and max share their gradient, as PyTorch's do.
+    /// - Returns: the sum of the losses, not scaled.
+    public static func distanceIoU(
+        _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, scale: Float, gradient: UnsafeMutablePointer<Float>?,
+        eps: Float = 1e-8
+    ) -> Double {
+        var total = 0.0
+        for i in 0..<count {
+            let lp = predicted[2 * i], rp = predicted[2 * i + 1], lg = target[2 * i], rg = target[2 * i + 1]
+            let intersection = min(rp, rg) + min(lp, lg)
+            let union = (lp + rp) + (lg + rg) - intersection
+            let boundedUnion = max(union, eps)
+            let enclosing = max(lp, lg) + max(rp, rg)
+            let boundedEnclosing = max(enclosing, eps)
+            let rho = 0.5 * (rp - lp - rg + lg)
+            let ratio = rho / boundedEnclosing
+            total += Double(1 - intersection / boundedUnion + ratio * ratio)
+            guard let gradient else { continue }
+            func partial(_ p: Float, _ g: Float, rhoSign: Float) -> Float {
+                let dMin: Float = p < g ? 1 : p == g ? 0.5 : 0
+                let dMax: Float = p > g ? 1 : p == g ? 0.5 : 0
+                let dUnion = union > eps ? 1 - dMin : 0
+                let dEnclosing = enclosing > eps ? dMax : 0
+                let dIoU = (dMin * boundedUnion - intersection * dUnion) / (boundedUnion * boundedUnion)
+                let dRatio = (0.5 * rhoSign * boundedEnclosing - rho * dEnclosing) / (boundedEnclosing * boundedEnclosing)
+                return scale * (-dIoU + 2 * ratio * dRatio)
+            }
+            gradient[2 * i] = partial(lp, lg, rhoSign: -1)
+            gradient[2 * i + 1] = partial(rp, rg, rhoSign: 1)
+        }
+        return total
+    }
+}

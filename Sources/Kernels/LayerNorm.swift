@@ -1,0 +1,85 @@
+/// Normalisation over the channels of each row: y = (x - mean) / sqrt(variance + eps) * weight + bias, population variance.
+public enum LayerNorm {
+    /// - Parameters:
+    ///   - statistics: [rows, 2], mean and 1/sqrt(variance + eps), kept for backward.
+    ///   - relu: whether negative results become 0.
+    public static func forward(
+        _ x: UnsafePointer<Float>, rows: Int, channels: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, eps: Float = 1e-5,
+        relu: Bool, into y: UnsafeMutablePointer<Float>, statistics: UnsafeMutablePointer<Float>
+    ) {
+        let scale = 1 / Float(channels), whole = channels & ~15
+        Threads.overRanges(rows) { range in
+            for row in range {
+                let x = x + row * channels, y = y + row * channels
+                var total = Vector()
+                forEachPiece(0..<channels) { c, n in total += load(x + c, n) }
+                let mean = sum(total) * scale
+                var squares = Vector()
+                var c = 0
+                while c < whole {
+                    let d = load(x + c) - mean
+                    squares = squares.addingProduct(d, d)
+                    c += 16
+                }
+                var variance = sum(squares)
+                while c < channels {
+                    let d = x[c] - mean
+                    variance += d * d
+                    c += 1
+                }
+                let inverse = 1 / (variance * scale + eps).squareRoot()
+                statistics[2 * row] = mean
+                statistics[2 * row + 1] = inverse
+                forEachPiece(0..<channels) { c, n in
+                    var v = load(bias + c, n).addingProduct((load(x + c, n) - mean) * inverse, load(weight + c, n))
+                    if relu { v = v.replacing(with: 0, where: v .< 0) }
+                    store(y + c, v, n)
+                }
+            }
+        }
+    }
+
+    /// Gradients of the input (stored, or added when `addInput`), weight and bias (added when `addWeight`).
+    ///
+    /// - Parameter y: the forward result when `relu`: where it is 0 the gradient stops.
+    public static func backward(
+        _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, statistics: UnsafePointer<Float>, rows: Int,
+        channels: Int, _ weight: UnsafePointer<Float>, relu: Bool, dx: UnsafeMutablePointer<Float>?, addInput: Bool,
+        dWeight: UnsafeMutablePointer<Float>, dBias: UnsafeMutablePointer<Float>, addWeight: Bool
+    ) {
+        let scale = 1 / Float(channels)
+        let both = UnsafeMutablePointer<Float>.allocate(capacity: 2 * channels)
+        defer { both.deallocate() }
+        Threads.summing(rows: rows, into: both, count: 2 * channels, add: false) { range, partial in
+            let partialBias = partial + channels
+            for row in range {
+                let dy = dy + row * channels, x = x + row * channels, y = y + row * channels
+                let mean = statistics[2 * row], inverse = statistics[2 * row + 1]
+                var sumG = Vector(), sumGX = Vector()
+                forEachPiece(0..<channels) { c, n in
+                    var g = load(dy + c, n)
+                    if relu { g = g.replacing(with: 0, where: load(y + c, n) .<= 0) }
+                    let normalized = (load(x + c, n) - mean) * inverse
+                    store(partial + c, load(partial + c, n).addingProduct(g, normalized), n)
+                    store(partialBias + c, load(partialBias + c, n) + g, n)
+                    let gw = g * load(weight + c, n)
+                    sumG += gw
+                    sumGX = sumGX.addingProduct(gw, normalized)
+                }
+                guard let dx = dx.map({ $0 + row * channels }) else { continue }
+                let meanG = sum(sumG) * scale, meanGX = sum(sumGX) * scale
+                forEachPiece(0..<channels) { c, n in
+                    var g = load(dy + c, n)
+                    if relu { g = g.replacing(with: 0, where: load(y + c, n) .<= 0) }
+                    let normalized = (load(x + c, n) - mean) * inverse
+                    let value = ((g * load(weight + c, n) - meanG) - normalized * meanGX) * inverse
+                    store(dx + c, addInput ? load(dx + c, n) + value : value, n)
+                }
+            }
+        }
+        for c in 0..<channels {
+            dWeight[c] = addWeight ? dWeight[c] + both[c] : both[c]
+            dBias[c] = addWeight ? dBias[c] + both[channels + c] : both[channels + c]
+        }
+    }
+}

@@ -1,0 +1,80 @@
+/// Max-pooling and nearest up-sampling along time.
+public enum Pooling {
+    /// Max over rows i*stride - kernel/2 ... i*stride + kernel/2 of the sequence; what is beyond the ends is ignored.
+    ///
+    /// - Parameter winners: [outputs, channels], the input row (0-based in the packed matrix) each maximum came from; the first of equals.
+    public static func maxForward(
+        _ x: UnsafePointer<Float>, channels: Int, kernel: Int, stride: Int, offsets: [Int], outputOffsets: [Int],
+        into y: UnsafeMutablePointer<Float>, winners: UnsafeMutablePointer<Int32>?
+    ) {
+        let half = kernel / 2
+        DepthwiseConvolution.forEachOutputRow(offsets, outputOffsets) { output, position, begin, end in
+            let center = begin + position * stride
+            let first = max(begin, center - half), last = min(end, center + half + 1)
+            let y = y + output * channels
+            y.update(from: x + first * channels, count: channels)
+            for row in first + 1..<max(last, first + 1) {
+                let x = x + row * channels
+                forEachPiece(0..<channels) { c, n in store(y + c, maximum(load(y + c, n), load(x + c, n)), n) }
+            }
+            guard let winners = winners.map({ $0 + output * channels }) else { return }
+            for c in 0..<channels {
+                var row = first
+                while x[row * channels + c] != y[c] && row < last - 1 { row += 1 }
+                winners[c] = Int32(row)
+            }
+        }
+    }
+
+    /// dx [rows, channels] gets dy at the winners (stored over zeros, or added).
+    public static func maxBackward(
+        _ dy: UnsafePointer<Float>, winners: UnsafePointer<Int32>, channels: Int, offsets: [Int], outputOffsets: [Int],
+        into dx: UnsafeMutablePointer<Float>, add: Bool
+    ) {
+        let rows = offsets[offsets.count - 1], outputs = outputOffsets[outputOffsets.count - 1]
+        // Neighbouring outputs may share a winner, so channels are shared out, not rows.
+        Threads.overBlocks(channels, block: 16, parts: rows * channels < 1 << 14 ? 1 : Threads.count) { range in
+            if !add {
+                for row in 0..<rows { (dx + row * channels + range.lowerBound).update(repeating: 0, count: range.count) }
+            }
+            for output in 0..<outputs {
+                for c in range { dx[Int(winners[output * channels + c]) * channels + c] += dy[output * channels + c] }
+            }
+        }
+    }
+
+    /// fine [rows, channels] += coarse of row position / factor, sequence by sequence.
+    public static func addUpsampled(
+        _ coarse: UnsafePointer<Float>, channels: Int, factor: Int, offsets: [Int], coarseOffsets: [Int], to fine: UnsafeMutablePointer<Float>
+    ) {
+        for b in 0..<offsets.count - 1 {
+            let begin = offsets[b], coarseBegin = coarseOffsets[b]
+            Threads.overRanges(offsets[b + 1] - begin) { range in
+                for t in range {
+                    let source = coarse + (coarseBegin + t / factor) * channels, target = fine + (begin + t) * channels
+                    forEachPiece(0..<channels) { c, n in store(target + c, load(target + c, n) + load(source + c, n), n) }
+                }
+            }
+        }
+    }
+
+    /// The transpose: dCoarse (+)= sums of the dFine rows it was copied to.
+    public static func addUpsampledBackward(
+        _ dFine: UnsafePointer<Float>, channels: Int, factor: Int, offsets: [Int], coarseOffsets: [Int], into dCoarse: UnsafeMutablePointer<Float>,
+        add: Bool
+    ) {
+        for b in 0..<offsets.count - 1 {
+            let begin = offsets[b], coarseBegin = coarseOffsets[b], length = offsets[b + 1] - begin
+            Threads.overRanges(coarseOffsets[b + 1] - coarseBegin) { range in
+                for i in range {
+                    let target = dCoarse + (coarseBegin + i) * channels
+                    if !add { target.update(repeating: 0, count: channels) }
+                    for t in i * factor..<max(i * factor, min(length, (i + 1) * factor)) {
+                        let source = dFine + (begin + t) * channels
+                        forEachPiece(0..<channels) { c, n in store(target + c, load(target + c, n) + load(source + c, n), n) }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+/// Sums.
+public enum Reductions {
+    /// out [channels] = column sums of x [rows, channels] (+ out when `add`).
+    public static func columnSums(_ x: UnsafePointer<Float>, rows: Int, channels: Int, into out: UnsafeMutablePointer<Float>, add: Bool) {
+        Threads.summing(rows: rows, into: out, count: channels, add: add) { range, partial in
+            for row in range {
+                let x = x + row * channels
+                forEachPiece(0..<channels) { c, n in store(partial + c, load(partial + c, n) + load(x + c, n), n) }
+            }
+        }
+    }
+
+    /// Sum of squares in double precision, in an order that depends on the count alone.
+    public static func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
+        let block = 1 << 14
+        let blocks = (count + block - 1) / block
+        var partials = [Double](repeating: 0, count: blocks)
+        partials.withUnsafeMutableBufferPointer { partials in
+            let partials = partials.baseAddress
+            Threads.overRanges(blocks, grain: 1) { range in
+                for b in range {
+                    var low = SIMD8<Double>(), high = SIMD8<Double>()
+                    var rest = 0.0
+                    let begin = b * block, end = min(count, begin + block)
+                    var i = begin
+                    while i + 16 <= end {
+                        let v = load(x + i)
+                        let l = SIMD8<Double>(v.lowHalf), h = SIMD8<Double>(v.highHalf)
+                        low = low.addingProduct(l, l)
+                        high = high.addingProduct(h, h)
+                        i += 16
+                    }
+                    while i < end {
+                        rest += Double(x[i]) * Double(x[i])
+                        i += 1
+                    }
+                    partials![b] = (low + high).sum() + rest
+                }
+            }
+        }
+        return partials.reduce(0, +)
+    }
+}

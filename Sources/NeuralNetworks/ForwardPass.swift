@@ -1,0 +1,22 @@
+import Autograd
+import RandomStreams
+
+/// What layers need to know of the pass they take part in.
+public final class ForwardPass {
+    public let tape: Tape
+    /// Whether drop path and dropout are at work.
+    public let isTraining: Bool
+    /// The random numbers of this pass, in forward order.
+    public var random: RandomStream
+
+    public init(tape: Tape, isTraining: Bool, random: RandomStream) {
+        self.tape = tape
+        self.isTraining = isTraining
+        self.random = random
+    }
+
+    /// A pass that records nothing and drops nothing.
+    public static func inference() -> ForwardPass {
+        ForwardPass(tape: Tape(recording: false), isTraining: false, random: RandomStream(seed: 0, "inference"))
+    }
+}

@@ -1,0 +1,66 @@
+import Autograd
+
+/// Convolution along time, stride 1, same length: `y[t] = sum_j x[t + j - k/2] W[j] + b`, zeros beyond the ends of each sequence.
+/// With kernel 1 it is a linear layer on every row.
+///
+/// Input [rows, input], output [rows, output]. Published names `weight` [output, input, kernel] and `bias` [output].
+public final class Convolution1D: Module {
+    public let kernel: Int
+    public let weight: Parameter
+    public let bias: Parameter?
+
+    /// - Parameter biasInitialization: nil for a layer without bias.
+    public init(_ input: Int, _ output: Int, kernel: Int, bias biasInitialization: Initialization? = .constant(0)) {
+        self.kernel = kernel
+        weight = Parameter(
+            .convolution(kernel: kernel, input: input, output: output), count: kernel * input * output, isDecayed: true,
+            initialization: .uniform(bound: 1 / Float(kernel * input).squareRoot()))
+        bias = biasInitialization.map { Parameter(.vector, count: output, isDecayed: false, initialization: $0) }
+    }
+
+    public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
+        pass.tape.convolution(x, weight: weight.tensor, bias: bias?.tensor, kernel: kernel)
+    }
+
+    public func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("weight", weight)
+        if let bias { visitor.visit("bias", bias) }
+    }
+}
+
+/// Convolution along time with one filter per channel.
+///
+/// Input [rows, channels]; output ceil(length / stride) rows per sequence. Published names `weight` [channels, 1, kernel] and `bias`.
+public final class DepthwiseConvolution1D: Module {
+    public let stride: Int
+    public let weight: Parameter
+    public let bias: Parameter?
+
+    public init(channels: Int, kernel: Int = 3, stride: Int = 1, bias hasBias: Bool = false) {
+        self.stride = stride
+        weight = Parameter(
+            .depthwise(kernel: kernel, channels: channels), count: kernel * channels, isDecayed: true,
+            initialization: .uniform(bound: 1 / Float(kernel).squareRoot()))
+        bias = hasBias ? Parameter(.vector, count: channels, isDecayed: false, initialization: .constant(0)) : nil
+    }
+
+    public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
+        pass.tape.depthwiseConvolution(x, weight: weight.tensor, bias: bias?.tensor, stride: stride)
+    }
+
+    public func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("weight", weight)
+        if let bias { visitor.visit("bias", bias) }
+    }
+}
+
+/// A layer under a further name: the published code wraps its convolutions, so their names read `... .conv.weight`.
+public final class Wrapped<Layer: Module>: Module {
+    public let name: String
+    public let layer: Layer
+    public init(_ layer: Layer, as name: String) {
+        self.layer = layer
+        self.name = name
+    }
+    public func visitParameters(_ visitor: ParameterVisitor) { visitor.visit(name, layer) }
+}

@@ -1,0 +1,55 @@
+import Autograd
+
+/// Pre-norm transformer block of ActionFormer: `y = pool(x) + drop_path(scale_a * attention(LN1(x)))`,
+/// `z = y + drop_path(scale_m * mlp(LN2(y)))`; mlp = linear(C, 4C), GELU, linear(4C, C); pool is max-pooling when stride > 1.
+/// Like the published code it has layer scales only when its drop-path probability is above 0.
+///
+/// Input [rows, channels]; output ceil(length / stride) rows per sequence.
+public final class TransformerBlock: Module {
+    public let stride: Int
+    private let dropProbability: Float
+    private let norm1: ChannelNorm
+    private let attention: ConvolutionalAttention
+    private let norm2: ChannelNorm
+    private let expand: Convolution1D
+    private let contract: Convolution1D
+    private let attentionResidual: ResidualLayerScale?
+    private let mlpResidual: ResidualLayerScale?
+
+    public init(channels: Int, heads: Int, window: Int, stride: Int, hasRelativePositions: Bool, dropout: Float, dropPath: Float) {
+        self.stride = stride
+        dropProbability = dropout
+        norm1 = ChannelNorm(channels)
+        attention = ConvolutionalAttention(
+            channels: channels, heads: heads, window: window, stride: stride, hasRelativePositions: hasRelativePositions, dropout: dropout)
+        norm2 = ChannelNorm(channels)
+        expand = Convolution1D(channels, 4 * channels, kernel: 1)
+        contract = Convolution1D(4 * channels, channels, kernel: 1)
+        attentionResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
+        mlpResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
+    }
+
+    public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
+        let seen = attention(norm1(x, pass), pass)
+        let skip = stride > 1 ? pass.tape.maxPool(x, kernel: stride + 1, stride: stride) : x
+        let y = Self.add(skip, seen, attentionResidual, pass)
+        let hidden = expand(norm2(y, pass), pass)
+        let activated = dropout(pass.tape.gelu(hidden.tensor), probability: dropProbability, pass)
+        let mixed = contract(hidden.with(activated), pass)
+        return Self.add(y, mixed.with(dropout(mixed.tensor, probability: dropProbability, pass)), mlpResidual, pass)
+    }
+
+    private static func add(_ x: PackedSequence, _ branch: PackedSequence, _ scale: ResidualLayerScale?, _ pass: ForwardPass) -> PackedSequence {
+        scale?(x, branch: branch, pass) ?? x.with(pass.tape.sum(x.tensor, branch.tensor))
+    }
+
+    public func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("ln1", norm1)
+        visitor.visit("attn", attention)
+        if let attentionResidual { visitor.visit("drop_path_attn", attentionResidual) }
+        visitor.visit("ln2", norm2)
+        visitor.visit("mlp.0", expand)
+        visitor.visit("mlp.3", contract)
+        if let mlpResidual { visitor.visit("drop_path_mlp", mlpResidual) }
+    }
+}

@@ -1,0 +1,91 @@
+import Diagnostics
+import Foundation
+
+/// Detections in ActivityNet's results form: `{"version": ..., "results": {VIDEO: [{"label", "segment": [start, end], "score"}]}, "external_data": {}}`.
+public enum DetectionFile {
+    /// Reads detections in the order of the file.
+    ///
+    /// - Parameters:
+    ///   - classes: labels must be among these.
+    ///   - videos: when given, every video must be among these.
+    /// - Throws: `Failure` (`.badInput`) for whatever is not as the form wants it, naming file, line and video.
+    public static func read(_ path: String, classes: ClassMap, videos: Set<VideoID>? = nil) throws -> [Detection] {
+        let root = try JSONNode.read(path)
+        guard let results = root["results"] else {
+            let isAnnotations = root["database"] != nil
+            throw Failure.badInput(
+                "the file is JSON, but not ActivityNet's results: "
+                    + (root.members == nil ? "its root is \(root.kind), not an object" : "it has no key 'results'"), at: .file(path),
+                advice: isAnnotations ? "this looks like a file of annotations; give the file of detections here" : formAdvice)
+        }
+        guard let entries = results.members else {
+            throw Failure.badInput("'results' is \(results.kind), not an object of videos", at: .file(path), .line(results.line), advice: formAdvice)
+        }
+        if let repeated = results.repeatedName {
+            throw Failure.badInput(
+                "the video stands twice in the file", at: .file(path), .line(repeated.line), .video(repeated.name), advice: "keep one of the two entries")
+        }
+        var detections: [Detection] = []
+        for entry in entries {
+            let video = VideoID(entry.name)
+            if let videos, !videos.contains(video) {
+                throw Failure.badInput(
+                    "the annotations do not know the video", at: .file(path), .line(entry.node.line), .video(entry.name),
+                    advice: "check that detections and annotations belong to the same data set")
+            }
+            guard let list = entry.node.array else {
+                throw Failure.badInput(
+                    "the video's detections are \(entry.node.kind), not a list", at: .file(path), .line(entry.node.line), .video(entry.name),
+                    advice: formAdvice)
+            }
+            for node in list { detections.append(try detection(node, of: video, classes: classes, path: path)) }
+        }
+        return detections
+    }
+
+    static let formAdvice = "the form is {\"results\": {VIDEO: [{\"label\", \"segment\": [start, end], \"score\"}]}}"
+
+    private static func detection(_ node: JSONNode, of video: VideoID, classes: ClassMap, path: String) throws -> Detection {
+        func failure(_ what: String, _ advice: String) -> Failure {
+            .badInput(what, at: .file(path), .line(node.line), .video(video.name), advice: advice)
+        }
+        guard let label = node["label"]?.string else { throw failure("a detection has no 'label'", "add the class's name as a string") }
+        guard let index = classes.index(of: label) else {
+            throw failure(
+                "class '\(label)' is unknown" + (nearestName(to: label, among: classes.names).map { "; did you mean '\($0)'?" } ?? ""),
+                "use one of the \(classes.count) classes of the annotations")
+        }
+        guard let pair = node["segment"]?.array, pair.count == 2, let start = pair[0].number, let end = pair[1].number else {
+            throw failure("a detection has no 'segment' of two numbers", "write the segment as [start, end] in seconds")
+        }
+        guard start.isFinite, end.isFinite else {
+            throw failure("the segment [\(text(start)), \(text(end))] of class '\(label)' is not finite", "check what wrote the detections")
+        }
+        guard start <= end else {
+            throw failure("the segment [\(text(start)), \(text(end))] of class '\(label)' is reversed", "write the segment as [start, end] in seconds")
+        }
+        guard let score = node["score"]?.number else { throw failure("a detection has no 'score'", "add the score as a number") }
+        guard score.isFinite else {
+            throw failure("the score of class '\(label)' in [\(text(start)), \(text(end))] is \(text(score))", "check what wrote the detections")
+        }
+        return Detection(video: video, segment: Segment(start: start, end: end), label: index, score: score)
+    }
+
+    /// Detections as JSON, videos in the order given (those without detections as empty lists), detections in theirs.
+    public static func json(_ detections: [(video: VideoID, detections: [Detection])], classes: ClassMap) throws -> Data {
+        let lines = try detections.map { entry in
+            let list = try entry.detections.map { detection in
+                "{\"label\": \(try quoted(classes.names[detection.label])), "
+                    + "\"segment\": [\(try number(detection.segment.start, entry.video)), \(try number(detection.segment.end, entry.video))], "
+                    + "\"score\": \(try number(detection.score, entry.video))}"
+            }
+            return "\(try quoted(entry.video.name)): [\(list.joined(separator: ", "))]"
+        }
+        return Data("{\"version\": \"1.0\", \"results\": {\n\(lines.joined(separator: ",\n"))\n}, \"external_data\": {}}\n".utf8)
+    }
+
+    /// Writes `json` so that no reader sees half of it.
+    public static func write(_ detections: [(video: VideoID, detections: [Detection])], classes: ClassMap, to path: String) throws {
+        try replaceFile(at: path, with: try json(detections, classes: classes))
+    }
+}

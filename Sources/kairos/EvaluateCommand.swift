@@ -1,0 +1,52 @@
+import ArgumentParser
+import DetectionMetrics
+import Diagnostics
+import Foundation
+import TemporalAnnotations
+
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "Compare detections with annotations: mAP per tIoU, average precision per class, recall at 1x and 5x.",
+        discussion: """
+            Example:
+              kairos evaluate --annotations thumos14.json --predictions predictions.json --subset Test --tiou 0.3:0.1:0.7
+
+            Numbers are those of the published evaluation code: classes without ground truth in the subset are not counted; detections in
+            videos outside the subset are false positives; ground truth is taken as written. See docs/evaluation.md.
+            """)
+
+    @Option(help: "Ground truth: annotations in ActivityNet's JSON form.")
+    var annotations: String
+
+    @Option(help: "Detections: results in ActivityNet's JSON form.")
+    var predictions: String
+
+    @Option(help: "The subset whose videos are evaluated, such as Test or validation.")
+    var subset: String
+
+    @Option(help: "tIoU thresholds: FIRST:STEP:LAST, both included, or a list such as 0.5,0.75,0.95.")
+    var tiou = "0.3:0.1:0.7"
+
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let thresholds = try tiouThresholds(tiou)
+        let set = try AnnotationSet(readingJSON: annotations, segments: .asWritten)
+        let videos = set.videos(in: try set.subset(named: subset))
+        let detections = try DetectionFile.read(predictions, classes: set.classes, videos: Set(set.videos.map(\.id)))
+        let evaluated = Set(videos.map(\.id))
+        let outside = detections.reduce(0) { $0 + (evaluated.contains($1.video) ? 0 : 1) }
+        if outside > 0 {
+            FileHandle.standardError.write(
+                Data("warning: \(outside) of \(detections.count) detections lie in videos outside subset '\(subset)' and count as false positives\n".utf8))
+        }
+        guard videos.contains(where: { !$0.instances.isEmpty }) else {
+            throw Failure.badInput(
+                "the \(videos.count) videos of subset '\(subset)' hold no annotation to compare with", at: .file(annotations),
+                advice: "evaluate a subset whose annotations are public")
+        }
+        let result = Evaluation(videos: videos, classes: set.classes, thresholds: thresholds).evaluate(detections)
+        try output.report(result, text: result.table(classOrder: set.classes.names))
+    }
+}
