@@ -39,7 +39,7 @@ let package = Package(
         // Floor 3
         .target(name: "NeuralNetworks", dependencies: ["Autograd", "Diagnostics", "Kernels", "RandomStreams"]),
         // Floor 4
-        .target(name: "DataParallel", dependencies: ["Collectives", "Diagnostics", "NeuralNetworks"]),
+        .target(name: "DataParallel", dependencies: ["Autograd", "Collectives", "Diagnostics", "Kernels", "NeuralNetworks"]),
         .target(
             name: "Detectors",
             dependencies: ["Diagnostics", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations"]),
