@@ -47,11 +47,11 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks", "PostProcessing",
-                "RandomStreams", "TemporalAnnotations", yams, crypto,
+                "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
+                "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
             ]),
         // Floor 8
-        .executableTarget(name: "kairos", dependencies: ["Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "TemporalAnnotations", "Training", argumentParser]),
+        X,
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),

@@ -11,7 +11,7 @@ extension SBHARRecordings.Channels: ExpressibleByArgument {}
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Bring recordings, extracted features or weights into kairos.",
-        subcommands: [ImportSBHARCommand.self, ImportFeaturesCommand.self])
+        subcommands: [ImportSBHARCommand.self, ImportFeaturesCommand.self, ImportWeightsCommand.self])
 }
 
 struct ImportSBHARCommand: ParsableCommand {

@@ -4,9 +4,9 @@ public struct DataConfiguration: ConfigurationSection {
     public var store = ""
     /// ActivityNet JSON whose annotations replace the store's when the run is evaluated.
     public var annotations: String?
-    public var trainingSubset = "training"
+    public var trainingSubset = "Validation"
     /// null: no evaluation at the end.
-    public var evaluationSubset: String? = "validation"
+    public var evaluationSubset: String? = "Test"
     /// Part of the training recordings whose labels may be used.
     public var labeledFraction = 1.0
     /// JSON list of recording names: the first ones are the labelled ones. null: a seeded order.
