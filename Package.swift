@@ -51,7 +51,11 @@ let package = Package(
                 "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
             ]),
         // Floor 8
-        X,
+        .executableTarget(
+            name: "kairos",
+            dependencies: [
+                "Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "NeuralNetworks", "TemporalAnnotations", "Training", argumentParser,
+            ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
