@@ -87,15 +87,21 @@ public final class TrainingRun {
     }
 
     private func makeFolders() throws {
-        for path in [folder, folder + "/checkpoints"] {
-            do {
-                try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-            } catch {
-                throw Failure.failed(
-                    "the run's folder cannot be made: \(String(cString: strerror(errno)))", at: .file(path), advice: "choose another --output or change the folder's permissions")
-            }
-        }
+        try Self.makeFolder(folder)
+        try Self.makeFolder(folder + "/checkpoints")
         try requireWritableFolder(of: folder + "/config.yaml")
+    }
+
+    /// Makes a folder and those above it.
+    private static func makeFolder(_ path: String) throws {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
+        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        if parent != path, !FileManager.default.fileExists(atPath: parent) { try makeFolder(parent) }
+        guard mkdir(path, 0o777) == 0 else {
+            let reason = String(cString: strerror(errno))
+            throw Failure.failed("the folder cannot be made: \(reason)", at: .file(path), advice: "choose another --output or change the permissions above it")
+        }
     }
 
     private static func labeledVideos(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> [Int] {
