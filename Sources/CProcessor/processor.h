@@ -10,7 +10,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
-#define KAIROS_ANY_PROCESSOR __attribute__((noinline, target("arch=x86-64")))
+#define KAIROS_ANY_PROCESSOR \
+  __attribute__((noinline, target("no-sse3,no-avx,no-bmi,no-bmi2,no-lzcnt,no-popcnt,no-movbe,no-adx")))
 #else
 #define KAIROS_ANY_PROCESSOR __attribute__((noinline))
 #endif
