@@ -34,7 +34,7 @@ let package = Package(
         .target(name: "Autograd", dependencies: ["Kernels"]),
         .target(
             name: "FeatureStore",
-            dependencies: ["CHDF5", "Collectives", "Diagnostics", "RandomStreams", "TemporalAnnotations", crypto]),
+            dependencies: ["CHDF5", "COpenMPI", "Collectives", "Diagnostics", "RandomStreams", "TemporalAnnotations", crypto]),
         .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
         .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
         // Floor 3
@@ -49,7 +49,7 @@ let package = Package(
             name: "Training",
             dependencies: ["DataParallel", "DetectionMetrics", "Detectors", "FeatureStore", yams, crypto]),
         // Floor 8
-        .executableTarget(name: "kairos", dependencies: ["DetectionMetrics", "Diagnostics", "TemporalAnnotations", "Training", argumentParser]),
+        .executableTarget(name: "kairos", dependencies: ["Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "TemporalAnnotations", "Training", argumentParser]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
@@ -66,7 +66,7 @@ let package = Package(
         .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "RandomStreams", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
-        .testTarget(name: "ParallelTests", dependencies: ["Collectives", "DataParallel", "TestSupport", "Training"]),
+        .testTarget(name: "ParallelTests", dependencies: ["Collectives", "DataParallel", "FeatureStore", "TestSupport", "Training"]),
     ],
     swiftLanguageModes: [.v5]
 )

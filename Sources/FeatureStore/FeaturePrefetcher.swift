@@ -28,6 +28,9 @@ public final class FeaturePrefetcher {
     /// Seconds that `next()` has waited for rows, all calls together.
     public var waitedSeconds: Double { state.waitedSeconds }
 
+    /// Answers that wait in memory.
+    var readyCount: Int { state.readyCount }
+
     private final class State: @unchecked Sendable {
         private let store: FeatureStore
         private let depth: Int
@@ -44,6 +47,8 @@ public final class FeaturePrefetcher {
         }
 
         var waitedSeconds: Double { condition.withLock { waited } }
+
+        var readyCount: Int { condition.withLock { answers.count } }
 
         func request(_ video: Int, _ rows: Range<Int>) {
             condition.withLock {

@@ -8,7 +8,7 @@ struct Kairos: ParsableCommand {
         commandName: "kairos",
         abstract: "Temporal action localization from few or weak labels, trained data-parallel over MPI.",
         discussion: "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data.",
-        subcommands: [EvaluateCommand.self])
+        subcommands: [EvaluateCommand.self, ImportCommand.self, InspectCommand.self, SynthesizeCommand.self])
 
     /// Parses, runs, and turns every error into one message on standard error and the documented exit code.
     static func main() {

@@ -84,6 +84,13 @@ public final class HDF5File {
         }
     }
 
+    /// Takes a dataset or group out of the file; its space is not given back.
+    func remove(_ name: String) throws {
+        try HDF5Library.locked {
+            guard H5Ldelete(id, name, kairos_h5p_default()) >= 0 else { throw writeFailure("changed", name) }
+        }
+    }
+
     // MARK: Looking around
 
     /// Whether a dataset or group of that name exists.

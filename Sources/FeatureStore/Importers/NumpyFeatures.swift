@@ -13,6 +13,10 @@ public struct NumpyFeatures: FeatureSource {
         public var fps: Double?
         /// Leaves videos without a file out instead of refusing.
         public var allowMissing = false
+        /// Cuts actions to their video and leaves those out that lie outside, instead of refusing.
+        public var cutSegments = false
+        /// Videos whose annotated duration is wrong: theirs is taken from their number of rows, and that number is not checked.
+        public var durationFromFeatures: Set<VideoID> = []
         /// A file's name is the prefix, the video's name and the suffix.
         public var filePrefix = ""
         public var fileSuffix = ".npy"
@@ -25,10 +29,14 @@ public struct NumpyFeatures: FeatureSource {
     public let videos: [VideoPlan]
     /// Annotated videos without a file, left out (with `allowMissing`).
     public let missing: [VideoID]
+    /// What was changed in the annotations, one sentence each.
+    public let notes: [String]
     private let files: [NumpyFile]
 
-    /// Reads the headers of all files and checks them against the annotations.
-    public init(folder: String, annotations: AnnotationSet, options: Options = Options()) throws {
+    /// Reads the headers of all files and checks them against the annotations, which may have been read with any segment policy.
+    ///
+    /// - Parameter annotationsPath: the annotation file, for messages.
+    public init(folder: String, annotations: AnnotationSet, options: Options = Options(), annotationsPath: String? = nil) throws {
         try Self.check(options)
         guard FileManager.default.fileExists(atPath: folder) else {
             throw Failure.badInput("the folder of features does not exist", at: .file(folder), advice: "check the path")
@@ -39,18 +47,28 @@ public struct NumpyFeatures: FeatureSource {
         try Self.check(missing: missing, of: annotations.videos.count, folder: folder, options)
         let files = try there.map { try NumpyFile(path: path($0)) }
         let dimension = Self.commonDimension(files)
+        var segments = SegmentCheck(classes: annotations.classes, path: annotationsPath, cuts: options.cutSegments)
+        if let stranger = options.durationFromFeatures.subtracting(there.map(\.id)).sorted().first {
+            throw Failure.wrongUsage(
+                "--duration-from-features names '\(stranger)', which has no annotations or no features", advice: "check the video's name")
+        }
         videos = try zip(there, files).map { video, file in
             guard let fps = options.fps ?? video.fps else {
                 throw Failure.badInput(
                     "the annotations do not say the frames per second of this video", at: .video(video.id.name), advice: "give --fps")
             }
             let grid = FeatureGrid(fps: fps, stride: options.stride, window: options.window)
+            var video = video
+            if options.durationFromFeatures.contains(video.id) {
+                video.duration = (Double(max(file.shape[0], 1) - 1) * grid.stride + grid.window) / grid.fps
+            }
             try Self.check(file, video, grid, dimension: dimension)
-            return VideoPlan(rows: file.shape[0], grid: grid, annotation: video, file: file.path)
+            return VideoPlan(rows: file.shape[0], grid: grid, annotation: try segments.fit(video), file: file.path)
         }
         classes = annotations.classes
         self.dimension = dimension
         self.files = files
+        notes = segments.notes
     }
 
     public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws { try files[index].read(into: target) }

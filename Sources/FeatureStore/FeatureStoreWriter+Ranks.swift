@@ -1,0 +1,101 @@
+import CHDF5
+import COpenMPI
+import Collectives
+import Diagnostics
+import Foundation
+
+extension FeatureStoreWriter {
+    /// Writes `source` to `path` with all ranks together: rank 0 makes the file and its index, every rank reads, converts and writes its share of the
+    /// videos by collective MPI-IO, rank 0 adds the digest and renames the file. All ranks must call it with equal sources.
+    ///
+    /// - Returns: the store's digest, on every rank; file and digest equal those of one rank alone.
+    /// - Throws: on every rank, when one of them cannot do its part.
+    @discardableResult
+    public func write(_ source: some FeatureSource, to path: String, communicator: Communicator) throws -> String {
+        guard communicator.size > 1 else { return try write(source, to: path) }
+        let index = try communicator.throwTogether { try plan(source) }
+        try communicator.agree(on: index.digest(rowDigests: []), name: "the list of videos to write")
+        let part = path + ".part"
+        try communicator.throwTogether {
+            guard communicator.isRoot else { return }
+            try requireWritableFolder(of: path)
+            try prepare(index, at: part)
+        }
+        do {
+            let leaves = try writeRows(of: source, index, to: part, communicator)
+            try communicator.throwTogether {
+                guard communicator.isRoot else { return }
+                _ = try finish(index, rowDigests: leaves, at: part)
+                guard rename(part, path) == 0 else {
+                    throw Failure.failed(
+                        "the finished file could not be put in its place: \(String(cString: strerror(errno)))", at: .file(path),
+                        advice: "check the folder's permissions and free space")
+                }
+            }
+            return index.digest(rowDigests: leaves)
+        } catch {
+            if communicator.isRoot { unlink(part) }
+            throw error
+        }
+    }
+
+    /// - Returns: the digests of all videos' rows, in the order of the index.
+    private func writeRows(of source: some FeatureSource, _ index: FeatureStoreIndex, to part: String, _ communicator: Communicator) throws -> [[UInt8]] {
+        let count = index.videos.count
+        let owned = Array(stride(from: communicator.rank, to: count, by: communicator.size))
+        let rounds = (count + communicator.size - 1) / communicator.size
+        let file = try communicator.throwTogether { try HDF5File.openTogether(part, communicator) }
+        defer { file.close() }
+        let matrix = try communicator.throwTogether { try HDF5Matrix(in: file, FeatureStoreFormat.matrix) }
+        defer { matrix.close() }
+        let transfer = HDF5Library.locked {
+            let list = H5Pcreate(kairos_h5p_dataset_transfer())
+            _ = H5Pset_dxpl_mpio(list, H5FD_MPIO_COLLECTIVE)
+            return list
+        }
+        defer { HDF5Library.locked { _ = H5Pclose(transfer) } }
+
+        let encoder = RowEncoder(source: source, storage: storage)
+        var leaves: [UInt8] = []
+        var failure: (any Error)?
+        for round in 0..<rounds {
+            // After a failure the rank still takes part in the collective writes, with no rows, so that no other rank waits for it.
+            var rows = 0..<0
+            if failure == nil, round < owned.count {
+                let video = index.videos[owned[round]]
+                do {
+                    leaves += try encoder.encode(owned[round])
+                    rows = video.firstRow..<video.firstRow + video.rows
+                } catch {
+                    failure = error
+                }
+            }
+            do {
+                try matrix.writeStored(rows, encoder.stored, transfer: transfer)
+            } catch {
+                failure = failure ?? error
+            }
+            if failure == nil, round < owned.count { progress?(round + 1, owned.count) }
+        }
+        try communicator.throwTogether { if let failure { throw failure } }
+        let gathered = try communicator.allGather(leaves)
+        return (0..<count).map { number in
+            let first = number / communicator.size * 32
+            return Array(gathered[number % communicator.size][first..<first + 32])
+        }
+    }
+}
+
+extension HDF5File {
+    /// Opens a file that exists for writing by all ranks of a communicator; opening and closing are collective.
+    static func openTogether(_ path: String, _ communicator: Communicator) throws -> HDF5File {
+        let access = fileAccess()
+        let status = HDF5Library.locked { H5Pset_fapl_mpio(access, communicator.handle, kairos_mpi_info_null()) }
+        guard status >= 0 else {
+            throw Failure.failed(
+                "this HDF5 library cannot write with several ranks: \(HDF5Library.locked { HDF5Library.lastError() })", at: .file(path),
+                advice: "use an HDF5 library built for MPI (Debian: libhdf5-openmpi-dev), or start one process")
+        }
+        return try open(path, flags: kairos_h5f_acc_rdwr(), access: access, isWritable: true)
+    }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Diagnostics
+import FeatureStore
+import Foundation
+
+/// What a kind of file says of itself: an object for `--json` (with `kind` and `digest`) and a text for people.
+struct Inspection {
+    var object: any Encodable
+    var text: String
+}
+
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Say what a feature store, checkpoint or weight file holds.",
+        discussion: """
+            Example:
+              kairos inspect sbhar.h5 --json
+
+            The digest is SHA-256 over names, shapes and values: files with equal digests hold the same, however they were written.
+            """)
+
+    @Argument(help: "The file.")
+    var file: String
+    @Flag(help: "Compute the digest of a feature store from all of its values and compare it with the recorded one.")
+    var verify = false
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        let inspection = try inspect()
+        try output.report(inspection.object, text: inspection.text)
+    }
+
+    /// Chooses by the file's name or, for HDF5 files, by the root attribute `format`.
+    private func inspect() throws -> Inspection {
+        let hdf5 = try HDF5File.open(file)
+        let format = hdf5.hasAttribute(of: "", named: "format") ? try hdf5.stringAttribute(of: "", named: "format") : nil
+        hdf5.close()
+        switch format {
+        case "kairos feature store": return try inspectStore()
+        case let format?:
+            throw Failure.badInput("the file's format '\(format)' is unknown", at: .file(file), advice: "give a file that kairos has written")
+        case nil:
+            throw Failure.badInput("the HDF5 file has no attribute 'format'", at: .file(file), advice: "give a file that kairos has written")
+        }
+    }
+
+    private func inspectStore() throws -> Inspection {
+        let store = try FeatureStore(path: file)
+        if verify { try store.verify() }
+        let summary = StoreSummary(store)
+        return Inspection(object: summary, text: summary.text)
+    }
+}

@@ -1,0 +1,80 @@
+import Collectives
+import Diagnostics
+import FeatureStore
+import Foundation
+import TemporalAnnotations
+
+/// What a command that writes or inspects a feature store says of it.
+struct StoreSummary: Encodable {
+    var kind = "feature store"
+    var path: String
+    var videos: Int
+    var rows: Int
+    var dimension: Int
+    var classes: Int
+    var instances: Int
+    var storage: String
+    var subsets: [String: Int]
+    var class_names: [String]
+    var digest: String
+    /// Annotated videos that were left out for want of features (import only).
+    var missing: [String]?
+
+    init(_ store: FeatureStore) {
+        path = store.path
+        videos = store.videos.count
+        rows = store.rows
+        dimension = store.dimension
+        classes = store.classes.count
+        instances = store.instanceCount
+        storage = store.storage.rawValue
+        subsets = Dictionary(grouping: store.videos, by: \.annotation.subset.rawValue).mapValues(\.count)
+        class_names = store.classes.names
+        digest = store.digest
+    }
+
+    var text: String {
+        let parts = subsets.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
+        var lines = [
+            "\(path): \(kind)",
+            "  videos     \(videos) (\(parts))",
+            "  features   \(rows) rows of \(dimension) \(storage)",
+            "  instances  \(instances) of \(classes) classes",
+            "  digest     \(digest)",
+        ]
+        if let missing, !missing.isEmpty { lines.append("  left out   \(missing.count) videos without features") }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// Where and how a command writes a store.
+enum StoreOutput {
+    /// Writes the store with all ranks, and the annotations when asked for; rank 0 reports.
+    static func write(
+        _ source: some FeatureSource, to path: String, storage: FeatureStorage, annotationsOutput: String?, version: String, missing: [VideoID]? = nil,
+        output: OutputOptions
+    ) throws {
+        let world = try Communicator.world()
+        if let annotationsOutput { try world.throwTogether { try requireWritableFolder(of: annotationsOutput) } }
+        let progress = ProgressLine("writing", unit: "videos", isShown: world.isRoot)
+        let writer = FeatureStoreWriter(storage: storage) { progress.update($0, of: $1) }
+        try writer.write(source, to: path, communicator: world)
+        progress.finish()
+        try world.throwTogether {
+            guard world.isRoot else { return }
+            if let annotationsOutput {
+                try AnnotationSet(version: version, classes: source.classes, videos: source.videos.map(\.annotation)).write(to: annotationsOutput)
+            }
+            var summary = StoreSummary(try FeatureStore(path: path))
+            summary.missing = missing?.map(\.name)
+            try output.report(summary, text: summary.text)
+        }
+    }
+
+    /// Says on standard error what was changed in the annotations on reading.
+    static func warn(_ notes: [String]) {
+        guard !notes.isEmpty, (Communicator.started?.rank ?? 0) == 0 else { return }
+        let shown = notes.prefix(5).map { "warning: \($0)\n" }.joined() + (notes.count > 5 ? "warning: and \(notes.count - 5) more of this kind\n" : "")
+        FileHandle.standardError.write(Data(shown.utf8))
+    }
+}

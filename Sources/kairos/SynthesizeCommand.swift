@@ -1,0 +1,71 @@
+import ArgumentParser
+import Collectives
+import Diagnostics
+import FeatureStore
+import Foundation
+import TemporalAnnotations
+
+struct SynthesizeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "synthesize",
+        abstract: "Make a feature store of seeded features that a detector can learn from.",
+        discussion: """
+            Examples:
+              kairos synthesize --output small.h5 --videos 60 --classes 5 --dimension 64 --seed 1 --annotations-output small.json
+              kairos synthesize --output thumos14.h5 --annotations thumos14.json --dimension 2048 --storage float16
+
+            With annotations the videos have their true lengths and actions; without, random ones (two thirds "Validation", one third "Test").
+            The same options give the same digest, whatever the number of ranks. Under mpirun all ranks write together.
+            """)
+
+    @Option(help: "The feature store to write.")
+    var output: String
+    @Option(help: "Annotations in ActivityNet's JSON form whose videos are to be made.")
+    var annotations: String?
+    @Option(help: "Number of videos (without --annotations; default 60).")
+    var videos: Int?
+    @Option(help: "Number of classes (without --annotations; default 5).")
+    var classes: Int?
+    @Option(help: "Values per row (default 64, with --annotations 2048).")
+    var dimension: Int?
+    @Option(help: "Where the random numbers begin.")
+    var seed: UInt64 = 0
+    @Option(help: "Frames between feature rows (default 15, with --annotations 4).")
+    var featureStride: Double?
+    @Option(help: "Frames seen by one feature row (default 30, with --annotations 16).")
+    var window: Double?
+    @Option(help: "Frames per second of videos whose annotations do not say it.")
+    var fps: Double = 30
+    @Option(help: "float32 or float16 (default float32, with --annotations float16: half the disk).")
+    var storage: FeatureStorage?
+    @Option(help: "Also write the annotations, as ActivityNet JSON for 'kairos evaluate'.")
+    var annotationsOutput: String?
+    @OptionGroup var report: OutputOptions
+
+    func run() throws {
+        let world = try Communicator.world()
+        let (source, version) = try world.throwTogether {
+            try requireWritableFolder(of: output)
+            let set = try annotationSet()
+            StoreOutput.warn(set.notes)
+            let isReal = annotations != nil
+            let source = try SyntheticFeatures(
+                annotations: set, dimension: dimension ?? (isReal ? 2048 : 64), stride: featureStride ?? (isReal ? 4 : 15),
+                window: window ?? (isReal ? 16 : 30), fps: fps, seed: seed)
+            return (source, set.version)
+        }
+        try StoreOutput.write(
+            source, to: output, storage: storage ?? (annotations == nil ? .float32 : .float16), annotationsOutput: annotationsOutput, version: version,
+            output: report)
+    }
+
+    private func annotationSet() throws -> AnnotationSet {
+        guard let annotations else {
+            return try SyntheticFeatures.annotations(videos: videos ?? 60, classes: classes ?? 5, fps: fps, seed: seed)
+        }
+        for (name, value) in [("--videos", videos), ("--classes", classes)] where value != nil {
+            throw Failure.wrongUsage("\(name) and --annotations were both given", advice: "leave one of them out: the annotations name videos and classes")
+        }
+        return try AnnotationSet(readingJSON: annotations, segments: .lenient)
+    }
+}
