@@ -23,7 +23,8 @@ let package = Package(
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .target(name: "Diagnostics"),
+        .systemLibrary(name: "CProcessor"),
+        .target(name: "Diagnostics", dependencies: ["CProcessor"]),
         .target(name: "RandomStreams"),
         .target(name: "TemporalAnnotations", dependencies: ["Diagnostics"]),
         // Floor 1

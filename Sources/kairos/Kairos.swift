@@ -14,6 +14,7 @@ struct Kairos: ParsableCommand {
 
     /// Parses, runs, and turns every error into one message on standard error and the documented exit code.
     static func main() {
+        Processor.require()
         do {
             var command = try parseAsRoot()
             try command.run()
