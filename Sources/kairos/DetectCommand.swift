@@ -49,7 +49,7 @@ struct DetectCommand: ParsableCommand {
                 try subset.map { try TrainingRun.videos(in: $0, key: "--subset", loaded.store) } ?? Array(loaded.store.videos.indices)
             }
             let began = Date()
-            let found = try Inference.detect(loaded.detector, store: loaded.store, videos: videos, communicator: world)
+            let found = try loaded.detect(videos: videos, communicator: world)
             try world.throwTogether {
                 guard let found else { return }
                 try DetectionFile.write(found, classes: loaded.store.classes, to: output)

@@ -132,7 +132,8 @@ final class TrainerTests: XCTestCase {
                 weights[c] -= 0.01 * (m[c] / (1 - pow(0.9, t))) / ((v[c] / (1 - pow(0.999, t))).squareRoot() + 1e-8)
             }
         }
-        let trained = try XCTUnwrap(detector).weight.values
+        // The run owns the weights.
+        let trained = try withExtendedLifetime(training) { Array(try XCTUnwrap(detector).weight.values) }
         for c in 0..<5 {
             XCTAssertEqual(Double(trained[c]), weights[c], accuracy: 1e-5)
             XCTAssertGreaterThan(abs(trained[c] - initial[c]), 1e-3)
@@ -241,15 +242,17 @@ final class TrainerTests: XCTestCase {
     func testAveragedWeightsAreEvaluatedWhenAskedFor() throws {
         for weights in ["current", "ema"] {
             var detector: ToyDetector?
-            _ = try run("weights-\(weights)", ["training.evaluate_weights=\(weights)", "training.ema_decay=0.5"]) { store in
+            let training = try run("weights-\(weights)", ["training.evaluate_weights=\(weights)", "training.ema_decay=0.5"]) { store in
                 let toy = ToyDetector(columns: store.dimension)
                 detector = toy
                 return toy
-            }.run()
+            }
+            _ = try training.run()
             let toy = try XCTUnwrap(detector)
             let checkpoint = try Checkpoint(path: "\(folder)/weights-\(weights)/checkpoints/step-00000012.h5")
             XCTAssertEqual(try checkpoint.published(weights == "ema" ? .ema : .current)[0].values, toy.weightsAtDetection)
-            XCTAssertEqual(try checkpoint.published(.current)[0].values, Array(toy.weight.values))
+            // The run owns the weights.
+            try withExtendedLifetime(training) { XCTAssertEqual(try checkpoint.published(.current)[0].values, Array(toy.weight.values)) }
             XCTAssertNotEqual(try checkpoint.published(.current)[0].values, try checkpoint.published(.ema)[0].values)
         }
     }

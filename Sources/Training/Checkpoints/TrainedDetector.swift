@@ -1,13 +1,16 @@
+import Collectives
 import Detectors
 import Diagnostics
 import FeatureStore
 import NeuralNetworks
+import TemporalAnnotations
 
 /// A detector with the weights of a checkpoint, ready for a store.
-public struct TrainedDetector {
+public final class TrainedDetector {
     public let detector: any Detector
     public let configuration: RunConfiguration
     public let store: FeatureStore
+    /// Owns the weights that the detector computes with.
     private let arena: ParameterArena
 
     /// - Parameters:
@@ -34,6 +37,11 @@ public struct TrainedDetector {
         detector = try TrainingRun.makeDetector(configuration, store)
         arena = ParameterArena(detector)
         try checkpoint.loadWeights(weights ?? configuration.training.evaluateWeights, into: arena)
+    }
+
+    /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`.
+    public func detect(videos: [Int], communicator: Communicator) throws -> [(video: VideoID, detections: [Detection])]? {
+        try withExtendedLifetime(arena) { try Inference.detect(detector, store: store, videos: videos, communicator: communicator) }
     }
 }
 
