@@ -13,6 +13,16 @@ public struct EvaluationResult: Codable, Equatable, Sendable {
     /// has instances of the class.
     public var recallAt: [String: [Double]]
 
+    public init(
+        tiouThresholds: [Double], mAP: [Double], averageMAP: Double, apPerClass: [String: [Double]], recallAt: [String: [Double]]
+    ) {
+        self.tiouThresholds = tiouThresholds
+        self.mAP = mAP
+        self.averageMAP = averageMAP
+        self.apPerClass = apPerClass
+        self.recallAt = recallAt
+    }
+
     enum CodingKeys: String, CodingKey {
         case tiouThresholds = "tiou_thresholds"
         case mAP

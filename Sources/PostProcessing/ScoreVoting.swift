@@ -4,11 +4,12 @@ import TemporalAnnotations
 /// (box voting, Gidaris and Komodakis 2015). A detection without such neighbours (one of no length) stays as it is.
 public func vote(_ kept: [Candidate], among all: [Candidate], threshold: Float) -> [Candidate] {
     kept.map { detection in
+        let length = detection.segment.end - detection.segment.start
         var weights: Float = 0, start: Float = 0, end: Float = 0
         for voter in all {
             let intersection = min(detection.segment.end, voter.segment.end) - max(detection.segment.start, voter.segment.start)
             guard intersection > 0 else { continue }
-            let overlap = intersection / ((detection.segment.end - detection.segment.start) + (voter.segment.end - voter.segment.start) - intersection)
+            let overlap = intersection / (length + (voter.segment.end - voter.segment.start) - intersection)
             guard overlap >= threshold else { continue }
             let weight = voter.score * overlap
             weights += weight

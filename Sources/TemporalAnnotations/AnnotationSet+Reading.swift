@@ -18,7 +18,8 @@ extension AnnotationSet {
             let names = (root.members ?? []).prefix(5).map { "'\($0.name)'" }.joined(separator: ", ")
             throw Failure.badInput(
                 "the file is JSON, but not ActivityNet's: it has no key 'database'" + (names.isEmpty ? "" : "; its keys are \(names)"),
-                at: .file(path), advice: root["results"] == nil ? Self.formAdvice : "this looks like a file of detections; give the annotation file here")
+                at: .file(path),
+                advice: root["results"] == nil ? Self.formAdvice : "this looks like a file of detections; give the annotation file here")
         }
         guard let entries = database.members else {
             throw Failure.badInput(
@@ -51,7 +52,8 @@ extension AnnotationSet {
                 }
                 if let earlier = ids[label], earlier != id {
                     throw Failure.badInput(
-                        "class '\(label)' has label_id \(id) here and \(earlier) earlier", at: .file(path), .line(annotation.line), .video(entry.name),
+                        "class '\(label)' has label_id \(id) here and \(earlier) earlier",
+                        at: .file(path), .line(annotation.line), .video(entry.name),
                         advice: "give every class one label_id, or leave label_id out everywhere")
                 }
                 if let earlier = labels[id], earlier != label {
@@ -79,7 +81,9 @@ private struct AnnotationReader {
     }
 
     mutating func video(_ id: String, _ node: JSONNode) throws -> VideoAnnotation {
-        guard node.members != nil else { throw failure("the video's entry is \(node.kind), not an object", node, id, advice: AnnotationSet.formAdvice) }
+        guard node.members != nil else {
+            throw failure("the video's entry is \(node.kind), not an object", node, id, advice: AnnotationSet.formAdvice)
+        }
         guard !id.isEmpty else { throw failure("a video has an empty name", node, id, advice: "give every video a name") }
         if let repeated = node.repeatedName {
             throw Failure.badInput(
@@ -87,7 +91,8 @@ private struct AnnotationReader {
                 advice: "keep one of the two")
         }
         guard let subset = node["subset"]?.string, !subset.isEmpty else {
-            throw failure("the video has no 'subset'", node["subset"] ?? node, id, advice: "add the subset's name, such as \"Validation\" or \"Test\"")
+            throw failure(
+                "the video has no 'subset'", node["subset"] ?? node, id, advice: "add the subset's name, such as \"Validation\" or \"Test\"")
         }
         guard let durationNode = node["duration"], let duration = durationNode.number else {
             throw failure("the video has no 'duration'", node["duration"] ?? node, id, advice: "add the duration in seconds, as a number")
@@ -129,7 +134,9 @@ private struct AnnotationReader {
                 advice: "use one of the \(classes.count) known classes")
         }
         guard let pair = node["segment"]?.array, pair.count == 2, let start = pair[0].number, let end = pair[1].number else {
-            throw failure("an annotation has no 'segment' of two numbers", node["segment"] ?? node, id, advice: "write the segment as [start, end] in seconds")
+            throw failure(
+                "an annotation has no 'segment' of two numbers", node["segment"] ?? node, id,
+                advice: "write the segment as [start, end] in seconds")
         }
         let written = "[\(text(start)), \(text(end))]"
         guard start.isFinite, end.isFinite else {

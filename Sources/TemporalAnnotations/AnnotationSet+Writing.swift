@@ -12,8 +12,8 @@ extension AnnotationSet {
             }
             let fps = try video.fps.map { "\"fps\": \(try number($0, video.id)), " } ?? ""
             lines.append(
-                "\(try quoted(video.id.name)): {\"subset\": \(try quoted(video.subset.rawValue)), \"duration\": \(try number(video.duration, video.id)), "
-                    + "\(fps)\"annotations\": [\(instances.joined(separator: ", "))]}")
+                "\(try quoted(video.id.name)): {\"subset\": \(try quoted(video.subset.rawValue)), "
+                    + "\"duration\": \(try number(video.duration, video.id)), \(fps)\"annotations\": [\(instances.joined(separator: ", "))]}")
         }
         return Data("{\"version\": \(try quoted(version)), \"database\": {\n\(lines.joined(separator: ",\n"))\n}}\n".utf8)
     }
@@ -37,7 +37,8 @@ func quoted(_ string: String) throws -> String {
 func number(_ value: Double, _ video: VideoID) throws -> String {
     guard value.isFinite else {
         throw Failure.failed(
-            "the number \(text(value)) cannot be written to JSON", at: .video(video.name), advice: "check what computed it: only finite numbers are expected")
+            "the number \(text(value)) cannot be written to JSON", at: .video(video.name),
+            advice: "check what computed it: only finite numbers are expected")
     }
     return "\(value)"
 }

@@ -1,7 +1,8 @@
 import Diagnostics
 import Foundation
 
-/// Detections in ActivityNet's results form: `{"version": ..., "results": {VIDEO: [{"label", "segment": [start, end], "score"}]}, "external_data": {}}`.
+/// Detections in ActivityNet's results form:
+/// `{"version": ..., "results": {VIDEO: [{"label", "segment": [start, end], "score"}]}, "external_data": {}}`.
 public enum DetectionFile {
     /// Reads detections in the order of the file.
     ///
@@ -23,7 +24,8 @@ public enum DetectionFile {
         }
         if let repeated = results.repeatedName {
             throw Failure.badInput(
-                "the video stands twice in the file", at: .file(path), .line(repeated.line), .video(repeated.name), advice: "keep one of the two entries")
+                "the video stands twice in the file", at: .file(path), .line(repeated.line), .video(repeated.name),
+                advice: "keep one of the two entries")
         }
         var detections: [Detection] = []
         for entry in entries {
@@ -62,7 +64,8 @@ public enum DetectionFile {
             throw failure("the segment [\(text(start)), \(text(end))] of class '\(label)' is not finite", "check what wrote the detections")
         }
         guard start <= end else {
-            throw failure("the segment [\(text(start)), \(text(end))] of class '\(label)' is reversed", "write the segment as [start, end] in seconds")
+            throw failure(
+                "the segment [\(text(start)), \(text(end))] of class '\(label)' is reversed", "write the segment as [start, end] in seconds")
         }
         guard let score = node["score"]?.number else { throw failure("a detection has no 'score'", "add the score as a number") }
         guard score.isFinite else {

@@ -39,7 +39,9 @@ struct EvaluateCommand: ParsableCommand {
         let outside = detections.reduce(0) { $0 + (evaluated.contains($1.video) ? 0 : 1) }
         if outside > 0 {
             FileHandle.standardError.write(
-                Data("warning: \(outside) of \(detections.count) detections lie in videos outside subset '\(subset)' and count as false positives\n".utf8))
+                Data(
+                    ("warning: \(outside) of \(detections.count) detections lie in videos outside subset '\(subset)' "
+                        + "and count as false positives\n").utf8))
         }
         guard videos.contains(where: { !$0.instances.isEmpty }) else {
             throw Failure.badInput(

@@ -1,0 +1,282 @@
+import Diagnostics
+import Foundation
+import TemporalAnnotations
+import TestSupport
+import XCTest
+
+final class AnnotationSetTests: XCTestCase {
+    private var folder = URL(fileURLWithPath: "/")
+
+    override func setUpWithError() throws {
+        folder = FileManager.default.temporaryDirectory.appendingPathComponent("kairos-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    }
+
+    override func tearDownWithError() throws {
+        try FileManager.default.removeItem(at: folder)
+    }
+
+    private func file(_ text: String) throws -> String {
+        let path = folder.appendingPathComponent("a.json").path
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        return path
+    }
+
+    private func videos(_ text: String) -> String { "{\"version\": \"1\", \"database\": {\(text)}}" }
+
+    /// One video of 60 s with one annotation.
+    private func annotated(_ annotation: String) -> String {
+        videos("\"v\": {\"subset\": \"Test\", \"duration\": 60, \"annotations\": [\(annotation)]}")
+    }
+
+    func testReadsClassesByIdAndVideosInOrder() throws {
+        let set = try AnnotationSet(
+            readingJSON: try file(
+                videos(
+                    """
+                    "z": {"subset": "Test", "duration": 60.5, "fps": 30, "url": "x",
+                          "annotations": [{"label": "b", "label_id": 7, "segment": [1, 2.5], "segment(frames)": [30, 75]},
+                                          {"label": "c", "label_id": 2, "segment": [3, 4]}]},
+                    "a": {"subset": "Validation", "duration": 10, "fps": null, "annotations": []}
+                    """)))
+        XCTAssertEqual(set.classes.names, ["c", "b"])
+        XCTAssertEqual(
+            set.videos,
+            [
+                VideoAnnotation(
+                    id: "z", subset: "Test", duration: 60.5, fps: 30,
+                    instances: [
+                        ActionInstance(segment: Segment(start: 1, end: 2.5), label: 1), ActionInstance(segment: Segment(start: 3, end: 4), label: 0),
+                    ]),
+                VideoAnnotation(id: "a", subset: "Validation", duration: 10, fps: nil, instances: []),
+            ])
+        XCTAssertEqual(set.subsets, ["Test", "Validation"])
+        XCTAssertEqual(set.videos(in: "Validation").map(\.id), ["a"])
+        XCTAssertEqual(set.notes, [])
+    }
+
+    func testClassesWithoutIdsAreSorted() throws {
+        let set = try AnnotationSet(
+            readingJSON: try file(
+                annotated("{\"label\": \"run\", \"segment\": [1, 2]}, {\"label\": \"jump\", \"label_id\": 9, \"segment\": [1, 2]}")))
+        XCTAssertEqual(set.classes.names, ["jump", "run"])
+    }
+
+    func testWritingReadsBackTheSame() throws {
+        let classes = ClassMap(names: ["jump", "run \"fast\"\n/é"])
+        let set = AnnotationSet(
+            version: "1.3", classes: classes,
+            videos: [
+                VideoAnnotation(
+                    id: "v/1", subset: "Test", duration: 0.1 + 0.2, fps: 29.97,
+                    instances: [
+                        ActionInstance(segment: Segment(start: 0, end: 0.1), label: 1),
+                        ActionInstance(segment: Segment(start: 1e-5, end: 0.2), label: 0),
+                    ]),
+                VideoAnnotation(id: "w", subset: "Test", duration: 5, fps: nil, instances: []),
+            ])
+        let path = folder.appendingPathComponent("written.json").path
+        try set.write(to: path)
+        let back = try AnnotationSet(readingJSON: path)
+        XCTAssertEqual(back.classes, classes)
+        XCTAssertEqual(back.videos, set.videos)
+        XCTAssertEqual(back.version, "1.3")
+        XCTAssertFalse(FileManager.default.fileExists(atPath: path + ".part"))
+    }
+
+    func testSegmentPolicies() throws {
+        let path = try file(
+            annotated(
+                """
+                {"label": "r", "segment": [-0.5, 10]}, {"label": "r", "segment": [50, 60.85]}, {"label": "r", "segment": [20, 30]}
+                """))
+        let strict = try AnnotationSet(readingJSON: path)
+        XCTAssertEqual(
+            strict.videos[0].instances.map(\.segment), [Segment(start: 0, end: 10), Segment(start: 50, end: 60), Segment(start: 20, end: 30)])
+        XCTAssertEqual(
+            strict.notes,
+            [
+                "video 'v': the segment [-0.5, 10] of class 'r' was cut to the video of 60 s",
+                "video 'v': the segment [50, 60.85] of class 'r' was cut to the video of 60 s",
+            ])
+        let far = try file(
+            annotated(
+                """
+                {"label": "r", "segment": [50, 70]}, {"label": "r", "segment": [70, 80]}, {"label": "r", "segment": [5, 5]}
+                """))
+        let lenient = try AnnotationSet(readingJSON: far, segments: .lenient)
+        XCTAssertEqual(lenient.videos[0].instances.map(\.segment), [Segment(start: 50, end: 60)])
+        XCTAssertEqual(
+            lenient.notes,
+            [
+                "video 'v': the segment [50, 70] of class 'r' was cut to the video of 60 s",
+                "video 'v': the segment [70, 80] of class 'r' was left out: it lies outside the video of 60 s",
+                "video 'v': the segment [5, 5] of class 'r' was left out: it has no length",
+            ])
+        let written = try AnnotationSet(readingJSON: far, segments: .asWritten)
+        XCTAssertEqual(
+            written.videos[0].instances.map(\.segment), [Segment(start: 50, end: 70), Segment(start: 70, end: 80), Segment(start: 5, end: 5)])
+        XCTAssertEqual(written.notes, [])
+    }
+
+    func testSubsetsAreFoundByName() throws {
+        let set = try AnnotationSet(readingJSON: try file(annotated("")))
+        XCTAssertEqual(try set.subset(named: "Test"), "Test")
+        XCTAssertEqual(try set.subset(named: "test"), "Test")
+        XCTAssertThrowsError(try set.subset(named: "Tset")) {
+            XCTAssertEqual(
+                ($0 as? Failure)?.description,
+                """
+                error: the annotations hold no video of subset 'Tset'; they hold 'Test'
+                  do: did you mean 'Test'?
+                """)
+            XCTAssertEqual(($0 as? Failure)?.exitCode, 2)
+        }
+    }
+
+    func testGoldenSBHARAnnotations() throws {
+        let set = try AnnotationSet(readingJSON: try Fixtures.file("sbhar_annotations.json"))
+        XCTAssertEqual(set.videos.count, 61)
+        XCTAssertEqual(set.videos(in: "Test").count, 19)
+        XCTAssertEqual(set.videos.reduce(0) { $0 + $1.instances.count }, 1214)
+        XCTAssertEqual(set.classes.count, 12)
+        XCTAssertEqual(Array(set.classes.names.prefix(2)), ["WALKING", "WALKING_UPSTAIRS"])
+        XCTAssertEqual(set.notes, [])
+    }
+
+    // MARK: Refusals, word for word
+
+    private func refuses(_ text: String, _ expected: String, classes: ClassMap? = nil, line: UInt = #line) throws {
+        let path = try file(text)
+        XCTAssertThrowsError(try AnnotationSet(readingJSON: path, classes: classes), line: line) {
+            XCTAssertEqual(($0 as? Failure)?.description.replacingOccurrences(of: path, with: "a.json"), expected, line: line)
+            XCTAssertEqual(($0 as? Failure)?.exitCode, 3, line: line)
+        }
+    }
+
+    func testMissingFile() throws {
+        XCTAssertThrowsError(try AnnotationSet(readingJSON: "/nowhere/a.json")) {
+            XCTAssertEqual(
+                ($0 as? Failure)?.description,
+                "error: there is no such file\n  where: file '/nowhere/a.json'\n  do: check the path and the permissions")
+        }
+        XCTAssertThrowsError(try AnnotationSet(readingJSON: "/")) {
+            XCTAssertEqual(
+                ($0 as? Failure)?.description,
+                "error: it is a folder, not a JSON file\n  where: file '/'\n  do: check the path and the permissions")
+        }
+    }
+
+    func testNotJSON() throws {
+        let advice = "check that the path is right and that the file was copied whole"
+        try refuses("", "error: the file is not JSON: it is empty\n  where: file 'a.json', line 1\n  do: \(advice)")
+        try refuses("\u{89}HDF", "error: the file is not JSON: a value is missing\n  where: file 'a.json', line 1\n  do: \(advice)")
+        try refuses("{\"database\":\n {\"v\":", "error: the file is not JSON: it ends early\n  where: file 'a.json', line 2\n  do: \(advice)")
+        try refuses(
+            "{\"database\": {}}}",
+            "error: the file is not JSON: something follows after its end\n  where: file 'a.json', line 1\n  do: \(advice)")
+        try refuses("{\"a\": 1 \"b\"}", "error: the file is not JSON: a ',' or '}' is missing\n  where: file 'a.json', line 1\n  do: \(advice)")
+        try refuses("[truth]", "error: the file is not JSON: 'truth' is no JSON value\n  where: file 'a.json', line 1\n  do: \(advice)")
+        try refuses(
+            String(repeating: "[", count: 100_000),
+            "error: the file is not JSON: more than 100 levels of nesting\n  where: file 'a.json', line 1\n  do: \(advice)")
+    }
+
+    func testNotActivityNets() throws {
+        let form = "the form is {\"database\": {VIDEO: {\"subset\", \"duration\", \"annotations\": [{\"label\", \"segment\"}]}}}"
+        try refuses(
+            "[1]", "error: the file is JSON, but not ActivityNet's: its root is a list, not an object\n  where: file 'a.json'\n  do: \(form)")
+        try refuses(
+            "{\"images\": [], \"categories\": []}",
+            """
+            error: the file is JSON, but not ActivityNet's: it has no key 'database'; its keys are 'images', 'categories'
+              where: file 'a.json'
+              do: \(form)
+            """)
+        try refuses(
+            "{\"results\": {}}",
+            """
+            error: the file is JSON, but not ActivityNet's: it has no key 'database'; its keys are 'results'
+              where: file 'a.json'
+              do: this looks like a file of detections; give the annotation file here
+            """)
+        try refuses(
+            "{\"database\": []}", "error: 'database' is a list, not an object of videos\n  where: file 'a.json', line 1\n  do: \(form)")
+        try refuses(
+            videos("\"v\": 3"), "error: the video's entry is a number, not an object\n  where: file 'a.json', line 1, video 'v'\n  do: \(form)")
+    }
+
+    func testDuplicates() throws {
+        try refuses(
+            videos("\"v\": {},\n\"w\": {},\n\"v\": {}"),
+            "error: the video stands twice in the file\n  where: file 'a.json', line 3, video 'v'\n  do: keep one of the two entries")
+        try refuses(
+            videos("\"v\": {\"subset\": \"a\", \"subset\": \"b\"}"),
+            "error: the key 'subset' stands twice in the video's entry\n  where: file 'a.json', line 1, video 'v'\n  do: keep one of the two")
+    }
+
+    func testWrongVideos() throws {
+        let place = "where: file 'a.json', line 1, video 'v'"
+        try refuses(
+            videos("\"v\": {\"duration\": 3}"),
+            "error: the video has no 'subset'\n  \(place)\n  do: add the subset's name, such as \"Validation\" or \"Test\"")
+        try refuses(
+            videos("\"v\": {\"subset\": \"Test\"}"), "error: the video has no 'duration'\n  \(place)\n  do: add the duration in seconds, as a number")
+        for (number, text) in [("NaN", "NaN"), ("-3", "-3"), ("0", "0"), ("Infinity", "inf")] {
+            try refuses(
+                videos("\"v\": {\"subset\": \"Test\", \"duration\": \(number)}"),
+                "error: the duration is \(text), not a positive number of seconds\n  \(place)\n  do: correct the duration")
+        }
+        try refuses(
+            videos("\"v\": {\"subset\": \"Test\", \"duration\": 3, \"fps\": 0}"),
+            "error: the fps are 0, not a positive number\n  \(place)\n  do: correct the frames per second or leave the key out")
+    }
+
+    func testWrongSegments() throws {
+        let place = "where: file 'a.json', line 1, video 'v'"
+        func one(_ segment: String) -> String { annotated("{\"label\": \"run\", \"segment\": \(segment)}") }
+        try refuses(
+            one("[9.5, 3]"),
+            "error: the segment [9.5, 3] of class 'run' is reversed\n  \(place)\n  do: write the segment as [start, end] in seconds")
+        try refuses(one("[3, 3]"), "error: the segment [3, 3] of class 'run' has no length\n  \(place)\n  do: correct or remove the annotation")
+        try refuses(one("[NaN, 3]"), "error: the segment [NaN, 3] of class 'run' is not finite\n  \(place)\n  do: correct the segment")
+        for segment in ["[50, 61.5]", "[60, 60.5]", "[1500, 1800]", "[-1.5, 3]"] {
+            try refuses(
+                one(segment),
+                """
+                error: the segment \(segment) of class 'run' lies outside the video of 60 s
+                  \(place)
+                  do: check that the segment is in seconds and that the duration is right
+                """)
+        }
+        for segment in ["[1]", "[1, \"2\"]", "{}", "[1, 2, 3]"] {
+            try refuses(
+                one(segment),
+                "error: an annotation has no 'segment' of two numbers\n  \(place)\n  do: write the segment as [start, end] in seconds")
+        }
+    }
+
+    func testWrongClasses() throws {
+        let place = "where: file 'a.json', line 1, video 'v'"
+        try refuses(
+            annotated("{\"label\": \"runing\", \"segment\": [1, 2]}"),
+            "error: class 'runing' is unknown; did you mean 'running'?\n  \(place)\n  do: use one of the 2 known classes",
+            classes: ClassMap(names: ["jump", "running"]))
+        try refuses(
+            annotated("{\"segment\": [1, 2]}"), "error: an annotation has no 'label'\n  \(place)\n  do: add the class's name as a string")
+        try refuses(
+            annotated("{\"label\": \"a\", \"label_id\": 0, \"segment\": [1, 2]}, {\"label\": \"b\", \"label_id\": 0, \"segment\": [1, 2]}"),
+            """
+            error: label_id 0 means 'b' here and 'a' earlier
+              \(place)
+              do: give every class one label_id, or leave label_id out everywhere
+            """)
+        try refuses(
+            annotated("{\"label\": \"a\", \"label_id\": 0, \"segment\": [1, 2]}, {\"label\": \"a\", \"label_id\": 1, \"segment\": [1, 2]}"),
+            """
+            error: class 'a' has label_id 1 here and 0 earlier
+              \(place)
+              do: give every class one label_id, or leave label_id out everywhere
+            """)
+    }
+}
