@@ -85,12 +85,12 @@ final class FeatureStoreTests: FolderTestCase {
 
     func testChangedValuesAreFound() throws {
         let digest = try FeatureStoreWriter().write(CountingSource(rows: [2, 3]), to: path("a.h5"))
-        let store = try FeatureStore(path: path("a.h5"))
         let file = try HDF5File.openForWriting(path("a.h5"))
         let matrix = try HDF5Matrix(in: file, "features")
         try matrix.writeStored(3..<4, [Float](repeating: 0, count: 3))
         matrix.close()
         file.close()
+        let store = try FeatureStore(path: path("a.h5"))
         let found = try store.contentDigest()
         assertFailure(
             """

@@ -39,10 +39,11 @@ struct RowCountCheck {
         let strides = (1...64).map(Double.init).filter { stride in
             Self.accepted(duration: duration, grid: FeatureGrid(fps: grid.fps, stride: stride, window: grid.window)).contains(rows)
         }
-        let ideal = frames / Double(rows)
+        // Both guesses take the middle between windows inside the video and one row per stride.
+        let ideal = (frames - grid.window / 2) / (Double(rows) - 0.5)
         if let stride = strides.min(by: { abs($0 - ideal) < abs($1 - ideal) }) { guesses.append("a stride of \(short(stride)) (--feature-stride \(short(stride)))") }
         let rates = [10, 12, 12.5, 15, 20, 23.976, 24, 25, 29.97, 30, 48, 50, 59.94, 60, 100, 120]
-        let idealRate = Double(rows) * grid.stride / duration
+        let idealRate = (Double(rows) * grid.stride + (grid.window - grid.stride) / 2) / duration
         let fitting = rates.filter { rate in
             Self.accepted(duration: duration, grid: FeatureGrid(fps: rate, stride: grid.stride, window: grid.window)).contains(rows)
         }
