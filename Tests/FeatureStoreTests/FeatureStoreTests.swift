@@ -16,7 +16,8 @@ struct CountingSource: FeatureSource {
         videos = rows.enumerated().map { index, count in
             let instances = (0..<index).map { ActionInstance(segment: Segment(start: Double($0), end: Double($0) + 0.5), label: $0 % 2) }
             let annotation = VideoAnnotation(
-                id: VideoID("video_\(index)"), subset: index == 0 ? "Validation" : "Test", duration: 10 + Double(index), fps: 25, instances: instances)
+                id: VideoID("video_\(index)"), subset: index == 0 ? "Validation" : "Test", duration: 10 + Double(index), fps: 25,
+                instances: instances)
             return VideoPlan(rows: count, grid: FeatureGrid(fps: 25, stride: 4, window: 16), annotation: annotation)
         }
     }
