@@ -1,5 +1,5 @@
-/// Conversion between IEEE half and single precision by integer operations, four at a time: the processor this is built for may lack the instructions,
-/// and results are the same where it has them.
+/// Conversion between IEEE half and single precision by integer operations, which the compiler vectorises: the processor this is built for may lack
+/// the instructions, and results are the same where it has them.
 enum HalfPrecision {
     /// The largest magnitude that half precision holds.
     static let largest: Float = 65504
