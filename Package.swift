@@ -23,7 +23,8 @@ let package = Package(
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
-        .target(name: "Diagnostics"),
+        .systemLibrary(name: "CProcessor"),
+        .target(name: "Diagnostics", dependencies: ["CProcessor"]),
         .target(name: "RandomStreams"),
         .target(name: "TemporalAnnotations", dependencies: ["Diagnostics"]),
         // Floor 1
@@ -39,20 +40,27 @@ let package = Package(
         // Floor 3
         .target(name: "NeuralNetworks", dependencies: ["Autograd", "Diagnostics", "Kernels", "RandomStreams"]),
         // Floor 4
-        .target(name: "DataParallel", dependencies: ["Collectives", "Diagnostics", "NeuralNetworks"]),
+        .target(name: "DataParallel", dependencies: ["Autograd", "Collectives", "Diagnostics", "Kernels", "NeuralNetworks"]),
         .target(
             name: "Detectors",
             dependencies: ["Diagnostics", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations"]),
         // Floor 5
         .target(
             name: "Training",
-            dependencies: ["DataParallel", "DetectionMetrics", "Detectors", "FeatureStore", yams, crypto]),
+            dependencies: [
+                "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
+                "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
+            ]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: ["Autograd", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TemporalAnnotations"]),
         // Floor 8
-        .executableTarget(name: "kairos", dependencies: ["Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "TemporalAnnotations", "Training", argumentParser]),
+        .executableTarget(
+            name: "kairos",
+            dependencies: [
+                "Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "NeuralNetworks", "TemporalAnnotations", "Training", argumentParser,
+            ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
@@ -64,7 +72,7 @@ let package = Package(
         .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),
         .testTarget(name: "PostProcessingTests", dependencies: ["FeatureStore", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
-        .testTarget(name: "NeuralNetworksTests", dependencies: ["NeuralNetworks", "TestSupport"]),
+        .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
         .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "RandomStreams", "TestSupport"]),
         .testTarget(

@@ -1,7 +1,8 @@
 import COpenMPI
 import Diagnostics
 
-/// Messages from one rank to another. Tags are 0 to 31,999 for callers; messages of equal tag between two ranks keep their order.
+/// Messages from one rank to another. Tags are 0 to 15,999 for callers (`GradientReduction` uses those above); messages of equal tag between two ranks
+/// keep their order.
 extension Communicator {
     /// Returns when `buffer` may be changed again.
     public func send<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws {

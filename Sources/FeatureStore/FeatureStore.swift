@@ -112,7 +112,8 @@ extension FeatureStore {
         guard version == FeatureStoreFormat.version else {
             throw Failure.badInput(
                 "the store has version \(version), this program reads version \(FeatureStoreFormat.version)", at: .file(file.path),
-                advice: version > FeatureStoreFormat.version ? "use the newer program that wrote it, or make the store again" : "make the store again")
+                advice: version > FeatureStoreFormat.version
+                    ? "use the newer program that wrote it, or make the store again" : "make the store again")
         }
     }
 
@@ -161,21 +162,25 @@ extension FeatureStore {
         for index in owners.indices {
             guard ids.indices.contains(owners[index]), 0..<classCount ~= labels[index] else {
                 throw Failure.badInput(
-                    "annotation \(index) names video number \(owners[index]) and class number \(labels[index]); the store has \(ids.count) videos and \(classCount) classes",
+                    "annotation \(index) names video number \(owners[index]) and class number \(labels[index]); "
+                        + "the store has \(ids.count) videos and \(classCount) classes",
                     at: .file(file.path), .dataset("annotations/video"), advice: "make the store again")
             }
-            instances[owners[index]].append(ActionInstance(segment: Segment(start: starts[index], end: ends[index]), label: labels[index]))
+            let segment = Segment(start: starts[index], end: ends[index])
+            instances[owners[index]].append(ActionInstance(segment: segment, label: labels[index]))
         }
         var expected = 0
         let videos = try ids.indices.map { index in
             guard firstRows[index] == expected, rows[index] > 0 else {
                 throw Failure.badInput(
-                    "the index does not fit together: video '\(ids[index])' has \(rows[index]) rows from row \(firstRows[index]), row \(expected) was expected",
+                    "the index does not fit together: video '\(ids[index])' has \(rows[index]) rows from row \(firstRows[index]), "
+                        + "row \(expected) was expected",
                     at: .file(file.path), .dataset("videos/first_row"), advice: "make the store again")
             }
             expected += rows[index]
             let annotation = VideoAnnotation(
-                id: VideoID(ids[index]), subset: Subset(rawValue: subsets[index]), duration: durations[index], fps: fps[index], instances: instances[index])
+                id: VideoID(ids[index]), subset: Subset(rawValue: subsets[index]), duration: durations[index], fps: fps[index],
+                instances: instances[index])
             let grid = FeatureGrid(fps: fps[index], stride: strides[index], window: windows[index])
             return StoredVideo(firstRow: firstRows[index], rows: rows[index], grid: grid, annotation: annotation)
         }

@@ -40,7 +40,9 @@ extension FeatureStoreWriter {
     }
 
     /// - Returns: the digests of all videos' rows, in the order of the index.
-    private func writeRows(of source: some FeatureSource, _ index: FeatureStoreIndex, to part: String, _ communicator: Communicator) throws -> [[UInt8]] {
+    private func writeRows(
+        of source: some FeatureSource, _ index: FeatureStoreIndex, to part: String, _ communicator: Communicator
+    ) throws -> [[UInt8]] {
         let count = index.videos.count
         let owned = Array(stride(from: communicator.rank, to: count, by: communicator.size))
         let rounds = (count + communicator.size - 1) / communicator.size

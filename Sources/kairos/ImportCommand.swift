@@ -11,7 +11,7 @@ extension SBHARRecordings.Channels: ExpressibleByArgument {}
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Bring recordings, extracted features or weights into kairos.",
-        subcommands: [ImportSBHARCommand.self, ImportFeaturesCommand.self])
+        subcommands: [ImportSBHARCommand.self, ImportFeaturesCommand.self, ImportWeightsCommand.self])
 }
 
 struct ImportSBHARCommand: ParsableCommand {
@@ -81,6 +81,8 @@ struct ImportFeaturesCommand: ParsableCommand {
     var filePrefix = ""
     @Option(help: "What stands after the video's name in the files' names.")
     var fileSuffix = ".npy"
+    @Option(help: "Bring every video to this number of rows by linear interpolation, as is usual for ActivityNet.")
+    var rescale: Int?
     @Flag(help: "Leave videos without features out instead of refusing.")
     var allowMissing = false
     @Flag(help: "Cut actions to their video, and leave those out that lie outside it, instead of refusing.")
@@ -100,6 +102,7 @@ struct ImportFeaturesCommand: ParsableCommand {
             options.stride = featureStride
             options.window = window
             options.fps = fps
+            options.rescaledRows = rescale
             options.allowMissing = allowMissing
             options.cutSegments = cutSegments
             options.durationFromFeatures = Set(durationFromFeatures.map { VideoID($0) })

@@ -2,6 +2,8 @@ import ArgumentParser
 import Diagnostics
 import FeatureStore
 import Foundation
+import NeuralNetworks
+import Training
 
 /// What a kind of file says of itself: an object for `--json` (with `kind` and `digest`) and a text for people.
 struct Inspection {
@@ -33,11 +35,18 @@ struct InspectCommand: ParsableCommand {
 
     /// Chooses by the file's name or, for HDF5 files, by the root attribute `format`.
     private func inspect() throws -> Inspection {
+        if file.hasSuffix(".safetensors") {
+            let summary = WeightFileSummary(try SafetensorsFile(path: file), path: file)
+            return Inspection(object: summary, text: summary.text)
+        }
         let hdf5 = try HDF5File.open(file)
         let format = hdf5.hasAttribute(of: "", named: "format") ? try hdf5.stringAttribute(of: "", named: "format") : nil
         hdf5.close()
         switch format {
         case "kairos feature store": return try inspectStore()
+        case Checkpoint.format?:
+            let summary = CheckpointSummary(try Checkpoint(path: file))
+            return Inspection(object: summary, text: summary.text)
         case let format?:
             throw Failure.badInput("the file's format '\(format)' is unknown", at: .file(file), advice: "give a file that kairos has written")
         case nil:

@@ -27,7 +27,8 @@ final class ProgressLine {
         let filled = total > 0 ? 30 * done / total : 30
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
         let text = String(format: "%.1f", rate)
-        FileHandle.standardError.write(Data("\r\(title) [\(bar)] \(done)/\(total) \(unit), \(text)/s, \(Int(left.rounded(.up))) s left \u{1b}[K".utf8))
+        let line = "\r\(title) [\(bar)] \(done)/\(total) \(unit), \(text)/s, \(Int(left.rounded(.up))) s left \u{1b}[K"
+        FileHandle.standardError.write(Data(line.utf8))
     }
 
     /// Ends the line.

@@ -51,8 +51,8 @@ struct StoreSummary: Encodable {
 enum StoreOutput {
     /// Writes the store with all ranks, and the annotations when asked for; rank 0 reports.
     static func write(
-        _ source: some FeatureSource, to path: String, storage: FeatureStorage, annotationsOutput: String?, version: String, missing: [VideoID]? = nil,
-        output: OutputOptions
+        _ source: some FeatureSource, to path: String, storage: FeatureStorage, annotationsOutput: String?, version: String,
+        missing: [VideoID]? = nil, output: OutputOptions
     ) throws {
         let world = try Communicator.world()
         if let annotationsOutput { try world.throwTogether { try requireWritableFolder(of: annotationsOutput) } }
@@ -74,7 +74,8 @@ enum StoreOutput {
     /// Says on standard error what was changed in the annotations on reading.
     static func warn(_ notes: [String]) {
         guard !notes.isEmpty, (Communicator.started?.rank ?? 0) == 0 else { return }
-        let shown = notes.prefix(5).map { "warning: \($0)\n" }.joined() + (notes.count > 5 ? "warning: and \(notes.count - 5) more of this kind\n" : "")
+        let shown = notes.prefix(5).map { "warning: \($0)\n" }.joined()
+            + (notes.count > 5 ? "warning: and \(notes.count - 5) more of this kind\n" : "")
         FileHandle.standardError.write(Data(shown.utf8))
     }
 }

@@ -55,8 +55,8 @@ struct SynthesizeCommand: ParsableCommand {
             return (source, set.version)
         }
         try StoreOutput.write(
-            source, to: output, storage: storage ?? (annotations == nil ? .float32 : .float16), annotationsOutput: annotationsOutput, version: version,
-            output: report)
+            source, to: output, storage: storage ?? (annotations == nil ? .float32 : .float16), annotationsOutput: annotationsOutput,
+            version: version, output: report)
     }
 
     private func annotationSet() throws -> AnnotationSet {
@@ -64,7 +64,8 @@ struct SynthesizeCommand: ParsableCommand {
             return try SyntheticFeatures.annotations(videos: videos ?? 60, classes: classes ?? 5, fps: fps, seed: seed)
         }
         for (name, value) in [("--videos", videos), ("--classes", classes)] where value != nil {
-            throw Failure.wrongUsage("\(name) and --annotations were both given", advice: "leave one of them out: the annotations name videos and classes")
+            throw Failure.wrongUsage(
+                "\(name) and --annotations were both given", advice: "leave one of them out: the annotations name videos and classes")
         }
         return try AnnotationSet(readingJSON: annotations, segments: .lenient)
     }

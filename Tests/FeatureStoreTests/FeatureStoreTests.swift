@@ -3,7 +3,7 @@ import Foundation
 import TemporalAnnotations
 import XCTest
 
-@testable import FeatureStore
+import FeatureStore
 
 /// Made-up features: value = 100 * video + row + column / 8, all exact in half precision.
 struct CountingSource: FeatureSource {
@@ -16,7 +16,8 @@ struct CountingSource: FeatureSource {
         videos = rows.enumerated().map { index, count in
             let instances = (0..<index).map { ActionInstance(segment: Segment(start: Double($0), end: Double($0) + 0.5), label: $0 % 2) }
             let annotation = VideoAnnotation(
-                id: VideoID("video_\(index)"), subset: index == 0 ? "Validation" : "Test", duration: 10 + Double(index), fps: 25, instances: instances)
+                id: VideoID("video_\(index)"), subset: index == 0 ? "Validation" : "Test", duration: 10 + Double(index), fps: 25,
+                instances: instances)
             return VideoPlan(rows: count, grid: FeatureGrid(fps: 25, stride: 4, window: 16), annotation: annotation)
         }
     }
@@ -85,12 +86,12 @@ final class FeatureStoreTests: FolderTestCase {
 
     func testChangedValuesAreFound() throws {
         let digest = try FeatureStoreWriter().write(CountingSource(rows: [2, 3]), to: path("a.h5"))
-        let store = try FeatureStore(path: path("a.h5"))
         let file = try HDF5File.openForWriting(path("a.h5"))
         let matrix = try HDF5Matrix(in: file, "features")
         try matrix.writeStored(3..<4, [Float](repeating: 0, count: 3))
         matrix.close()
         file.close()
+        let store = try FeatureStore(path: path("a.h5"))
         let found = try store.contentDigest()
         assertFailure(
             """

@@ -3,14 +3,15 @@ import Foundation
 import TemporalAnnotations
 import XCTest
 
-@testable import FeatureStore
+import FeatureStore
 
 final class NumpyFeaturesTests: FolderTestCase {
     /// A `.npy` file as numpy.save writes it.
     private func npy(
         _ name: String, shape: [Int], type: String = "<f4", fortran: Bool = false, version: UInt8 = 1, values: [Float]? = nil, drop: Int = 0
     ) throws {
-        var header = "{'descr': '\(type)', 'fortran_order': \(fortran ? "True" : "False"), 'shape': (\(shape.map { "\($0)," }.joined(separator: " "))), }"
+        let sizes = shape.map { "\($0)," }.joined(separator: " ")
+        var header = "{'descr': '\(type)', 'fortran_order': \(fortran ? "True" : "False"), 'shape': (\(sizes)), }"
         let fixed = version == 1 ? 10 : 12
         header += String(repeating: " ", count: 63 - (fixed + header.utf8.count) % 64) + "\n"
         var data = Data([0x93] + Array("NUMPY".utf8) + [version, 0])
@@ -28,7 +29,9 @@ final class NumpyFeaturesTests: FolderTestCase {
     }
 
     /// Videos of 10 s at 25 fps: 59 rows lie inside, 63 fill it (stride 4, window 16).
-    private func annotations(_ names: [String], fps: Double? = 25, duration: Double = 10, segment: Segment = Segment(start: 1, end: 2)) -> AnnotationSet {
+    private func annotations(
+        _ names: [String], fps: Double? = 25, duration: Double = 10, segment: Segment = Segment(start: 1, end: 2)
+    ) -> AnnotationSet {
         let videos = names.map { name in
             VideoAnnotation(
                 id: VideoID(name), subset: "Test", duration: duration, fps: fps, instances: [ActionInstance(segment: segment, label: 0)])
@@ -97,7 +100,7 @@ final class NumpyFeaturesTests: FolderTestCase {
         }
         try check(30, "a stride of 8 (--feature-stride 8) or 12.5 fps (--fps 12.5) would explain it")
         try check(125, "a stride of 2 (--feature-stride 2) or 50 fps (--fps 50) would explain it")
-        try check(72, "29.97 fps (--fps 29.97) would explain it")
+        try check(72, "30 fps (--fps 30) would explain it")
         try npy("a.npy", shape: [900, 4])
         assertFailure(
             """
@@ -137,7 +140,8 @@ final class NumpyFeaturesTests: FolderTestCase {
         check("the file has .npy version 4, versions 1 to 3 are read", "save the features again with numpy.save")
         try npy("a.npy", shape: [60, -4], values: [])
         check(
-            "the header is not that of a .npy file: {'descr': '<f4', 'fortran_order': False, 'shape': (60, -4,), }", "save the features again with numpy.save")
+            "the header is not that of a .npy file: {'descr': '<f4', 'fortran_order': False, 'shape': (60, -4,), }",
+            "save the features again with numpy.save")
     }
 
     func testArraysThatAreRefused() throws {
@@ -157,7 +161,8 @@ final class NumpyFeaturesTests: FolderTestCase {
             "save it transposed: numpy.save(path, array.T)", names: ["a", "b", "c"])
         try npy("a.npy", shape: [0, 4])
         check(
-            "the array has the shape [0, 4]: it is empty", "extract the features of this video again, or remove the file and use --allow-missing")
+            "the array has the shape [0, 4]: it is empty",
+            "extract the features of this video again, or remove the file and use --allow-missing")
         try npy("a.npy", shape: [60, 300])
         try npy("b.npy", shape: [60, 299])
         check(
@@ -214,6 +219,29 @@ final class NumpyFeaturesTests: FolderTestCase {
         XCTAssertEqual(try source(["a"], fps: 100) { $0.fps = 25 }.videos[0].grid.fps, 25)
         assertFailure("error: --fps is -1.0\n  do: give a number above 0", kind: .wrongUsage) { try source(["a"]) { $0.fps = -1 } }
         assertFailure("error: --feature-stride is 0.0\n  do: give a number above 0", kind: .wrongUsage) { try source(["a"]) { $0.stride = 0 } }
+    }
+
+    /// Linear interpolation between row middles, as torch.nn.functional.interpolate(mode="linear", align_corners=False) computes it.
+    func testRescalingToAFixedNumberOfRows() throws {
+        let values = (0..<60).flatMap { [Float($0), Float(-2 * $0)] }
+        try npy("a.npy", shape: [60, 2], values: values)
+        let halved = try source(["a"]) { $0.rescaledRows = 30 }
+        XCTAssertEqual(halved.videos[0].rows, 30)
+        // 60 rows span 59 * 4 + 16 frames; 30 rows of 8.4 frames each cover them.
+        XCTAssertEqual(halved.videos[0].grid, FeatureGrid(fps: 25, stride: 8.4, window: 8.4))
+        let middles = (0..<30).flatMap { row -> [Float] in
+            let place = 2 * Float(row) + 0.5
+            return [place, -2 * place]
+        }
+        XCTAssertEqual(try rows(halved, 0), middles)
+        let doubled = try source(["a"]) { $0.rescaledRows = 120 }
+        let expected = (0..<120).flatMap { row -> [Float] in
+            let place = min(59, max(0, Float(row) / 2 - 0.25))
+            return [place, -2 * place]
+        }
+        XCTAssertEqual(try rows(doubled, 0), expected)
+        XCTAssertEqual(try rows(try source(["a"]) { $0.rescaledRows = 60 }, 0), values)
+        assertFailure("error: --rescale is 0\n  do: give a number above 0", kind: .wrongUsage) { try source(["a"]) { $0.rescaledRows = 0 } }
     }
 
     func testSegmentsOutsideTheVideo() throws {

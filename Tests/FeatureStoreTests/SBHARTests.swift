@@ -4,14 +4,14 @@ import TemporalAnnotations
 import TestSupport
 import XCTest
 
-@testable import FeatureStore
+import FeatureStore
 
 /// The importer of raw recordings, on a small folder of the same form.
 final class SBHARTests: FolderTestCase {
     /// Value of axis a at sample s: 0.001 s + a; the gyroscope's negative. Recordings of 160 and 130 samples.
     private func makeFolder(_ changes: [String: String?] = [:]) throws {
         func samples(_ count: Int, sign: Double) -> String {
-            (0..<count).map { sample in (0..<3).map { "\(sign * (Double(sample) / 1000 + Double($0)))" }.joined(separator: " ") }.joined(separator: "\n") + "\n"
+            (0..<count).map { sample in (0..<3).map { "\(sign * (Double(sample) / 1000 + Double($0)))" }.joined(separator: " ") + "\n" }.joined()
         }
         var files: [String: String?] = [
             "activity_labels.txt": "1 WALKING  \n2 SITTING\n3 SIT_TO_STAND\n",
@@ -140,7 +140,9 @@ final class SBHARTests: FolderTestCase {
             """)
         let nothing: String? = nil
         for missing in ["RawData/labels.txt", "activity_labels.txt", "Test/subject_id_test.txt", "RawData/gyro_exp02_user02.txt"] {
-            try check([missing: nothing], "error: the file is missing or cannot be read\n  where: file 'FOLDER/\(missing)'\n  do: unpack the data set again")
+            try check(
+                [missing: nothing],
+                "error: the file is missing or cannot be read\n  where: file 'FOLDER/\(missing)'\n  do: unpack the data set again")
         }
         try check(
             ["activity_labels.txt": "1 WALKING\n3 SITTING\n"],

@@ -89,7 +89,9 @@ extension HDF5File {
     }
     public func stringAttribute(of object: String, named name: String) throws -> String {
         try withAttribute(object, name) { attribute, type, space, shape in
-            guard H5Tget_class(type) == H5T_STRING else { throw attributeFailure(object, name, "holds \(HDF5Types.describe(type)), text was expected") }
+            guard H5Tget_class(type) == H5T_STRING else {
+                throw attributeFailure(object, name, "holds \(HDF5Types.describe(type)), text was expected")
+            }
             let values = Self.strings(count: shape.reduce(1, *), type: type, space: space) { H5Aread(attribute, $0, $1) >= 0 }
             guard let value = values?.first else { throw attributeFailure(object, name, "could not be read") }
             return value

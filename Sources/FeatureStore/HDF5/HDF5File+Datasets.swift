@@ -11,7 +11,9 @@ extension HDF5File {
     }
     public func writeFloats(_ name: String, shape: [Int], _ values: [Float]) throws {
         try requireCount(values.count, shape, name)
-        try values.withUnsafeBufferPointer { try write(name, shape: shape, stored: kairos_h5t_ieee_f32le(), given: kairos_h5t_native_float(), $0.baseAddress) }
+        try values.withUnsafeBufferPointer {
+            try write(name, shape: shape, stored: kairos_h5t_ieee_f32le(), given: kairos_h5t_native_float(), $0.baseAddress)
+        }
     }
 
     /// float64, row-major.
@@ -111,7 +113,8 @@ extension HDF5File {
         }
     }
 
-    /// A contiguous dataset, allocated at once, without a time stamp: equal contents make equal files. Call with the lock held; close with `H5Dclose`.
+    /// A contiguous dataset, allocated at once, without a time stamp: equal contents make equal files. Call with the lock held; close with
+    /// `H5Dclose`.
     func createDataset(_ name: String, shape: [Int], type: hid_t) throws -> hid_t {
         let space = Self.space(shape: shape)
         let links = H5Pcreate(kairos_h5p_link_create())

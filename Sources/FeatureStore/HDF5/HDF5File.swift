@@ -27,17 +27,20 @@ public final class HDF5File {
             let id = H5Fcreate(path, kairos_h5f_acc_trunc(), kairos_h5p_default(), access)
             guard id >= 0 else {
                 throw Failure.failed(
-                    "the file could not be made: \(HDF5Library.lastError())", at: .file(path), advice: "check the folder's permissions and free space")
+                    "the file could not be made: \(HDF5Library.lastError())", at: .file(path),
+                    advice: "check the folder's permissions and free space")
             }
             return HDF5File(path: path, id: id, isWritable: true)
         }
     }
 
     /// Opens a file for reading.
-    public static func open(_ path: String) throws -> HDF5File { try open(path, flags: kairos_h5f_acc_rdonly(), access: fileAccess(), isWritable: false) }
+    public static func open(_ path: String) throws -> HDF5File {
+        try open(path, flags: kairos_h5f_acc_rdonly(), access: fileAccess(), isWritable: false)
+    }
 
     /// Opens a file for adding to it. Serial: one process alone.
-    static func openForWriting(_ path: String) throws -> HDF5File {
+    package static func openForWriting(_ path: String) throws -> HDF5File {
         try open(path, flags: kairos_h5f_acc_rdwr(), access: fileAccess(), isWritable: true)
     }
 
@@ -50,7 +53,8 @@ public final class HDF5File {
             guard id >= 0 else {
                 let reason = HDF5Library.lastError()
                 guard let promised = number(after: "stored_eof = ", in: reason), let held = number(after: "truncated file: eof = ", in: reason) else {
-                    throw Failure.badInput("the file could not be opened as HDF5: \(reason)", at: .file(path), advice: "make the file again, or copy it again")
+                    throw Failure.badInput(
+                        "the file could not be opened as HDF5: \(reason)", at: .file(path), advice: "make the file again, or copy it again")
                 }
                 throw Failure.badInput(
                     "the file ends early: its header promises \(promised) bytes, it holds \(held)", at: .file(path),
@@ -85,7 +89,7 @@ public final class HDF5File {
     }
 
     /// Takes a dataset or group out of the file; its space is not given back.
-    func remove(_ name: String) throws {
+    package func remove(_ name: String) throws {
         try HDF5Library.locked {
             guard H5Ldelete(id, name, kairos_h5p_default()) >= 0 else { throw writeFailure("changed", name) }
         }
@@ -154,7 +158,9 @@ public final class HDF5File {
     }
 
     func openDataset(_ name: String) throws -> hid_t {
-        guard id >= 0 else { throw Failure.failed("the file is closed already", at: .file(path), .dataset(name), advice: "report this as a fault of the program") }
+        guard id >= 0 else {
+            throw Failure.failed("the file is closed already", at: .file(path), .dataset(name), advice: "report this as a fault of the program")
+        }
         guard exists(name) else {
             throw Failure.badInput(
                 "the file holds no dataset '\(name)'", at: .file(path), .dataset(name), advice: "check that the file is of the kind expected here")

@@ -17,6 +17,8 @@ public struct NumpyFeatures: FeatureSource {
         public var cutSegments = false
         /// Videos whose annotated duration is wrong: theirs is taken from their number of rows, and that number is not checked.
         public var durationFromFeatures: Set<VideoID> = []
+        /// Brings every video to this number of rows by linear interpolation in time, as is usual for ActivityNet; the grid follows.
+        public var rescaledRows: Int?
         /// A file's name is the prefix, the video's name and the suffix.
         public var filePrefix = ""
         public var fileSuffix = ".npy"
@@ -38,6 +40,7 @@ public struct NumpyFeatures: FeatureSource {
     /// - Parameter annotationsPath: the annotation file, for messages.
     public init(folder: String, annotations: AnnotationSet, options: Options = Options(), annotationsPath: String? = nil) throws {
         try Self.check(options)
+        try Self.check(rescaledRows: options.rescaledRows)
         guard FileManager.default.fileExists(atPath: folder) else {
             throw Failure.badInput("the folder of features does not exist", at: .file(folder), advice: "check the path")
         }
@@ -63,7 +66,8 @@ public struct NumpyFeatures: FeatureSource {
                 video.duration = (Double(max(file.shape[0], 1) - 1) * grid.stride + grid.window) / grid.fps
             }
             try Self.check(file, video, grid, dimension: dimension)
-            return VideoPlan(rows: file.shape[0], grid: grid, annotation: try segments.fit(video), file: file.path)
+            let (rows, rowGrid) = Self.rescaled(file.shape[0], grid, to: options.rescaledRows)
+            return VideoPlan(rows: rows, grid: rowGrid, annotation: try segments.fit(video), file: file.path)
         }
         classes = annotations.classes
         self.dimension = dimension
@@ -71,7 +75,28 @@ public struct NumpyFeatures: FeatureSource {
         notes = segments.notes
     }
 
-    public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws { try files[index].read(into: target) }
+    public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
+        let (from, to) = (files[index].shape[0], videos[index].rows)
+        if from == to { return try files[index].read(into: target) }
+        let source = UnsafeMutablePointer<Float>.allocate(capacity: from * dimension)
+        defer { source.deallocate() }
+        try files[index].read(into: source)
+        for row in 0..<to {
+            // Rows stand at their middles; what lies before the first or behind the last is that row.
+            let place = min(Double(from - 1), max(0, (Double(row) + 0.5) * Double(from) / Double(to) - 0.5))
+            let low = Int(place)
+            let share = Float(place - Double(low))
+            let (a, b) = (source + low * dimension, source + min(low + 1, from - 1) * dimension)
+            for column in 0..<dimension { target[row * dimension + column] = (1 - share) * a[column] + share * b[column] }
+        }
+    }
+
+    /// The same frames in another number of rows: neighbouring windows that cover what the original windows saw.
+    private static func rescaled(_ rows: Int, _ grid: FeatureGrid, to target: Int?) -> (Int, FeatureGrid) {
+        guard let target, target != rows else { return (rows, grid) }
+        let span = (Double(rows - 1) * grid.stride + grid.window) / Double(target)
+        return (target, FeatureGrid(fps: grid.fps, stride: span, window: span))
+    }
 
     // MARK: Checks
 
@@ -81,6 +106,11 @@ public struct NumpyFeatures: FeatureSource {
             guard let value, !(value.isFinite && value > 0) else { continue }
             throw Failure.wrongUsage("\(name) is \(value)", advice: "give a number above 0")
         }
+    }
+
+    private static func check(rescaledRows rows: Int?) throws {
+        guard let rows, rows <= 0 else { return }
+        throw Failure.wrongUsage("--rescale is \(rows)", advice: "give a number above 0")
     }
 
     private static func check(missing: [VideoID], of count: Int, folder: String, _ options: Options) throws {
@@ -114,8 +144,8 @@ public struct NumpyFeatures: FeatureSource {
         let fits = check.accepts(rows)
         if !fits && check.accepts(columns) || columns != dimension && rows == dimension {
             throw Failure(
-                .badInput, "the array has the shape [\(rows), \(columns)], which looks like [dimension, rows]; [rows, dimension] was expected", at: places,
-                advice: "save it transposed: numpy.save(path, array.T)")
+                .badInput, "the array has the shape [\(rows), \(columns)], which looks like [dimension, rows]; [rows, dimension] was expected",
+                at: places, advice: "save it transposed: numpy.save(path, array.T)")
         }
         guard columns == dimension else {
             throw Failure(

@@ -88,7 +88,8 @@ struct NumpyFile {
         guard !overflow, offset + count == size else {
             let isShort = overflow || size < offset + count
             throw Failure.badInput(
-                "the file ends \(isShort ? "early" : "late"): its header promises \(shape[0]) x \(shape[1]) \(element.name) (\(count) bytes of values), it holds \(size - offset)",
+                "the file ends \(isShort ? "early" : "late"): its header promises \(shape[0]) x \(shape[1]) \(element.name) "
+                    + "(\(count) bytes of values), it holds \(size - offset)",
                 at: .file(path), advice: "copy the file again from its source and compare the sizes")
         }
     }

@@ -51,7 +51,8 @@ struct SBHARFolder {
         try eachLine(path) { number, words in
             guard words.count == 1, let user = Int(words[0]) else {
                 throw Failure.badInput(
-                    "'\(words.joined(separator: " "))' is not a user's number", at: .file(path), .line(number), advice: "copy the file again from the data set")
+                    "'\(words.joined(separator: " "))' is not a user's number", at: .file(path), .line(number),
+                    advice: "copy the file again from the data set")
             }
             users.insert(user)
         }

@@ -5,8 +5,8 @@ import TemporalAnnotations
 /// The raw recordings of "Smartphone-Based Recognition of Human Activities and Postural Transitions" (Reyes-Ortiz et al. 2015, UCI) as temporal
 /// action localization (Bock et al. 2024): a feature row is one window of 50 samples, flattened sample by sample, every 25 samples.
 ///
-/// The folder holds `RawData/{acc,gyro}_expXX_userYY.txt` (one sample per line, 50 Hz; acceleration in g, angular velocity in rad/s; kept as they are),
-/// `RawData/labels.txt` (experiment, user, activity, first sample, last sample), `activity_labels.txt` and `Test/subject_id_test.txt`.
+/// The folder holds `RawData/{acc,gyro}_expXX_userYY.txt` (one sample per line, 50 Hz; acceleration in g, angular velocity in rad/s; kept as they
+/// are), `RawData/labels.txt` (experiment, user, activity, first sample, last sample), `activity_labels.txt` and `Test/subject_id_test.txt`.
 public final class SBHARRecordings: FeatureSource {
     public enum Channels: String, CaseIterable, Sendable {
         /// x y z of the accelerometer: 150 values per row.
@@ -38,8 +38,8 @@ public final class SBHARRecordings: FeatureSource {
         let samples: Range<Int>
     }
 
-    /// - Parameter clipSeconds: cuts recordings into clips of this length, named `exp01_user01_clip003`, each with the parts of the actions that lie in
-    ///   it; a last clip shorter than one window is left out.
+    /// - Parameter clipSeconds: cuts recordings into clips of this length, named `exp01_user01_clip003`, each with the parts of the actions that lie
+    ///   in it; a last clip shorter than one window is left out.
     public init(folder: String, channels: Channels = .acceleration, clipSeconds: Double? = nil) throws {
         self.folder = folder
         self.channels = channels
@@ -56,8 +56,8 @@ public final class SBHARRecordings: FeatureSource {
             let total = try files.sampleCount("acc_\(recording.name)")
             guard total >= Self.window else {
                 throw Failure.badInput(
-                    "the recording has \(total) samples, one window has \(Self.window)", at: .file(files.path("acc_\(recording.name)")), .video(recording.name),
-                    advice: "copy the file again, or remove the recording and its labels")
+                    "the recording has \(total) samples, one window has \(Self.window)", at: .file(files.path("acc_\(recording.name)")),
+                    .video(recording.name), advice: "copy the file again, or remove the recording and its labels")
             }
             let actions = labels[recording.name] ?? []
             for action in actions where action.last > total {
@@ -71,9 +71,10 @@ public final class SBHARRecordings: FeatureSource {
                 let samples = first..<min(first + clip, total)
                 guard samples.count >= Self.window else { continue }
                 let name = clipSeconds == nil ? recording.name : recording.name + String(format: "_clip%03d", number)
-                add(name, Piece(recording: recording.name, total: total, samples: samples), subset, actions, file: files.path("acc_\(recording.name)"))
+                let piece = Piece(recording: recording.name, total: total, samples: samples)
+                add(name, piece, subset, actions, file: files.path("acc_\(recording.name)"))
             }
-            _ = channels == .all ? try files.requireFile("gyro_\(recording.name)") : ()
+            if channels == .all { try files.requireFile("gyro_\(recording.name)") }
         }
         try files.requireRecordings(of: labels)
     }

@@ -6,10 +6,10 @@ import TemporalAnnotations
 
 /// Seeded features that a detector can learn from, but not by a threshold.
 ///
-/// A row is, in units of a noise of standard deviation 1 per value: noise + the video's own shift + for each action the direction of its class, times a
-/// strength of the action's own, fading in and out at its ends, with a direction of their own at the ends + now and then, away from the actions, a
-/// weak trace of some class. A class direction has the length `strength`, so a matched filter sees an action at about that many standard deviations whatever
-/// the dimension; a video's shift lies partly in the classes' directions, so that levels of two videos do not compare.
+/// A row is, in units of a noise of standard deviation 1 per value: noise + the video's own shift + for each action the direction of its class,
+/// times a strength of the action's own, fading in and out at its ends, with a direction of their own at the ends + now and then, away from the
+/// actions, a weak trace of some class. A class direction has the length `strength`, so a matched filter sees an action at about that many standard
+/// deviations whatever the dimension; a video's shift lies partly in the classes' directions, so that levels of two videos do not compare.
 public final class SyntheticFeatures: FeatureSource {
     public let classes: ClassMap
     public let dimension: Int
@@ -37,7 +37,8 @@ public final class SyntheticFeatures: FeatureSource {
         self.seed = seed
         videos = try annotations.videos.map { video in
             guard let rate = video.fps ?? fps else {
-                throw Failure.badInput("the annotations do not say the frames per second of this video", at: .video(video.id.name), advice: "give --fps")
+                throw Failure.badInput(
+                    "the annotations do not say the frames per second of this video", at: .video(video.id.name), advice: "give --fps")
             }
             let rows = max(1, Int(((video.duration * rate - window) / stride).rounded(.down)) + 1)
             return VideoPlan(rows: rows, grid: FeatureGrid(fps: rate, stride: stride, window: window), annotation: video)
@@ -47,8 +48,8 @@ public final class SyntheticFeatures: FeatureSource {
         endDirection = Self.direction(seed, "end", 0, dimension, length: Self.boundaryStrength)
     }
 
-    /// Random annotations: `videos` recordings of 30 to 90 s, two thirds of them "Validation" (for training, as in THUMOS14), the rest "Test"; in each
-    /// 3 to 8 actions of 1 to 10 s that do not touch.
+    /// Random annotations: `videos` recordings of 30 to 90 s, two thirds of them "Validation" (for training, as in THUMOS14), the rest "Test"; in
+    /// each 3 to 8 actions of 1 to 10 s that do not touch.
     public static func annotations(videos: Int, classes: Int, fps: Double = 30, seed: UInt64) throws -> AnnotationSet {
         for (name, value) in [("--videos", videos), ("--classes", classes)] where value <= 0 {
             throw Failure.wrongUsage("\(name) is \(value)", advice: "give a number above 0")
@@ -65,13 +66,16 @@ public final class SyntheticFeatures: FeatureSource {
                 let length = exp(Double(stream.uniform()) * log(longest))
                 let start = Double(place) * slot + 0.5 + Double(stream.uniform()) * (slot - 1 - length)
                 let label = stream.uniformIndex(below: classes)
-                return ActionInstance(segment: Segment(start: (start * 100).rounded() / 100, end: ((start + length) * 100).rounded() / 100), label: label)
+                let segment = Segment(start: (start * 100).rounded() / 100, end: ((start + length) * 100).rounded() / 100)
+                return ActionInstance(segment: segment, label: label)
             }
             let number = String(repeating: "0", count: width - String(index + 1).count) + String(index + 1)
             return VideoAnnotation(
-                id: VideoID("synthetic_\(number)"), subset: index < training ? "Validation" : "Test", duration: duration, fps: fps, instances: instances)
+                id: VideoID("synthetic_\(number)"), subset: index < training ? "Validation" : "Test", duration: duration, fps: fps,
+                instances: instances)
         }
-        return AnnotationSet(version: "kairos synthetic, seed \(seed)", classes: ClassMap(names: (0..<classes).map { "action_\($0)" }), videos: entries)
+        let names = (0..<classes).map { "action_\($0)" }
+        return AnnotationSet(version: "kairos synthetic, seed \(seed)", classes: ClassMap(names: names), videos: entries)
     }
 
     public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
@@ -112,7 +116,8 @@ public final class SyntheticFeatures: FeatureSource {
             let length = stream.uniform(4, 20)
             let start = stream.uniform(0, Float(video.rows))
             let part = Part(
-                start: start, end: start + length, label: stream.uniformIndex(below: classes.count), strength: stream.uniform(0.2, 0.5), isAction: false)
+                start: start, end: start + length, label: stream.uniformIndex(below: classes.count), strength: stream.uniform(0.2, 0.5),
+                isAction: false)
             if !parts.contains(where: { $0.isAction && $0.start < part.end && part.start < $0.end }) { parts.append(part) }
         }
         return parts

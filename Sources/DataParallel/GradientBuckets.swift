@@ -1,0 +1,48 @@
+import NeuralNetworks
+
+/// How the gradient array is cut into buckets, the units of messages, and a bucket into slices, one for each rank to add up.
+struct GradientBuckets {
+    /// Elements per cache line: all cuts are multiples of it.
+    static let line = 16
+    /// So many tags are there for messages.
+    static let mostBuckets = 8_000
+
+    /// Elements of the arena, the last ones first: backward fills the arena from its end.
+    let ranges: [Range<Int>]
+    /// For every parameter the buckets that hold a part of it.
+    let ofParameter: [ClosedRange<Int>]
+    /// For every bucket how many parameters have a part in it.
+    let parameterCounts: [Int]
+
+    /// - Parameter elements: of a bucket; rounded up to whole cache lines, and further when that would be too many buckets.
+    init(arena: ParameterArena, elements: Int) {
+        self.init(count: arena.count, parameters: arena.parameters.map { $0.arenaOffset..<$0.arenaOffset + $0.count }, elements: elements)
+    }
+
+    init(count: Int, parameters: [Range<Int>], elements: Int) {
+        let least = (count + Self.mostBuckets - 1) / Self.mostBuckets
+        let length = (max(elements, least, 1) + Self.line - 1) / Self.line * Self.line
+        var ranges: [Range<Int>] = []
+        var end = count
+        while end > 0 {
+            ranges.append(max(0, end - length)..<end)
+            end -= length
+        }
+        let ofParameter = parameters.map { (count - $0.upperBound) / length...(count - 1 - $0.lowerBound) / length }
+        var parameterCounts = [Int](repeating: 0, count: ranges.count)
+        for buckets in ofParameter {
+            for bucket in buckets { parameterCounts[bucket] += 1 }
+        }
+        self.ranges = ranges
+        self.ofParameter = ofParameter
+        self.parameterCounts = parameterCounts
+    }
+
+    /// The part of a bucket that a rank adds up, as elements of the arena; may be empty.
+    func slice(of bucket: Int, rank: Int, ranks: Int) -> Range<Int> {
+        let range = ranges[bucket]
+        let lines = (range.count + Self.line - 1) / Self.line
+        func cut(_ rank: Int) -> Int { min(range.upperBound, range.lowerBound + lines * rank / ranks * Self.line) }
+        return cut(rank)..<cut(rank + 1)
+    }
+}

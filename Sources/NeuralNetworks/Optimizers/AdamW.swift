@@ -1,0 +1,100 @@
+import Kernels
+
+/// Adam with decoupled weight decay (Loshchilov and Hutter: "Decoupled weight decay regularization", ICLR 2019), as `torch.optim.AdamW` computes it:
+///
+///     w = w (1 - lr decay)
+///     m = m + (1 - beta1)(g - m);    v = beta2 v + (1 - beta2) g g
+///     w = w - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+///
+/// One threaded pass over the arena does clipping, moments, weights and the moving average of the weights. Every element depends on itself alone, so neither
+/// threads nor ranks change a bit.
+public final class AdamW {
+    public let beta1 = 0.9
+    public let beta2 = 0.999
+    public let epsilon = 1e-8
+    /// Decay of the parameters marked `isDecayed`; all others have none.
+    public let weightDecay: Double
+    /// Steps taken.
+    public var step = 0
+    /// First and second moments, in the arena's order.
+    public let firstMoments: UnsafeMutablePointer<Float>
+    public let secondMoments: UnsafeMutablePointer<Float>
+
+    private let arena: ParameterArena
+    /// Per block of 16 elements: whether weight decay applies. Parameters begin at block boundaries.
+    private let isDecayed: [Bool]
+    private static let width = 16
+
+    public init(_ arena: ParameterArena, weightDecay: Double) {
+        self.arena = arena
+        self.weightDecay = weightDecay
+        firstMoments = ParameterArena.makeArray(arena.count)
+        secondMoments = ParameterArena.makeArray(arena.count)
+        var decayed = [Bool](repeating: false, count: arena.count / Self.width)
+        for parameter in arena.parameters where parameter.isDecayed {
+            let first = parameter.arenaOffset / Self.width
+            for block in first..<first + (parameter.count + Self.width - 1) / Self.width { decayed[block] = true }
+        }
+        isDecayed = decayed
+    }
+
+    deinit {
+        UnsafeMutableRawPointer(firstMoments).deallocate()
+        UnsafeMutableRawPointer(secondMoments).deallocate()
+    }
+
+    /// Takes one step along the arena's gradients.
+    ///
+    /// - Parameters:
+    ///   - learningRate: this step's.
+    ///   - gradientFactor: what the gradients are multiplied with first (clipping).
+    ///   - average: moved towards the new weights when given.
+    public func update(learningRate: Double, gradientFactor: Float = 1, average: WeightAverage? = nil) {
+        step += 1
+        let correction1 = 1 - pow(beta1, step)
+        let correction2 = (1 - pow(beta2, step)).squareRoot()
+        let rule = Rule(
+            keep: Float(1 - learningRate * weightDecay), factor: gradientFactor, beta1: Float(1 - beta1), beta2: Float(beta2),
+            complement2: Float(1 - beta2), correction2: Float(correction2), epsilon: Float(epsilon), size: Float(learningRate / correction1),
+            decay: Float(average?.decay ?? 0), complement: Float(1 - (average?.decay ?? 0)))
+        let weights = vectors(arena.values), gradients = vectors(arena.gradients)
+        let first = vectors(firstMoments), second = vectors(secondMoments)
+        let averages = average.map { vectors($0.values) }
+        isDecayed.withUnsafeBufferPointer { isDecayed in
+            Threads.overRanges(isDecayed.count, grain: 1024) { blocks in
+                for i in blocks {
+                    let g = gradients[i] * rule.factor
+                    var w = weights[i]
+                    if isDecayed[i] { w *= rule.keep }
+                    let m = first[i] + rule.beta1 * (g - first[i])
+                    let v = rule.beta2 * second[i] + rule.complement2 * (g * g)
+                    w -= rule.size * (m / (v.squareRoot() / rule.correction2 + rule.epsilon))
+                    first[i] = m
+                    second[i] = v
+                    weights[i] = w
+                    if let averages { averages[i] = rule.decay * averages[i] + rule.complement * w }
+                }
+            }
+        }
+    }
+
+    private struct Rule {
+        let keep, factor, beta1, beta2, complement2, correction2, epsilon, size, decay, complement: Float
+    }
+
+    private func vectors(_ array: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<SIMD16<Float>> {
+        UnsafeMutableRawPointer(array).assumingMemoryBound(to: SIMD16<Float>.self)
+    }
+
+    private func pow(_ base: Double, _ exponent: Int) -> Double {
+        var result = 1.0
+        var power = base
+        var remaining = exponent
+        while remaining > 0 {
+            if remaining & 1 == 1 { result *= power }
+            power *= power
+            remaining >>= 1
+        }
+        return result
+    }
+}

@@ -1,0 +1,28 @@
+/// An exponential moving average of the weights, begun at the weights themselves: `e = decay e + (1 - decay) w` after every step (the published `ModelEma`).
+/// `AdamW.update` moves it within its own pass.
+public final class WeightAverage {
+    public let decay: Double
+    /// In the arena's order.
+    public let values: UnsafeMutablePointer<Float>
+    private let arena: ParameterArena
+
+    public init(_ arena: ParameterArena, decay: Double) {
+        self.arena = arena
+        self.decay = decay
+        values = ParameterArena.makeArray(arena.count)
+        values.update(from: arena.values, count: arena.count)
+    }
+
+    deinit { UnsafeMutableRawPointer(values).deallocate() }
+
+    /// Runs `body` with the averaged weights in the model's place, then puts the current ones back.
+    public func withAveragedWeights<Result>(_ body: () throws -> Result) rethrows -> Result {
+        exchange()
+        defer { exchange() }
+        return try body()
+    }
+
+    private func exchange() {
+        for i in 0..<arena.count { swap(&arena.values[i], &values[i]) }
+    }
+}

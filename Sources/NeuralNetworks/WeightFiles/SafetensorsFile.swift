@@ -1,0 +1,169 @@
+import Diagnostics
+import Foundation
+
+/// Named arrays in the safetensors format: 8 bytes little-endian header length, a JSON header of dtypes, shapes and byte ranges, then the values.
+///
+/// Reads F64, F32, F16 and BF16 into float32; writes F32.
+public struct SafetensorsFile {
+    public struct Array: Equatable, Sendable {
+        public var name: String
+        public var shape: [Int]
+        public var values: [Float]
+        public init(name: String, shape: [Int], values: [Float]) {
+            self.name = name
+            self.shape = shape
+            self.values = values
+        }
+    }
+
+    /// In the order of their values in the file.
+    public var arrays: [Array]
+    public var metadata: [String: String]
+
+    public init(arrays: [Array], metadata: [String: String] = [:]) {
+        self.arrays = arrays
+        self.metadata = metadata
+    }
+
+    /// Writes the file in one piece.
+    public func write(to path: String) throws {
+        var header = "{"
+        if !metadata.isEmpty {
+            let pairs = metadata.sorted { $0.key < $1.key }.map { "\(Self.quoted($0.key)):\(Self.quoted($0.value))" }
+            header += "\"__metadata__\":{\(pairs.joined(separator: ","))},"
+        }
+        var offset = 0
+        header += arrays.map { array in
+            let first = offset
+            offset += array.values.count * 4
+            let shape = array.shape.map(String.init).joined(separator: ",")
+            return "\(Self.quoted(array.name)):{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(first),\(offset)]}"
+        }.joined(separator: ",")
+        header += "}"
+        // Values begin at a multiple of 8.
+        header += String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
+        var data = Data(capacity: 8 + header.utf8.count + offset)
+        withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian) { data.append(contentsOf: $0) }
+        data.append(contentsOf: header.utf8)
+        for array in arrays { array.values.withUnsafeBytes { data.append(contentsOf: $0) } }
+        try replaceFile(at: path, with: data)
+    }
+
+    private static func quoted(_ text: String) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        return (try? encoder.encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+    }
+}
+
+extension SafetensorsFile {
+    private struct Entry: Decodable {
+        let dtype: String
+        let shape: [Int]
+        let data_offsets: [Int]
+    }
+
+    private enum Header: Decodable {
+        case metadata([String: String])
+        case entry(Entry)
+        var isMetadata: Bool { if case .metadata = self { true } else { false } }
+        init(from decoder: any Decoder) throws {
+            if let entry = try? Entry(from: decoder) { self = .entry(entry) } else { self = .metadata(try [String: String](from: decoder)) }
+        }
+    }
+
+    /// Reads a file.
+    ///
+    /// - Throws: `Failure.badInput` for a missing file, one that is not safetensors or ends early, and arrays of other types.
+    public init(path: String) throws {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Failure.badInput("the weight file cannot be read", at: .file(path), advice: "check the path")
+        }
+        let bytes = [UInt8](data)
+        guard bytes.count >= 8 else {
+            throw Failure.badInput(
+                "the file has \(bytes.count) bytes, fewer than the 8 of a safetensors header length", at: .file(path), advice: "copy the file again from its source")
+        }
+        let length = bytes[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard length <= 100_000_000, bytes[8...].first.map({ $0 == UInt8(ascii: "{") }) ?? true else {
+            throw Failure.badInput(
+                "the file is not safetensors: it does not begin with a header's length and '{'", at: .file(path),
+                advice: "convert PyTorch checkpoints first: safetensors.torch.save_file(torch.load(CHECKPOINT)['state_dict'], 'weights.safetensors')")
+        }
+        guard Int(length) <= bytes.count - 8 else {
+            throw Failure.badInput(
+                "the file ends early: its header has \(length) bytes, \(bytes.count - 8) follow", at: .file(path), advice: "copy the file again from its source")
+        }
+        guard let header = try? JSONDecoder().decode([String: Header].self, from: Data(bytes[8..<8 + Int(length)])),
+            header.allSatisfy({ $0.value.isMetadata == ($0.key == "__metadata__") })
+        else {
+            throw Failure.badInput("the safetensors header is not JSON of the expected form", at: .file(path), advice: "write the file again")
+        }
+        metadata = [:]
+        let base = 8 + Int(length)
+        var found: [(entry: Entry, name: String)] = []
+        for (name, value) in header {
+            switch value {
+            case .metadata(let values): metadata = values
+            case .entry(let entry): found.append((entry, name))
+            }
+        }
+        found.sort { ($0.entry.data_offsets.first ?? 0, $0.name) < ($1.entry.data_offsets.first ?? 0, $1.name) }
+        arrays = try found.map { entry, name in
+            let values = try Self.values(entry, name: name, bytes: bytes, base: base, path: path)
+            return Array(name: name, shape: entry.shape, values: values)
+        }
+    }
+
+    private static func values(_ entry: Entry, name: String, bytes: [UInt8], base: Int, path: String) throws -> [Float] {
+        guard let width = ["F64": 8, "F32": 4, "F16": 2, "BF16": 2][entry.dtype] else {
+            throw Failure.badInput(
+                "the values have type \(entry.dtype); F64, F32, F16 and BF16 can be read", at: .file(path), .parameter(name), advice: "convert the tensor to float32")
+        }
+        var count = 1
+        for extent in entry.shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: extent)
+            guard extent >= 0, !overflow, product <= 1 << 40 else {
+                throw Failure.badInput("the shape \(entry.shape) is impossible", at: .file(path), .parameter(name), advice: "write the file again")
+            }
+            count = product
+        }
+        let offsets = entry.data_offsets
+        guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] - offsets[0] == count * width else {
+            throw Failure.badInput(
+                "the byte range \(offsets) does not hold \(count) values of \(entry.dtype) (\(count * width) bytes)", at: .file(path), .parameter(name),
+                advice: "write the file again")
+        }
+        guard offsets[1] <= bytes.count - base else {
+            throw Failure.badInput(
+                "the file ends early: values reach to byte \(offsets[1]) of the data, \(bytes.count - base) are there", at: .file(path), .parameter(name),
+                advice: "copy the file again from its source")
+        }
+        return bytes.withUnsafeBytes { raw in
+            let start = base + offsets[0]
+            func load<Element: FixedWidthInteger>(_ i: Int, _ type: Element.Type) -> Element {
+                Element(littleEndian: raw.loadUnaligned(fromByteOffset: start + i * width, as: type))
+            }
+            return (0..<count).map { i in
+                switch entry.dtype {
+                case "F64": Float(Double(bitPattern: load(i, UInt64.self)))
+                case "F32": Float(bitPattern: load(i, UInt32.self))
+                case "BF16": Float(bitPattern: UInt32(load(i, UInt16.self)) << 16)
+                default: half(load(i, UInt16.self))
+                }
+            }
+        }
+    }
+
+    /// IEEE half precision to single.
+    static func half(_ bits: UInt16) -> Float {
+        let sign: Float = bits & 0x8000 == 0 ? 1 : -1
+        let exponent = Int(bits >> 10 & 0x1F)
+        let fraction = Float(bits & 0x3FF)
+        switch exponent {
+        case 0: return sign * fraction * 0x1p-24
+        case 31: return fraction == 0 ? sign * .infinity : .nan
+        default: return sign * (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+        }
+    }
+}

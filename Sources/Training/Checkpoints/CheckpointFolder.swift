@@ -1,0 +1,38 @@
+import Diagnostics
+import Foundation
+
+/// The folder of a run's checkpoints, `step-00000600.h5` and so on; the newest are kept.
+public struct CheckpointFolder: Sendable {
+    public let path: String
+    /// Checkpoints kept.
+    public let keep: Int
+
+    public init(path: String, keep: Int) {
+        self.path = path
+        self.keep = keep
+    }
+
+    public func file(step: Int) -> String { "\(path)/\(String(format: "step-%08d.h5", step))" }
+
+    /// Steps of the checkpoints there are, ascending.
+    public var steps: [Int] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        return names.compactMap { name -> Int? in
+            guard name.hasPrefix("step-"), name.hasSuffix(".h5") else { return nil }
+            let digits = name.dropFirst(5).dropLast(3)
+            return digits.count >= 8 && digits.allSatisfy(\.isNumber) ? Int(digits) : nil
+        }.sorted()
+    }
+
+    public var newest: String? { steps.last.map(file) }
+
+    /// Removes all but the newest `keep`.
+    public func removeOld() {
+        for step in steps.dropLast(keep) { try? FileManager.default.removeItem(atPath: file(step: step)) }
+    }
+
+    /// Removes checkpoints beyond `step`: those of a run that is begun anew.
+    public func removeAll(after step: Int) {
+        for later in steps where later > step { try? FileManager.default.removeItem(atPath: file(step: later)) }
+    }
+}

@@ -1,0 +1,151 @@
+import Foundation
+
+/// A Swift value that a configuration key can hold.
+public protocol ConfigurationValue: Equatable {
+    /// "a whole number", for messages.
+    static var expectation: String { get }
+    /// nil when the value is of another kind.
+    init?(_ content: ConfigurationContent)
+    /// The value in canonical YAML (flow style).
+    var yaml: String { get }
+}
+
+/// A value as it stands in the file, opaque to other targets.
+public struct ConfigurationContent {
+    let content: ConfigurationNode.Content
+}
+
+extension Int: ConfigurationValue {
+    public static var expectation: String { "a whole number" }
+    public init?(_ content: ConfigurationContent) {
+        guard case .integer(let value) = content.content else { return nil }
+        self = value
+    }
+    public var yaml: String { "\(self)" }
+}
+
+extension Double: ConfigurationValue {
+    public static var expectation: String { "a number" }
+    public init?(_ content: ConfigurationContent) {
+        switch content.content {
+        case .integer(let value): self = Double(value)
+        case .number(let value): self = value
+        default: return nil
+        }
+    }
+    /// Shortest digits that give the same number back; always with a point, which YAML 1.1 readers need before an exponent.
+    public var yaml: String {
+        if self == .infinity { return ".inf" }
+        if self == -.infinity { return "-.inf" }
+        if isNaN { return ".nan" }
+        let text = "\(self)"
+        guard let exponent = text.firstIndex(of: "e"), !text[..<exponent].contains(".") else { return text }
+        return text[..<exponent] + ".0" + text[exponent...]
+    }
+}
+
+extension Bool: ConfigurationValue {
+    public static var expectation: String { "true or false" }
+    public init?(_ content: ConfigurationContent) {
+        guard case .bool(let value) = content.content else { return nil }
+        self = value
+    }
+    public var yaml: String { "\(self)" }
+}
+
+extension String: ConfigurationValue {
+    public static var expectation: String { "text" }
+    public init?(_ content: ConfigurationContent) {
+        guard case .text(let value) = content.content else { return nil }
+        self = value
+    }
+    /// Without quotes where that is unmistakable, otherwise in double quotes.
+    public var yaml: String {
+        let plain = unicodeScalars.allSatisfy { $0.isASCII && ($0.properties.isAlphabetic || "0123456789_./-".unicodeScalars.contains($0)) }
+        let first = unicodeScalars.first.map { $0.properties.isAlphabetic || $0 == "." || $0 == "/" } ?? false
+        let words = ["yes", "no", "on", "off", "y", "n"]
+        if plain, first, !words.contains(lowercased()), ConfigurationNode.resolve(self) == .text(self) { return self }
+        var quoted = "\""
+        for scalar in unicodeScalars {
+            switch scalar {
+            case "\"": quoted += "\\\""
+            case "\\": quoted += "\\\\"
+            case "\n": quoted += "\\n"
+            case "\t": quoted += "\\t"
+            default:
+                if scalar.value < 32 { quoted += String(format: "\\x%02x", scalar.value) } else { quoted.unicodeScalars.append(scalar) }
+            }
+        }
+        return quoted + "\""
+    }
+}
+
+extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {
+    public static var expectation: String { Wrapped.expectation + " or null" }
+    public init?(_ content: ConfigurationContent) {
+        if case .null = content.content {
+            self = Self.none
+        } else if let value = Wrapped(content) {
+            self = Self.some(value)
+        } else {
+            return nil
+        }
+    }
+    public var yaml: String { map(\.yaml) ?? "null" }
+}
+
+extension Array: ConfigurationValue where Element: ConfigurationValue {
+    public static var expectation: String { "a list, each \(Element.expectation)" }
+    public init?(_ content: ConfigurationContent) {
+        guard case .list(let nodes) = content.content else { return nil }
+        var values: [Element] = []
+        for node in nodes {
+            guard let value = Element(ConfigurationContent(content: node.content)) else { return nil }
+            values.append(value)
+        }
+        self = values
+    }
+    public var yaml: String { "[" + map(\.yaml).joined(separator: ", ") + "]" }
+}
+
+/// A value chosen from a few names.
+public protocol ConfigurationChoice: ConfigurationValue, CaseIterable, RawRepresentable where RawValue == String {}
+
+extension ConfigurationChoice {
+    public static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
+    public init?(_ content: ConfigurationContent) {
+        guard case .text(let value) = content.content else { return nil }
+        self.init(rawValue: value)
+    }
+    public var yaml: String { rawValue.yaml }
+}
+
+/// One number for all levels of the pyramid, or one for each.
+public enum PerLevel: ConfigurationValue, Sendable {
+    case all(Int)
+    case each([Int])
+
+    public static var expectation: String { "a whole number or a list of whole numbers" }
+    public init?(_ content: ConfigurationContent) {
+        if let value = Int(content) {
+            self = .all(value)
+        } else if let values = [Int](content) {
+            self = .each(values)
+        } else {
+            return nil
+        }
+    }
+    public var yaml: String {
+        switch self {
+        case .all(let value): value.yaml
+        case .each(let values): values.yaml
+        }
+    }
+    /// The values for `count` levels, nil when a list of another length was given.
+    public func values(levels count: Int) -> [Int]? {
+        switch self {
+        case .all(let value): Array(repeating: value, count: count)
+        case .each(let values): values.count == count ? values : nil
+        }
+    }
+}

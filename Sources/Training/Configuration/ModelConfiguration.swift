@@ -1,0 +1,68 @@
+/// Section `model`: the detector, with the published names of ActionFormer's settings.
+public struct ModelConfiguration: ConfigurationSection {
+    public enum Name: String, ConfigurationChoice, Sendable { case actionformer }
+    public enum Neck: String, ConfigurationChoice, Sendable { case identity, fpn }
+
+    public var name = Name.actionformer
+    /// Columns of the features. null: as the store says.
+    public var inputDimension: Int?
+    /// Embedding convolutions, stem blocks, branch blocks.
+    public var backboneArch = [2, 2, 5]
+    public var scaleFactor = 2
+    public var heads = 4
+    /// Rows of a level that a position sees around itself; at most 1: all rows.
+    public var attentionWindow = PerLevel.all(-1)
+    public var embeddingKernelSize = 3
+    public var embeddingDimension = 512
+    public var embeddingHasNorm = true
+    public var neck = Neck.identity
+    public var neckDimension = 512
+    public var neckHasNorm = true
+    public var neckStartLevel = 0
+    public var headDimension = 512
+    public var headKernelSize = 3
+    public var headLayers = 3
+    public var headHasNorm = true
+    public var usesAbsolutePositions = false
+    public var usesRelativePositions = false
+    /// [low, high] per level, in feature rows.
+    public var regressionRange: [[Double]] = [[0, 4], [4, 8], [8, 16], [16, 32], [32, 64], [64, 10000]]
+    /// Length of the absolute position encoding.
+    public var maxSeqLen = 2304
+
+    public init() {}
+
+    public mutating func visit(_ keys: ConfigurationKeys) throws {
+        let odd = Requirement<Int>("odd and at least 1") { $0 >= 1 && $0 % 2 == 1 }
+        try keys.value("name", &name)
+        try keys.value("input_dimension", &inputDimension, Requirement<Int>.atLeast(1).orNull)
+        try keys.value(
+            "backbone_arch", &backboneArch,
+            Requirement("as [embedding, stem, branch], the first at least 1, none negative") { $0.count == 3 && $0[0] >= 1 && $0[1] >= 0 && $0[2] >= 0 })
+        try keys.value("scale_factor", &scaleFactor, Requirement("which must be 2") { $0 == 2 })
+        try keys.value("n_head", &heads, .atLeast(1))
+        try keys.value("n_mha_win_size", &attentionWindow)
+        try keys.value("embd_kernel_size", &embeddingKernelSize, odd)
+        try keys.value("embd_dim", &embeddingDimension, .atLeast(1))
+        try keys.value("embd_with_ln", &embeddingHasNorm)
+        try keys.value("fpn_type", &neck)
+        try keys.value("fpn_dim", &neckDimension, .atLeast(1))
+        try keys.value("fpn_with_ln", &neckHasNorm)
+        try keys.value("fpn_start_level", &neckStartLevel, Requirement("which must be 0") { $0 == 0 })
+        try keys.value("head_dim", &headDimension, .atLeast(1))
+        try keys.value("head_kernel_size", &headKernelSize, odd)
+        try keys.value("head_num_layers", &headLayers, .atLeast(1))
+        try keys.value("head_with_ln", &headHasNorm)
+        try keys.value("use_abs_pe", &usesAbsolutePositions)
+        try keys.value("use_rel_pe", &usesRelativePositions)
+        try keys.value(
+            "regression_range", &regressionRange,
+            Requirement("as [low, high] per level with 0 <= low < high") { ranges in
+                ranges.allSatisfy { $0.count == 2 && $0[0] >= 0 && $0[0] < $0[1] }
+            })
+        try keys.value("max_seq_len", &maxSeqLen, .atLeast(1))
+    }
+
+    /// Levels of the pyramid that the heads look at.
+    public var levels: Int { backboneArch[2] + 1 }
+}

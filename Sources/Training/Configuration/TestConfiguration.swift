@@ -1,0 +1,46 @@
+import PostProcessing
+
+extension SuppressionMethod: ConfigurationChoice {}
+
+/// Section `test`: from scores to detections, and how they are judged.
+public struct TestConfiguration: ConfigurationSection {
+    public var preNMSThreshold = 0.001
+    public var preNMSTopK = 5000
+    public var iouThreshold = 0.1
+    public var minScore = 0.01
+    public var maxSegments = 1000
+    public var nmsMethod = SuppressionMethod.soft
+    public var nmsSigma = 0.5
+    /// In feature rows, as published: shorter detections are dropped.
+    public var durationThreshold = 0.05
+    public var multiclassNMS = true
+    public var votingThreshold = 0.75
+    /// Where average precision is measured.
+    public var tiouThresholds = [0.3, 0.4, 0.5, 0.6, 0.7]
+
+    public init() {}
+
+    public mutating func visit(_ keys: ConfigurationKeys) throws {
+        try keys.value("pre_nms_thresh", &preNMSThreshold, .within(0...1))
+        try keys.value("pre_nms_topk", &preNMSTopK, .atLeast(1))
+        try keys.value("iou_threshold", &iouThreshold, .within(0...1))
+        try keys.value("min_score", &minScore, .within(0...1))
+        try keys.value("max_seg_num", &maxSegments, .atLeast(1))
+        try keys.value("nms_method", &nmsMethod)
+        try keys.value("nms_sigma", &nmsSigma, .above(0))
+        try keys.value("duration_thresh", &durationThreshold, .atLeast(0))
+        try keys.value("multiclass_nms", &multiclassNMS)
+        try keys.value("voting_thresh", &votingThreshold, .within(0...1))
+        try keys.value("tiou_thresholds", &tiouThresholds, Requirement("ascending, above 0 and at most 1, at least one") { values in
+            !values.isEmpty && values.allSatisfy { $0 > 0 && $0 <= 1 } && zip(values, values.dropFirst()).allSatisfy { $0 < $1 }
+        })
+    }
+}
+
+/// Section `method`: what is learnt from.
+public struct MethodConfiguration: ConfigurationSection {
+    public enum Name: String, ConfigurationChoice, Sendable { case supervised }
+    public var name = Name.supervised
+    public init() {}
+    public mutating func visit(_ keys: ConfigurationKeys) throws { try keys.value("name", &name) }
+}

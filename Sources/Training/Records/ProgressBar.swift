@@ -1,0 +1,73 @@
+import Foundation
+
+/// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line now and then. Writes to standard error.
+public final class ProgressBar {
+    private let title: String
+    private let unit: String
+    private let total: Int
+    private let isTerminal: Bool
+    private let isSilent: Bool
+    private let write: (String) -> Void
+    private let now: () -> Double
+    private let began: Double
+    private let first: Int
+    private var lastShown: Double
+    private var hasDrawn = false
+
+    /// - Parameters:
+    ///   - done: what is done already (a resumed run).
+    ///   - isSilent: all ranks but the first.
+    public init(
+        _ title: String, total: Int, done: Int = 0, unit: String = "steps", isSilent: Bool = false, isTerminal: Bool = isatty(2) == 1,
+        now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime },
+        write: @escaping (String) -> Void = { FileHandle.standardError.write(Data($0.utf8)) }
+    ) {
+        self.title = title
+        self.total = total
+        self.unit = unit
+        self.isSilent = isSilent
+        self.isTerminal = isTerminal
+        self.now = now
+        self.write = write
+        first = done
+        began = now()
+        lastShown = began
+    }
+
+    /// Shows `done` of the total, at most ten times a second on a terminal and every half minute elsewhere; nothing in the first two seconds.
+    public func update(_ done: Int, detail: String = "") {
+        guard !isSilent else { return }
+        let time = now()
+        guard time - began >= 2, time - lastShown >= (isTerminal ? 0.1 : 30) else { return }
+        lastShown = time
+        show(done, detail, time)
+    }
+
+    /// Draws the last state and ends the line.
+    public func finish(_ done: Int? = nil, detail: String = "") {
+        guard !isSilent, hasDrawn else { return }
+        show(done ?? total, detail, now())
+        if isTerminal { write("\n") }
+    }
+
+    private func show(_ done: Int, _ detail: String, _ time: Double) {
+        hasDrawn = true
+        let rate = Double(done - first) / max(time - began, 1e-9)
+        let left = rate > 0 ? Self.duration(Double(total - done) / rate) : "?"
+        let tail = String(format: "%d/%d %@, %.1f/s, %@ left", done, total, unit, rate, left) + (detail.isEmpty ? "" : ", " + detail)
+        if isTerminal {
+            let filled = total > 0 ? 24 * done / total : 24
+            let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: 24 - filled)
+            write("\r\u{1B}[K\(title) [\(bar)] \(tail)")
+        } else {
+            write("\(title): \(tail)\n")
+        }
+    }
+
+    static func duration(_ seconds: Double) -> String {
+        let whole = Int(seconds.rounded())
+        if whole < 60 { return "\(whole) s" }
+        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
+        return "\(whole / 3600) h \(whole % 3600 / 60) min"
+    }
+}

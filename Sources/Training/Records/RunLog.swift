@@ -1,0 +1,102 @@
+import Diagnostics
+import Foundation
+
+/// One line of `log.jsonl`: means over the steps since the line before (losses, norm) and sums over them (seconds).
+public struct LogRecord: Codable, Equatable, Sendable {
+    /// Steps done when the line was written.
+    public var step: Int
+    public var epoch: Double
+    /// Parts of the loss by name, `total` among them.
+    public var loss: [String: Double]
+    public var learningRate: Double
+    /// Before clipping.
+    public var gradientNorm: Double
+    public var lossNormalizer: Double
+    public var videosPerSecond: Double
+    public var secondsCompute: Double
+    public var secondsWaitingData: Double
+    public var secondsWaitingMPI: Double
+
+    enum CodingKeys: String, CodingKey {
+        case step, epoch, loss
+        case learningRate = "learning_rate"
+        case gradientNorm = "gradient_norm"
+        case lossNormalizer = "loss_normalizer"
+        case videosPerSecond = "videos_per_second"
+        case secondsCompute = "seconds_compute"
+        case secondsWaitingData = "seconds_waiting_data"
+        case secondsWaitingMPI = "seconds_waiting_mpi"
+    }
+
+    public init(
+        step: Int, epoch: Double, loss: [String: Double], learningRate: Double, gradientNorm: Double, lossNormalizer: Double, videosPerSecond: Double,
+        secondsCompute: Double, secondsWaitingData: Double, secondsWaitingMPI: Double
+    ) {
+        self.step = step
+        self.epoch = epoch
+        self.loss = loss
+        self.learningRate = learningRate
+        self.gradientNorm = gradientNorm
+        self.lossNormalizer = lossNormalizer
+        self.videosPerSecond = videosPerSecond
+        self.secondsCompute = secondsCompute
+        self.secondsWaitingData = secondsWaitingData
+        self.secondsWaitingMPI = secondsWaitingMPI
+    }
+}
+
+/// The run's log, one JSON object per line.
+public final class RunLog {
+    public let path: String
+    private let handle: FileHandle
+
+    /// Opens the log for appending.
+    ///
+    /// - Parameter step: lines beyond this step are cut off, and a line left half-written with them; 0 begins a new log.
+    public init(path: String, cutBackTo step: Int) throws {
+        self.path = path
+        try replaceFile(at: path, with: Self.kept(path, step))
+        guard let handle = FileHandle(forWritingAtPath: path) else {
+            throw Failure.failed("the log could not be opened for writing", at: .file(path), advice: "check the folder's permissions")
+        }
+        self.handle = handle
+        _ = try? handle.seekToEnd()
+    }
+
+    deinit { try? handle.close() }
+
+    private static func kept(_ path: String, _ step: Int) -> Data {
+        guard step > 0, let data = FileManager.default.contents(atPath: path) else { return Data() }
+        struct Stepped: Decodable { let step: Int }
+        var result = Data()
+        for line in data.split(separator: UInt8(ascii: "\n")) {
+            guard let record = try? JSONDecoder().decode(Stepped.self, from: Data(line)), record.step <= step else { continue }
+            result += line + [UInt8(ascii: "\n")]
+        }
+        return result
+    }
+
+    public func append(_ record: LogRecord) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        do {
+            try handle.write(contentsOf: try encoder.encode(record) + [UInt8(ascii: "\n")])
+        } catch {
+            throw Failure.failed("the log could not be written: \(error.localizedDescription)", at: .file(path), advice: "check the free space of the disk")
+        }
+    }
+
+    /// Reads a log.
+    public static func read(_ path: String) throws -> [LogRecord] {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Failure.badInput("the log cannot be read", at: .file(path), advice: "check the path")
+        }
+        return try data.split(separator: UInt8(ascii: "\n")).enumerated().map { number, line in
+            guard let record = try? JSONDecoder().decode(LogRecord.self, from: Data(line)) else {
+                throw Failure.badInput("the line is not a record of the log", at: .file(path), .line(number + 1), advice: "remove the line")
+            }
+            return record
+        }
+    }
+}

@@ -1,0 +1,64 @@
+import Autograd
+import DataParallel
+import Detectors
+import FeatureStore
+
+/// Packs the batches of a rank's shards, reading some steps ahead.
+final class BatchLoader {
+    private let store: FeatureStore
+    private let owned: Range<Int>
+    private let prefetcher: FeaturePrefetcher
+    private let ahead: Int
+    private let plan: (StepPosition) -> [TrainingVideo]
+    private var nextRequest: Int
+    private let end: Int
+    private var planned: [StepPosition: [TrainingVideo]] = [:]
+
+    /// - Parameters:
+    ///   - steps: the steps that will be asked for, one after another.
+    ///   - ahead: steps read ahead.
+    init(store: FeatureStore, owned: Range<Int>, steps: Range<Int>, ahead: Int, videosPerShard: Int, plan: @escaping (StepPosition) -> [TrainingVideo]) {
+        self.store = store
+        self.owned = owned
+        self.ahead = ahead
+        self.plan = plan
+        nextRequest = steps.lowerBound
+        end = steps.upperBound
+        prefetcher = FeaturePrefetcher(store: store, depth: ahead * owned.count * videosPerShard)
+    }
+
+    var waitedSeconds: Double { prefetcher.waitedSeconds }
+
+    /// The batches of a step, one per owned shard.
+    func batches(step: Int) throws -> [(shard: Int, batch: PackedBatch)] {
+        while nextRequest < min(step + 1 + ahead, end) {
+            for shard in owned {
+                let position = StepPosition(step: nextRequest, shard: shard)
+                let videos = plan(position)
+                planned[position] = videos
+                for video in videos { prefetcher.request(video: video.index, rows: video.rows) }
+            }
+            nextRequest += 1
+        }
+        return try owned.map { shard in
+            let videos = planned.removeValue(forKey: StepPosition(step: step, shard: shard)) ?? []
+            return (shard, try Self.pack(videos, store: store) { _ in try prefetcher.next() })
+        }
+    }
+
+    /// Puts recordings one after another.
+    static func pack(_ videos: [TrainingVideo], store: FeatureStore, rows: (TrainingVideo) throws -> FeatureRows) rethrows -> PackedBatch {
+        var offsets = [0]
+        for video in videos { offsets.append(offsets[offsets.count - 1] + video.rows.count) }
+        let features = Tensor(rows: offsets[offsets.count - 1], columns: store.dimension, requiresGradient: false)
+        for (i, video) in videos.enumerated() {
+            let read = try rows(video)
+            (features.values + offsets[i] * store.dimension).update(from: read.values, count: video.rows.count * store.dimension)
+        }
+        let contexts = videos.map { video in
+            let stored = store.videos[video.index]
+            return VideoContext(id: stored.id, grid: stored.grid, duration: stored.annotation.duration)
+        }
+        return PackedBatch(features: PackedSequence(features, offsets: offsets), videos: contexts, instances: videos.map(\.instances))
+    }
+}

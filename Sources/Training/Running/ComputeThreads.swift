@@ -1,0 +1,29 @@
+import Collectives
+import Foundation
+import Kernels
+
+/// How many threads a rank computes with.
+public enum ComputeThreads {
+    /// The processor cores this process may run on, divided among the ranks of the node that may use the same ones; `requested` overrides.
+    public static func set(_ requested: Int?, communicator: Communicator) throws -> Int {
+        let mask = status("Cpus_allowed") ?? "1"
+        let all = try communicator.allGather("\(communicator.hostName) \(mask)")
+        let sharing = all.filter { $0 == all[communicator.rank] }.count
+        let cores = mask.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount }
+        Threads.count = requested ?? max(1, cores / max(sharing, 1))
+        return Threads.count
+    }
+
+    /// The most memory this process has held, in MiB.
+    public static var peakResidentMiB: Int {
+        status("VmHWM").flatMap { Int($0.split(separator: " ")[0]) }.map { $0 / 1024 } ?? 0
+    }
+
+    /// A line of the kernel's description of this process.
+    private static func status(_ name: String) -> String? {
+        guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else { return nil }
+        return text.split(separator: "\n").first { $0.hasPrefix(name + ":") }
+            .map { $0.dropFirst(name.count + 1).trimmingCharacters(in: .whitespaces) }
+            .flatMap { $0.isEmpty ? nil : $0 }
+    }
+}

@@ -1,0 +1,215 @@
+import Collectives
+import DetectionMetrics
+import Detectors
+import Diagnostics
+import FeatureStore
+import Foundation
+import NeuralNetworks
+import TemporalAnnotations
+
+/// A run from its configuration to its metrics: opens the store, checks that all ranks agree, trains or goes on, detects, evaluates, writes `RUN/`.
+public final class TrainingRun {
+    public let configuration: RunConfiguration
+    public let folder: String
+    private let communicator: Communicator
+    private let store: FeatureStore
+    private let detector: any Detector
+    private let trainer: Trainer
+    /// Lines for people about what was decided; rank 0 prints them.
+    public private(set) var notes: [String] = []
+
+    /// What a run leaves behind.
+    public struct Outcome: Sendable {
+        /// Steps done, and of how many.
+        public var step: Int
+        public var iterations: Int
+        public var checkpoint: String
+        /// The checkpoint's digest.
+        public var digest: String
+        public var secondsTraining: Double
+        public var peakMemoryMiB: [Int]
+        /// nil when the run was stopped early or is not evaluated.
+        public var evaluation: EvaluationResult?
+    }
+
+    /// Makes the detector that the configuration names.
+    public typealias MakeDetector = (RunConfiguration, FeatureStore) throws -> any Detector
+
+    /// - Parameters:
+    ///   - folder: where the run's files go; made when missing.
+    ///   - resume: go on from the newest checkpoint there.
+    ///   - makeDetector: for tests; ActionFormer otherwise.
+    public init(
+        _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator, makeDetector: MakeDetector = TrainingRun.makeDetector
+    ) throws {
+        self.configuration = configuration
+        self.folder = folder
+        self.communicator = communicator
+        try communicator.agree(on: ProgramVersion.current, name: "the program's version")
+        try communicator.agree(on: configuration.digest, name: "the configuration's digest")
+        let store = try communicator.throwTogether { try FeatureStore(path: configuration.data.store) }
+        self.store = store
+        try communicator.agree(on: store.digest, name: "the feature store's digest")
+        _ = try ComputeThreads.set(configuration.training.threads, communicator: communicator)
+
+        // Every rank reads the same files and comes to the same verdict, but one may fail to read them.
+        (detector, trainer, notes) = try communicator.throwTogether {
+            let detector = try makeDetector(configuration, store)
+            detector.initializeParameters(seed: UInt64(configuration.training.seed))
+            let labeled = try Self.labeledVideos(configuration, store)
+            let method = try SupervisedMethod(store: store, detector: detector, labeled: labeled, configuration: configuration)
+            let trainer = try Trainer(
+                configuration: configuration, store: store, detector: detector, method: method, communicator: communicator, folder: folder)
+            let rows = labeled.reduce(0) { $0 + store.videos[$1].rows }
+            let note =
+                "\(labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
+                + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.state.arena.learntCount) parameters"
+            return (detector, trainer, [note])
+        }
+        try communicator.throwTogether {
+            if communicator.isRoot { try makeFolders() }
+        }
+        try communicator.barrier()
+        try communicator.throwTogether { try begin(resume: resume) }
+        try communicator.agree(on: "step \(trainer.state.step)", name: "the step to go on from")
+        try communicator.throwTogether {
+            guard communicator.isRoot else { return }
+            if !resume { trainer.checkpoints.removeAll(after: -1) }
+            try replaceFile(at: folder + "/config.yaml", with: Data(configuration.canonicalYAML.utf8))
+        }
+    }
+
+    /// ActionFormer, shaped by the configuration and the store.
+    public static func makeDetector(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> any Detector {
+        switch configuration.model.name {
+        case .actionformer: ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
+        }
+    }
+
+    private func makeFolders() throws {
+        try Self.makeFolder(folder)
+        try Self.makeFolder(folder + "/checkpoints")
+        try requireWritableFolder(of: folder + "/config.yaml")
+    }
+
+    /// Makes a folder and those above it.
+    private static func makeFolder(_ path: String) throws {
+        var isFolder: ObjCBool = false
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
+        let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        if parent != path, !FileManager.default.fileExists(atPath: parent) { try makeFolder(parent) }
+        guard mkdir(path, 0o777) == 0 else {
+            let reason = String(cString: strerror(errno))
+            throw Failure.failed("the folder cannot be made: \(reason)", at: .file(path), advice: "choose another --output or change the permissions above it")
+        }
+    }
+
+    private static func labeledVideos(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> [Int] {
+        let data = configuration.data
+        let training = try Self.videos(in: data.trainingSubset, key: "data.training_subset", store)
+        let order = try data.labeledOrder.map(LabeledSubset.readOrder)
+        let chosen = try LabeledSubset.choose(
+            training.map { store.videos[$0].id.name }, fraction: data.labeledFraction, order: order, seed: UInt64(configuration.training.seed),
+            file: data.labeledOrder ?? "")
+        return chosen.map { training[$0] }
+    }
+
+    /// Positions of a subset's recordings; the subset's name may differ in case.
+    public static func videos(in name: String, key: String, _ store: FeatureStore) throws -> [Int] {
+        let set = AnnotationSet(version: "", classes: store.classes, videos: store.videos.map(\.annotation))
+        var subset: Subset
+        do {
+            subset = try set.subset(named: name)
+        } catch var failure as Failure {
+            failure.places = [.file(store.path), .key(key)]
+            throw failure
+        }
+        return store.videos.indices.filter { store.videos[$0].annotation.subset == subset }
+    }
+
+    // MARK: Beginning
+
+    private func begin(resume: Bool) throws {
+        let checkpoints = trainer.checkpoints
+        guard let newest = checkpoints.newest else {
+            if resume { notes.append("no checkpoint in '\(checkpoints.path)': starting afresh") }
+            return
+        }
+        guard resume else {
+            throw Failure.wrongUsage(
+                "the folder holds checkpoints of a run, the newest at step \(checkpoints.steps.last ?? 0)", at: .file(folder),
+                advice: "add --resume to go on with it, or choose another --output")
+        }
+        let checkpoint = try Checkpoint(path: newest)
+        try requireSameRun(checkpoint)
+        try trainer.restore(checkpoint)
+        notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
+    }
+
+    /// Keys that may change between a run and its continuation: they change no bit of the result.
+    private static let freeKeys: Set<String> = [
+        "data.store", "data.annotations", "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
+        "training.log_every", "training.bucket_elements", "training.evaluate_weights",
+    ]
+
+    private func requireSameRun(_ checkpoint: Checkpoint) throws {
+        let header = checkpoint.header
+        guard header.storeDigest == store.digest else {
+            throw Failure.badInput(
+                "the run was trained on another feature store: digest \(header.storeDigest.prefix(12))..., this one has \(store.digest.prefix(12))...",
+                at: .file(checkpoint.path), .file(store.path), advice: "resume with the store of the run")
+        }
+        let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path)
+        for (old, new) in zip(before.lines, configuration.lines) where old != new && !Self.freeKeys.contains(new.key) && !new.key.hasPrefix("test.") {
+            throw Failure.wrongUsage(
+                "the run was begun with \(old.key) = \(old.value), now it is \(new.value)", at: .file(checkpoint.path), .key(new.key),
+                advice: "resume with the configuration of the run (\(folder)/config.yaml), or choose another --output")
+        }
+    }
+
+    // MARK: Running
+
+    /// Trains, and when the end is reached detects and evaluates.
+    public func run(stopAfter: Int? = nil) throws -> Outcome {
+        let began = DispatchTime.now().uptimeNanoseconds
+        if trainer.state.step < trainer.iterations { try trainer.train(stopAfter: stopAfter) }
+        let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
+        var evaluation: EvaluationResult?
+        if trainer.state.step >= trainer.iterations, let subset = configuration.data.evaluationSubset { evaluation = try evaluate(subset) }
+        let memory = try communicator.allGather(ComputeThreads.peakResidentMiB)
+        let path = trainer.checkpoints.file(step: trainer.state.step)
+        let digest = try communicator.throwTogether { communicator.isRoot ? try Checkpoint(path: path).digest : "" }
+        return Outcome(
+            step: trainer.state.step, iterations: trainer.iterations, checkpoint: path, digest: digest, secondsTraining: seconds, peakMemoryMiB: memory,
+            evaluation: evaluation)
+    }
+
+    /// On rank 0 the metrics, nil on the others.
+    private func evaluate(_ subset: String) throws -> EvaluationResult? {
+        let videos = try Self.videos(in: subset, key: "data.evaluation_subset", store)
+        func detect() throws -> [(video: VideoID, detections: [Detection])]? {
+            try Inference.detect(detector, store: store, videos: videos, communicator: communicator)
+        }
+        let found = configuration.training.evaluateWeights == .ema ? try trainer.state.average.withAveragedWeights(detect) : try detect()
+        let result = try communicator.throwTogether { () throws -> EvaluationResult? in
+            guard let found else { return nil }
+            try DetectionFile.write(found, classes: store.classes, to: folder + "/predictions.json")
+            var truth = videos.map { store.videos[$0].annotation }
+            if let path = configuration.data.annotations {
+                let set = try AnnotationSet(readingJSON: path, classes: store.classes, segments: .asWritten)
+                truth = set.videos(in: try set.subset(named: subset))
+            }
+            guard truth.contains(where: { !$0.instances.isEmpty }) else { return nil }
+            let evaluation = Evaluation(videos: truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
+            let result = evaluation.evaluate(found.flatMap(\.detections))
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            try replaceFile(at: folder + "/metrics.json", with: try encoder.encode(result) + [UInt8(ascii: "\n")])
+            return result
+        }
+        if communicator.isRoot, result == nil { notes.append("subset '\(subset)' has no annotations: metrics.json was not written") }
+        return result
+    }
+
+    public var classNames: [String] { store.classes.names }
+}

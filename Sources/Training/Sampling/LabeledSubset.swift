@@ -1,0 +1,50 @@
+import Diagnostics
+import Foundation
+import RandomStreams
+
+/// Chooses the training recordings whose labels may be used: the first `round(fraction * count)` (at least 1) of an order.
+public enum LabeledSubset {
+    /// - Parameters:
+    ///   - names: the training recordings, in the store's order.
+    ///   - order: names of a JSON list; nil for an order drawn from the seed.
+    ///   - file: the list's file, for errors.
+    /// - Returns: positions in `names`, in the order of the list (or the drawn one).
+    public static func choose(_ names: [String], fraction: Double, order: [String]?, seed: UInt64, file: String = "") throws -> [Int] {
+        let count = max(1, Int((fraction * Double(names.count)).rounded()))
+        guard let order else {
+            var random = RandomStream(seed: seed, "labelled recordings")
+            return Array(random.permutation(names.count).prefix(count))
+        }
+        var positions: [String: Int] = [:]
+        for (position, name) in names.enumerated() { positions[name] = position }
+        var seen = Set<String>()
+        for name in order where !seen.insert(name).inserted {
+            throw Failure.badInput("the recording stands in the list twice", at: .file(file), .video(name), advice: "remove one of the two")
+        }
+        guard order.count >= count else {
+            throw Failure.badInput(
+                "the list names \(order.count) recordings, \(count) of \(names.count) are to be labelled", at: .file(file), .key("data.labeled_order"),
+                advice: "give a longer list or a smaller data.labeled_fraction")
+        }
+        return try order.prefix(count).map { name in
+            guard let position = positions[name] else {
+                throw Failure.badInput(
+                    "the recording is not among the store's \(names.count) training recordings", at: .file(file), .video(name),
+                    advice: "name recordings of the training subset" + (nearestName(to: name, among: names).map { "; the nearest is '\($0)'" } ?? ""))
+            }
+            return position
+        }
+    }
+
+    /// Reads a JSON list of names.
+    public static func readOrder(_ path: String) throws -> [String] {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Failure.badInput("the list of labelled recordings cannot be read", at: .file(path), .key("data.labeled_order"), advice: "check the path")
+        }
+        guard let names = try? JSONDecoder().decode([String].self, from: data) else {
+            throw Failure.badInput(
+                "the file is not a JSON list of names", at: .file(path), .key("data.labeled_order"), advice: "write it as [\"name\", \"name\", ...]")
+        }
+        return names
+    }
+}

@@ -1,0 +1,64 @@
+import ArgumentParser
+import Collectives
+import Diagnostics
+import FeatureStore
+import Foundation
+import TemporalAnnotations
+import Training
+
+extension TrainingConfiguration.Weights: ExpressibleByArgument {}
+
+struct DetectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "detect",
+        abstract: "Detect actions with a trained checkpoint; write ActivityNet results JSON.",
+        discussion: """
+            Example:
+              mpirun -np 2 kairos detect --checkpoint runs/sbhar/checkpoints/step-00000600.h5 --store sbhar.h5 --subset Test --output predictions.json
+            """)
+
+    @Option(help: "A checkpoint of 'kairos train' or 'kairos import weights'.")
+    var checkpoint: String
+    @Option(help: "The feature store.")
+    var store: String
+    @Option(help: "Only the recordings of this subset; all otherwise.")
+    var subset: String?
+    @Option(help: "The detections to write.")
+    var output: String
+    @Option(help: "current or ema; as the checkpoint's configuration says otherwise.")
+    var weights: TrainingConfiguration.Weights?
+    @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the checkpoint's configuration.", valueName: "key.path=value"))
+    var set: [String] = []
+    @OptionGroup var report: OutputOptions
+
+    struct Summary: Encodable {
+        var videos: Int
+        var detections: Int
+        var seconds: Double
+        var output: String
+    }
+
+    func run() throws {
+        try withRanks { world in
+            let loaded = try world.throwTogether {
+                if world.isRoot { try requireWritableFolder(of: output) }
+                return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
+            }
+            _ = try ComputeThreads.set(loaded.configuration.training.threads, communicator: world)
+            let videos = try world.throwTogether {
+                try subset.map { try TrainingRun.videos(in: $0, key: "--subset", loaded.store) } ?? Array(loaded.store.videos.indices)
+            }
+            let began = Date()
+            let found = try loaded.detect(videos: videos, communicator: world)
+            try world.throwTogether {
+                guard let found else { return }
+                try DetectionFile.write(found, classes: loaded.store.classes, to: output)
+            }
+            guard let found else { return }
+            let summary = Summary(
+                videos: videos.count, detections: found.reduce(0) { $0 + $1.detections.count }, seconds: Date().timeIntervalSince(began), output: output)
+            try report.report(
+                summary, text: "\(output): \(summary.detections) detections in \(summary.videos) videos, \(String(format: "%.1f", summary.seconds)) s")
+        }
+    }
+}

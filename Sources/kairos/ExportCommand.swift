@@ -1,0 +1,42 @@
+import ArgumentParser
+import Diagnostics
+import Foundation
+import NeuralNetworks
+import Training
+
+struct ExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Write a checkpoint's weights as safetensors, with the published parameter names and PyTorch's layouts.",
+        discussion: """
+            Example:
+              kairos export --checkpoint runs/sbhar/checkpoints/step-00000600.h5 --output sbhar.safetensors
+
+            In Python: model.load_state_dict(safetensors.torch.load_file("sbhar.safetensors")).
+            """)
+
+    @Option(help: "The checkpoint.")
+    var checkpoint: String
+    @Option(help: "The weight file to write.")
+    var output: String
+    @Option(help: "current or ema; as the checkpoint's configuration says otherwise.")
+    var weights: TrainingConfiguration.Weights?
+    @OptionGroup var report: OutputOptions
+
+    func run() throws {
+        try requireWritableFolder(of: output)
+        let source = try Checkpoint(path: checkpoint)
+        let chosen = try weights ?? RunConfiguration(yaml: source.header.configuration, file: checkpoint).training.evaluateWeights
+        let metadata = ["format": "pt", "kairos_step": "\(source.header.step)", "kairos_weights": chosen.rawValue]
+        try SafetensorsFile(arrays: try source.published(chosen), metadata: metadata).write(to: output)
+        try report.report(
+            WeightSummary(parameters: source.parameterCount, tensors: source.parameters.count, output: output),
+            text: "\(output): \(source.parameterCount) parameters in \(source.parameters.count) tensors")
+    }
+}
+
+struct WeightSummary: Encodable {
+    var parameters: Int
+    var tensors: Int?
+    var output: String
+}

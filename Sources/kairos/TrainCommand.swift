@@ -1,0 +1,92 @@
+import ArgumentParser
+import Collectives
+import DetectionMetrics
+import Diagnostics
+import Foundation
+import Training
+
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train a detector by a configuration, alone or on many ranks, and evaluate it.",
+        discussion: """
+            Examples:
+              mpirun -np 2 kairos train configs/sbhar_supervised.yaml --output runs/sbhar
+              mpirun -np 4 kairos train configs/sbhar_supervised.yaml --output runs/sbhar --resume
+              kairos train configs/demo.yaml --output runs/short --set training.iterations=50 --set data.batch_size=4
+
+            Writes OUTPUT/config.yaml, log.jsonl, checkpoints/, predictions.json and metrics.json. The result depends on the configuration, not on the
+            number of ranks. docs/configuration.md lists every key.
+            """)
+
+    @Argument(help: "The configuration, a YAML file.")
+    var config: String
+    @Option(help: "The run's folder; made when missing.")
+    var output: String
+    @Flag(help: "Go on from the newest checkpoint in the run's folder; the result has the same bits as that of an uninterrupted run.")
+    var resume = false
+    @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the configuration.", valueName: "key.path=value"))
+    var set: [String] = []
+    @Option(help: "Shorthand for --set training.seed=SEED.")
+    var seed: Int?
+    @Option(help: "Stop after this step, leaving a checkpoint to resume from.")
+    var stopAfter: Int?
+    @OptionGroup var report: OutputOptions
+
+    func validate() throws {
+        if let stopAfter, stopAfter < 1 { throw ValidationError("--stop-after must be at least 1, not \(stopAfter)") }
+    }
+
+    func run() throws {
+        try withRanks { world in
+            let overrides = set + (seed.map { ["training.seed=\($0)"] } ?? [])
+            let configuration = try world.throwTogether { try RunConfiguration(path: config, overrides: overrides) }
+            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world)
+            if world.isRoot { run.notes.forEach(note) }
+            let outcome = try run.run(stopAfter: stopAfter)
+            guard world.isRoot else { return }
+            try report.report(TrainingReport(outcome), text: text(outcome, classes: run.classNames))
+        }
+    }
+
+    private func text(_ outcome: TrainingRun.Outcome, classes: [String]) -> String {
+        var lines: [String] = []
+        if let evaluation = outcome.evaluation { lines += [evaluation.table(classOrder: classes), ""] }
+        lines += [
+            "step \(outcome.step) of \(outcome.iterations), \(String(format: "%.1f", outcome.secondsTraining)) s of training, "
+                + "peak memory per rank \(outcome.peakMemoryMiB.map(String.init).joined(separator: ", ")) MiB",
+            "checkpoint  \(outcome.checkpoint)",
+            "digest      \(outcome.digest)",
+        ]
+        if outcome.evaluation != nil {
+            lines += ["detections  \(output)/predictions.json", "metrics     \(output)/metrics.json"]
+        } else if outcome.step < outcome.iterations {
+            lines.append("stopped early: go on with --resume")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+/// The outcome as one JSON object: the metrics' keys beside the run's.
+private struct TrainingReport: Encodable {
+    let outcome: TrainingRun.Outcome
+
+    init(_ outcome: TrainingRun.Outcome) { self.outcome = outcome }
+
+    enum CodingKeys: String, CodingKey {
+        case step, iterations, checkpoint, digest
+        case seconds = "seconds_training"
+        case memory = "peak_rss_mib"
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try outcome.evaluation?.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(outcome.step, forKey: .step)
+        try container.encode(outcome.iterations, forKey: .iterations)
+        try container.encode(outcome.checkpoint, forKey: .checkpoint)
+        try container.encode(outcome.digest, forKey: .digest)
+        try container.encode(outcome.secondsTraining, forKey: .seconds)
+        try container.encode(outcome.peakMemoryMiB, forKey: .memory)
+    }
+}

@@ -1,0 +1,182 @@
+import Foundation
+import XCTest
+
+/// `train`, `detect`, `export`, `import weights` and `inspect` as a user starts them, alone and under mpirun.
+final class TrainCommandTests: XCTestCase {
+    private var folder = ""
+    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    override func setUpWithError() throws {
+        folder = NSTemporaryDirectory() + "/kairos-train-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let made = try kairos("synthesize", "--output", folder + "/store.h5", "--videos", "12", "--classes", "3", "--dimension", "8", "--seed", "5")
+        XCTAssertEqual(made.code, 0, made.errors)
+        try Data(
+            """
+            data: {store: \(folder)/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100}
+            model:
+              backbone_arch: [1, 1, 2]
+              n_mha_win_size: 5
+              n_head: 2
+              embd_dim: 8
+              fpn_dim: 8
+              head_dim: 8
+              regression_range: [[0, 4], [4, 16], [16, 10000]]
+            training: {iterations: 6, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 2, log_every: 2, threads: 1}
+            test: {max_seg_num: 20}
+            """.utf8
+        ).write(to: URL(fileURLWithPath: folder + "/run.yaml"))
+    }
+    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
+
+    private typealias Ended = (code: Int32, output: String, errors: String)
+
+    private var executable: URL {
+        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("kairos")
+    }
+
+    private func kairos(_ arguments: String...) throws -> Ended { try start(executable, arguments) }
+
+    private func mpirun(_ ranks: Int, _ arguments: String...) throws -> Ended {
+        try start(root.appendingPathComponent("launch/mpirun"), ["\(ranks)", executable.path] + arguments)
+    }
+
+    private func start(_ program: URL, _ arguments: [String]) throws -> Ended {
+        let process = Process()
+        process.executableURL = program
+        process.arguments = arguments
+        // Other tests of this process start MPI, which leaves its marks in the environment.
+        let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
+        process.environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
+        // Through files: pipes of several ranks could fill up.
+        let paths = ["out", "err"].map { folder + "/" + $0 }
+        for path in paths { FileManager.default.createFile(atPath: path, contents: nil) }
+        process.standardOutput = FileHandle(forWritingAtPath: paths[0])
+        process.standardError = FileHandle(forWritingAtPath: paths[1])
+        try process.run()
+        process.waitUntilExit()
+        let texts = try paths.map { try String(contentsOfFile: $0, encoding: .utf8) }
+        return (process.terminationStatus, texts[0], texts[1].replacingOccurrences(of: folder, with: "FOLDER"))
+    }
+
+    private func object(_ ended: Ended, line: UInt = #line) throws -> [String: Any] {
+        XCTAssertEqual(ended.code, 0, ended.errors, line: line)
+        return try XCTUnwrap(JSONSerialization.jsonObject(with: Data(ended.output.utf8)) as? [String: Any], ended.output, line: line)
+    }
+
+    private func file(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: folder + "/" + path)) }
+
+    /// The same bits for every number of ranks, for a run that was stopped, and for one resumed on another number of ranks.
+    func testRanksAndResumingDoNotChangeABit() throws {
+        let alone = try object(try kairos("train", folder + "/run.yaml", "--output", folder + "/r0", "--json"))
+        let digest = try XCTUnwrap(alone["digest"] as? String)
+        XCTAssertEqual(digest.count, 64)
+        XCTAssertEqual(alone["step"] as? Int, 6)
+        XCTAssertNotNil(alone["average_mAP"])
+        for ranks in [1, 2, 4] {
+            let ended = try object(try mpirun(ranks, "train", folder + "/run.yaml", "--output", folder + "/r\(ranks)", "--json"))
+            XCTAssertEqual(ended["digest"] as? String, digest, "\(ranks) ranks")
+            XCTAssertEqual((ended["peak_rss_mib"] as? [Int])?.count, ranks)
+            XCTAssertEqual(try file("r\(ranks)/predictions.json"), try file("r0/predictions.json"), "\(ranks) ranks")
+            XCTAssertEqual(try file("r\(ranks)/metrics.json"), try file("r0/metrics.json"), "\(ranks) ranks")
+        }
+        let stopped = try object(try mpirun(2, "train", folder + "/run.yaml", "--output", folder + "/s", "--stop-after", "3", "--json"))
+        XCTAssertEqual(stopped["step"] as? Int, 3)
+        XCTAssertNil(stopped["average_mAP"])
+        let resumed = try object(try mpirun(4, "train", folder + "/run.yaml", "--output", folder + "/s", "--resume", "--json"))
+        XCTAssertEqual(resumed["digest"] as? String, digest)
+        let inspected = try object(try kairos("inspect", folder + "/s/checkpoints/step-00000006.h5", "--json"))
+        XCTAssertEqual(inspected["kind"] as? String, "checkpoint")
+        XCTAssertEqual(inspected["digest"] as? String, digest)
+        XCTAssertEqual(inspected["step"] as? Int, 6)
+        XCTAssertGreaterThan(try XCTUnwrap(inspected["parameters"] as? Int), 1000)
+        let other = try object(try kairos("train", folder + "/run.yaml", "--output", folder + "/seed", "--seed", "1", "--json"))
+        XCTAssertNotEqual(other["digest"] as? String, digest)
+    }
+
+    /// Weights go out under published names and come back; detection with them is the run's own.
+    func testExportImportDetect() throws {
+        _ = try object(try kairos("train", folder + "/run.yaml", "--output", folder + "/r", "--json"))
+        let checkpoint = folder + "/r/checkpoints/step-00000006.h5"
+        let exported = try object(try kairos("export", "--checkpoint", checkpoint, "--output", folder + "/w.safetensors", "--json"))
+        let imported = try object(
+            try kairos("import", "weights", "--source", folder + "/w.safetensors", "--config", folder + "/run.yaml", "--output", folder + "/w.h5", "--json"))
+        XCTAssertEqual(exported["parameters"] as? Int, imported["parameters"] as? Int)
+        for (ranks, source) in [(1, checkpoint), (2, folder + "/w.h5")] {
+            let found = try object(
+                try mpirun(
+                    ranks, "detect", "--checkpoint", source, "--store", folder + "/store.h5", "--subset", "Test", "--output", folder + "/p.json", "--json"))
+            XCTAssertEqual(found["videos"] as? Int, 4)
+            XCTAssertNotNil(found["detections"] as? Int)
+            XCTAssertNotNil(found["seconds"] as? Double)
+            XCTAssertEqual(try file("p.json"), try file("r/predictions.json"), source)
+        }
+        let weights = try object(try kairos("inspect", folder + "/w.safetensors", "--json"))
+        XCTAssertEqual(weights["kind"] as? String, "weights")
+        XCTAssertEqual(weights["parameters"] as? Int, exported["parameters"] as? Int)
+
+        let wider = try kairos(
+            "import", "weights", "--source", folder + "/w.safetensors", "--config", folder + "/run.yaml", "--output", folder + "/x.h5", "--set",
+            "model.embd_dim=16", "--set", "model.fpn_dim=16")
+        XCTAssertEqual(wider.code, 3)
+        XCTAssertEqual(
+            wider.errors,
+            """
+            error: the tensor has shape [8, 8, 3], the model wants [16, 8, 3]
+              where: file 'FOLDER/w.safetensors', parameter 'backbone.embd.0.conv.weight'
+              do: use the configuration the weights were trained with
+
+            """)
+        let made = try kairos("synthesize", "--output", folder + "/wide.h5", "--videos", "3", "--classes", "3", "--dimension", "9", "--seed", "5")
+        XCTAssertEqual(made.code, 0)
+        let unfit = try kairos("detect", "--checkpoint", checkpoint, "--store", folder + "/wide.h5", "--output", folder + "/p.json")
+        XCTAssertEqual(unfit.code, 3)
+        XCTAssertEqual(
+            unfit.errors,
+            """
+            error: the store's features have 9 columns, the model was trained on 8
+              where: file 'FOLDER/wide.h5', file 'FOLDER/r/checkpoints/step-00000006.h5'
+              do: use a store made in the same way as the one of the training
+
+            """)
+    }
+
+    func testErrorsAreSaidOnceAndEndEveryRank() throws {
+        let cases: [(arguments: [String], code: Int32, error: String)] = [
+            (
+                ["--set", "training.iterations=none"], 2,
+                """
+                error: expected a whole number or null, at least 1, found the text 'none'
+                  where: rank 0, key '--set training.iterations'
+                  do: correct the value, or leave the key out for its default null
+                """
+            ),
+            (
+                ["--set", "data.store=\(folder)/nothing.h5"], 3,
+                """
+                error: the file does not exist
+                  where: rank 0, file 'FOLDER/nothing.h5'
+                  do: check the path
+                """
+            ),
+            (
+                ["--set", "data.virtual_shards=1"], 2,
+                """
+                error: 1 virtual shards cannot be shared out evenly over 2 ranks
+                  where: rank 0, key 'data.virtual_shards'
+                  do: start 1 rank or set data.virtual_shards to a multiple of 2
+                """
+            ),
+        ]
+        for (arguments, code, error) in cases {
+            let ended = try start(
+                root.appendingPathComponent("launch/mpirun"),
+                ["2", executable.path, "train", folder + "/run.yaml", "--output", folder + "/e"] + arguments)
+            XCTAssertEqual(ended.code, code, ended.errors)
+            XCTAssertTrue(ended.errors.contains(error + "\n"), ended.errors)
+            XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
+        }
+        XCTAssertEqual(try kairos("train", folder + "/run.yaml").code, 2)
+        XCTAssertEqual(try kairos("train", folder + "/run.yaml", "--output", folder + "/e", "--stop-after", "0").code, 2)
+    }
+}

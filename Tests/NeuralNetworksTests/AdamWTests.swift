@@ -1,0 +1,123 @@
+import Kernels
+import NeuralNetworks
+import RandomStreams
+import XCTest
+
+/// A decayed weight of `size` values and an undecayed bias.
+private final class TwoParameters: Module {
+    let weight: Parameter
+    let bias: Parameter
+    init(size: Int, biases: Int) {
+        weight = Parameter(.vector, count: size, isDecayed: true, initialization: .constant(0))
+        bias = Parameter(.vector, count: biases, isDecayed: false, initialization: .constant(0))
+    }
+    func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("weight", weight)
+        visitor.visit("bias", bias)
+    }
+}
+
+final class AdamWTests: XCTestCase {
+    override func tearDown() { Threads.count = 1 }
+
+    /// Numbers of a transcription of torch.optim.AdamW's documented formula, float64.
+    func testThreeStepsAgainstPyTorchFormula() {
+        let model = TwoParameters(size: 3, biases: 1)
+        for (i, value) in [Float(1), -2, 0.5].enumerated() { model.weight.values[i] = value }
+        let arena = ParameterArena(model)
+        let optimizer = AdamW(arena, weightDecay: 0.05)
+        for gradient in [[0.1, -0.2, 0.0], [0.3, 0.1, -1e-4], [-0.5, 0.0, 2.0]] as [[Float]] {
+            for i in 0..<3 { arena.gradients[i] = gradient[i] }
+            optimizer.update(learningRate: 1e-2)
+        }
+        XCTAssertEqual(optimizer.step, 3)
+        for (value, expected) in zip(model.weight.values, [0.9809466694889685, -1.9822906663301667, 0.5002991225939032] as [Float]) {
+            XCTAssertEqual(value, expected, accuracy: 2e-7)
+        }
+    }
+
+    /// Element by element in Double, with clipping and the moving average; odd sizes, several thread counts.
+    func testAgainstNaiveTwin() {
+        for threads in [1, 2, 3] {
+            Threads.count = threads
+            let sizes = [40_003, 17]
+            let model = TwoParameters(size: sizes[0], biases: sizes[1])
+            var random = RandomStream(seed: 3, "weights")
+            for i in 0..<sizes[0] { model.weight.values[i] = random.normal() }
+            for i in 0..<sizes[1] { model.bias.values[i] = random.normal() }
+            let arena = ParameterArena(model)
+            let optimizer = AdamW(arena, weightDecay: 0.1)
+            let average = WeightAverage(arena, decay: 0.9)
+            let offsets = [0, model.bias.tensor.values - arena.values]
+            var w = sizes.indices.map { s in (0..<sizes[s]).map { Double(arena.values[offsets[s] + $0]) } }
+            var m = sizes.map { [Double](repeating: 0, count: $0) }
+            var v = m
+            var e = w
+            for step in 1...4 {
+                let factor = Float(step) * 0.25
+                let rate = 0.01 * Double(step)
+                for s in sizes.indices {
+                    for i in 0..<sizes[s] {
+                        arena.gradients[offsets[s] + i] = random.normal()
+                        let g = Double(arena.gradients[offsets[s] + i]) * Double(factor)
+                        if s == 0 { w[s][i] *= 1 - rate * 0.1 }
+                        m[s][i] = 0.9 * m[s][i] + 0.1 * g
+                        v[s][i] = 0.999 * v[s][i] + 0.001 * g * g
+                        let bias1 = 1 - pow(0.9, Double(step)), bias2 = 1 - pow(0.999, Double(step))
+                        w[s][i] -= rate * (m[s][i] / bias1) / ((v[s][i] / bias2).squareRoot() + 1e-8)
+                        e[s][i] = 0.9 * e[s][i] + 0.1 * w[s][i]
+                    }
+                }
+                optimizer.update(learningRate: rate, gradientFactor: factor, average: average)
+            }
+            for s in sizes.indices {
+                for i in 0..<sizes[s] {
+                    let at = offsets[s] + i
+                    guard abs(Double(arena.values[at]) - w[s][i]) < 2e-5, abs(Double(average.values[at]) - e[s][i]) < 2e-5,
+                        abs(Double(optimizer.firstMoments[at]) - m[s][i]) < 2e-6, abs(Double(optimizer.secondMoments[at]) - v[s][i]) < 2e-6
+                    else { return XCTFail("\(threads) threads: parameter \(s), element \(i): \(arena.values[at]) instead of \(w[s][i])") }
+                }
+            }
+            // Padding between parameters stays zero.
+            for i in sizes[0]..<offsets[1] { XCTAssertEqual(arena.values[i], 0) }
+        }
+    }
+
+    func testThreadsDoNotChangeABit() {
+        var results: [[Float]] = []
+        for threads in [1, 2, 4] {
+            Threads.count = threads
+            let arena = ParameterArena(TwoParameters(size: 100_001, biases: 9))
+            var random = RandomStream(seed: 5, "gradient")
+            for i in 0..<arena.count { arena.gradients[i] = random.normal() }
+            let norm = GradientNorm.norm(arena.gradients, count: arena.count)
+            AdamW(arena, weightDecay: 0.05).update(learningRate: 0.1, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: 1))
+            results.append(Array(UnsafeBufferPointer(start: arena.values, count: arena.count)))
+        }
+        XCTAssertEqual(results[0], results[1])
+        XCTAssertEqual(results[0], results[2])
+    }
+
+    func testNormAndClipping() {
+        let gradients = ParameterArena.makeArray(20_000)
+        defer { UnsafeMutableRawPointer(gradients).deallocate() }
+        gradients[3] = 3
+        gradients[19_999] = -4
+        XCTAssertEqual(GradientNorm.norm(gradients, count: 20_000), 5, accuracy: 1e-12)
+        XCTAssertEqual(GradientNorm.clipFactor(norm: 5, maximum: 1), Float(1 / (5 + 1e-6)))
+        XCTAssertEqual(GradientNorm.clipFactor(norm: 0.5, maximum: 1), 1)
+        XCTAssertEqual(GradientNorm.clipFactor(norm: 5, maximum: nil), 1)
+        gradients[7] = .nan
+        XCTAssertTrue(GradientNorm.norm(gradients, count: 20_000).isNaN)
+    }
+
+    func testAverageTakesTheModelsPlaceAndGivesItBack() {
+        let model = TwoParameters(size: 2, biases: 1)
+        let arena = ParameterArena(model)
+        let average = WeightAverage(arena, decay: 0.5)
+        average.values[0] = 7
+        average.withAveragedWeights { XCTAssertEqual(model.weight.values[0], 7) }
+        XCTAssertEqual(model.weight.values[0], 0)
+        XCTAssertEqual(average.values[0], 7)
+    }
+}

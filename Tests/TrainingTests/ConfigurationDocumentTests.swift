@@ -1,0 +1,56 @@
+import Foundation
+import Training
+import XCTest
+
+/// What docs/ and configs/ say about configurations.
+final class ConfigurationDocumentTests: XCTestCase {
+    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    /// Every key stands in the document once, with its default, in the order of the program; nothing else does.
+    func testDocumentNamesEveryKeyWithItsDefault() throws {
+        let text = try String(contentsOf: root.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
+        let sections = ["data", "model", "training", "test", "method"]
+        let rows = text.split(separator: "\n").filter { row in sections.contains { row.hasPrefix("| `\($0).") } }
+        let documented = rows.map { row -> String in
+            let cells = row.components(separatedBy: " | ")
+            return cells[0].dropFirst(3).dropLast() + " = " + cells[1].dropFirst().dropLast()
+        }
+        XCTAssertEqual(documented, RunConfiguration().lines.map { "\($0.key) = \($0.value)" })
+    }
+
+    func testExampleConfigurationsCanBeRead() throws {
+        let folder = root.appendingPathComponent("configs").path
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }.sorted()
+        XCTAssertTrue(Set(names).isSuperset(of: ["demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml"]), "\(names)")
+        for name in names {
+            let run = try RunConfiguration(path: folder + "/" + name)
+            XCTAssertEqual(try RunConfiguration(yaml: run.canonicalYAML, file: name), run, name)
+            _ = try run.actionFormer(inputDimension: run.model.inputDimension ?? 64, classes: 12)
+        }
+    }
+
+    /// The protocol that results are compared under.
+    func testSBHARProtocol() throws {
+        let run = try RunConfiguration(path: root.appendingPathComponent("configs/sbhar_supervised.yaml").path)
+        let model = try run.actionFormer(inputDimension: 150, classes: 12)
+        XCTAssertEqual([model.embeddingDimension, model.neckDimension, model.headDimension], [256, 256, 256])
+        XCTAssertEqual(model.windows, Array(repeating: 9, count: 6))
+        XCTAssertEqual(model.regressionRanges, [0...4, 2...8, 4...16, 8...32, 16...64, 32...10000])
+        XCTAssertEqual(run.iterations(perEpoch: 2), 600)
+        XCTAssertEqual(run.warmupIterations(perEpoch: 2), 30)
+        XCTAssertEqual(run.data.batchSize, 2)
+        XCTAssertEqual(run.training.learningRate, 1e-4)
+        XCTAssertEqual(run.training.weightDecay, 0.05)
+        XCTAssertEqual(run.training.clipGradientNorm, 1)
+        XCTAssertEqual(run.training.dropPath, 0.1)
+        XCTAssertEqual(run.training.initialLossNorm, 100)
+        XCTAssertEqual(run.training.evaluateWeights, .current)
+        XCTAssertEqual(run.data.maxRows, 1280)
+        XCTAssertEqual(run.test.tiouThresholds, [0.3, 0.4, 0.5, 0.6, 0.7])
+        let detection = model.detection
+        XCTAssertEqual([detection.preNMSThresh, detection.minScore, detection.nmsSigma, detection.durationThresh], [0.001, 0.001, 0.5, 0.05])
+        XCTAssertEqual([detection.preNMSTopK, detection.maxSegNum], [2000, 200])
+        XCTAssertEqual(detection.nmsMethod, .soft)
+        XCTAssertTrue(detection.multiclassNMS)
+    }
+}

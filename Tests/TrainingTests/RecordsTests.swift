@@ -1,0 +1,66 @@
+import Foundation
+import Training
+import XCTest
+
+final class RecordsTests: XCTestCase {
+    func testProgressOnATerminal() {
+        var time = 0.0
+        var written: [String] = []
+        let bar = ProgressBar("training", total: 100, done: 10, isTerminal: true, now: { time }, write: { written.append($0) })
+        time = 1.9
+        bar.update(11)
+        XCTAssertEqual(written, [], "nothing in the first two seconds")
+        time = 10
+        bar.update(60, detail: "loss 0.5")
+        time = 10.05
+        bar.update(61)
+        XCTAssertEqual(written, ["\r\u{1B}[Ktraining [==============          ] 60/100 steps, 5.0/s, 8 s left, loss 0.5"])
+        time = 18
+        bar.finish()
+        XCTAssertEqual(written.suffix(2), ["\r\u{1B}[Ktraining [========================] 100/100 steps, 5.0/s, 0 s left", "\n"])
+    }
+
+    func testProgressElsewhereIsALineNowAndThen() {
+        var time = 0.0
+        var written: [String] = []
+        let bar = ProgressBar("detecting", total: 4000, unit: "recordings", isTerminal: false, now: { time }, write: { written.append($0) })
+        for second in 1...60 {
+            time = Double(second)
+            bar.update(second)
+        }
+        XCTAssertEqual(written, ["detecting: 30/4000 recordings, 1.0/s, 1 h 6 min left\n", "detecting: 60/4000 recordings, 1.0/s, 1 h 5 min left\n"])
+    }
+
+    func testOtherRanksAreSilent() {
+        var time = 0.0
+        let bar = ProgressBar("training", total: 10, isSilent: true, isTerminal: true, now: { time }, write: { XCTFail($0) })
+        time = 100
+        bar.update(5)
+        bar.finish()
+    }
+
+    func testLogReadsBackWhatWasWritten() throws {
+        let path = NSTemporaryDirectory() + "kairos-log-\(UUID().uuidString).jsonl"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        func record(_ step: Int) -> LogRecord {
+            LogRecord(
+                step: step, epoch: 0.5, loss: ["total": 0.1], learningRate: 1e-4, gradientNorm: 2, lossNormalizer: 100, videosPerSecond: 3, secondsCompute: 1,
+                secondsWaitingData: 0.25, secondsWaitingMPI: 0.125)
+        }
+        var log: RunLog? = try RunLog(path: path, cutBackTo: 0)
+        for step in [10, 20, 30] { try log?.append(record(step)) }
+        XCTAssertEqual(try RunLog.read(path), [record(10), record(20), record(30)])
+        log = try RunLog(path: path, cutBackTo: 20)
+        try log?.append(record(25))
+        XCTAssertEqual(try RunLog.read(path).map(\.step), [10, 20, 25])
+        log = try RunLog(path: path, cutBackTo: 0)
+        XCTAssertEqual(try RunLog.read(path), [])
+        log = nil
+        let line = String(decoding: try JSONEncoder().encode(record(1)), as: UTF8.self)
+        for key in ["step", "epoch", "loss", "learning_rate", "gradient_norm", "loss_normalizer", "videos_per_second", "seconds_compute",
+            "seconds_waiting_data", "seconds_waiting_mpi"]
+        {
+            XCTAssertTrue(line.contains("\"\(key)\":"), key)
+        }
+    }
+}

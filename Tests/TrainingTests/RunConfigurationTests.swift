@@ -1,0 +1,326 @@
+import Diagnostics
+import Foundation
+import Training
+import XCTest
+
+final class RunConfigurationTests: XCTestCase {
+    private let minimal = "data:\n  store: s.h5\ntraining:\n  iterations: 10\n"
+
+    private func read(_ yaml: String, _ overrides: [String] = []) throws -> RunConfiguration {
+        try RunConfiguration(yaml: yaml, file: "run.yaml", overrides: overrides)
+    }
+
+    private func refused(_ yaml: String, _ overrides: [String] = [], _ expected: String, line: UInt = #line) {
+        XCTAssertThrowsError(try read(yaml, overrides), line: line) { error in
+            XCTAssertEqual("\(error)", expected, line: line)
+            XCTAssertEqual((error as? Failure)?.exitCode, 2, line: line)
+        }
+    }
+
+    private func refused(_ yaml: String, _ expected: String, line: UInt = #line) { refused(yaml, [], expected, line: line) }
+
+    func testDefaultsAndValues() throws {
+        let run = try read(
+            """
+            # a comment
+            data:
+              store: "my store.h5"
+              max_rows: ~
+              crop_ratio: [0.9, 1.0]
+            model:
+              backbone_arch: [2, 2, 1]
+              n_mha_win_size: [9, 7]
+              regression_range: [[0, 4], [4, 10000]]
+              fpn_type: fpn
+            training:
+              epochs: 3
+              learning_rate: 1e-4
+              clip_gradient_norm: null
+            """)
+        XCTAssertEqual(run.data.store, "my store.h5")
+        XCTAssertNil(run.data.maxRows)
+        XCTAssertEqual(run.data.cropRatio, [0.9, 1])
+        XCTAssertEqual(run.model.attentionWindow, .each([9, 7]))
+        XCTAssertEqual(run.model.neck, .fpn)
+        XCTAssertEqual(run.training.epochs, 3)
+        XCTAssertNil(run.training.iterations)
+        XCTAssertEqual(run.training.learningRate, 1e-4)
+        XCTAssertNil(run.training.clipGradientNorm)
+        XCTAssertEqual(run.training.dropPath, 0.1)
+        XCTAssertEqual(run.test.tiouThresholds, [0.3, 0.4, 0.5, 0.6, 0.7])
+    }
+
+    func testOverrides() throws {
+        let run = try read(
+            minimal, ["training.iterations=20", "data.crop_ratio=[0.5, 1]", "model.n_head=8", "training.iterations=30", "data.evaluation_subset="])
+        XCTAssertEqual(run.training.iterations, 30)
+        XCTAssertEqual(run.data.cropRatio, [0.5, 1])
+        XCTAssertEqual(run.model.heads, 8)
+        XCTAssertNil(run.data.evaluationSubset)
+        XCTAssertEqual(try read(minimal, ["training.iterations=null", "training.epochs=2"]).training.epochs, 2)
+    }
+
+    func testCanonicalFormReadsBackAndItsDigestIsStable() throws {
+        var run = try read(minimal, ["training.learning_rate=1e-5", "data.store=\"a: b \\\"c\\\"\"", "data.labeled_order=no"])
+        let canonical = run.canonicalYAML
+        XCTAssertTrue(canonical.contains("  learning_rate: 1.0e-05\n"), canonical)
+        XCTAssertTrue(canonical.contains("  store: \"a: b \\\"c\\\"\"\n"), canonical)
+        XCTAssertTrue(canonical.contains("  labeled_order: \"no\"\n"), canonical)
+        let again = try read(canonical)
+        XCTAssertEqual(again, run)
+        XCTAssertEqual(again.canonicalYAML, canonical)
+        XCTAssertEqual(again.digest, run.digest)
+        // Order and layout of the file do not matter.
+        XCTAssertEqual(
+            try read("training: {iterations: 10}\n\ndata: {store: 's.h5'}\n").digest, try read(minimal).digest)
+        run.training.seed = 1
+        XCTAssertNotEqual(run.digest, again.digest)
+    }
+
+    func testUnknownKeys() {
+        refused(
+            minimal + "  lerning_rate: 0.1\n",
+            """
+            error: unknown key 'lerning_rate'; did you mean 'training.learning_rate'?
+              where: file 'run.yaml', key 'training.lerning_rate', line 5
+              do: correct or remove the key; docs/configuration.md lists all keys
+            """)
+        refused(
+            minimal + "trainning:\n  seed: 1\n",
+            """
+            error: unknown key 'trainning'; did you mean 'training'?
+              where: file 'run.yaml', key 'trainning', line 5
+              do: correct or remove the key; docs/configuration.md lists all keys
+            """)
+        refused(
+            minimal + "  nms_sigma: 0.5\n",
+            """
+            error: unknown key 'nms_sigma'; did you mean 'test.nms_sigma'?
+              where: file 'run.yaml', key 'training.nms_sigma', line 5
+              do: correct or remove the key; docs/configuration.md lists all keys
+            """)
+        refused(
+            minimal, ["method.quality_threshold=1"],
+            """
+            error: unknown key 'quality_threshold'; known here: name
+              where: key '--set method.quality_threshold'
+              do: correct or remove the key; docs/configuration.md lists all keys
+            """)
+    }
+
+    func testMistypedValues() {
+        refused(
+            "data:\n  store: s.h5\n  batch_size: two\ntraining: {iterations: 10}\n",
+            """
+            error: expected a whole number, at least 1, found the text 'two'
+              where: file 'run.yaml', key 'data.batch_size', line 3
+              do: correct the value, or leave the key out for its default 2
+            """)
+        refused(
+            minimal, ["training.iterations=1.5"],
+            """
+            error: expected a whole number or null, at least 1, found 1.5
+              where: key '--set training.iterations'
+              do: correct the value, or leave the key out for its default null
+            """)
+        refused(
+            "data: {store: [a, b]}\n",
+            """
+            error: expected text, found a list of 2
+              where: file 'run.yaml', key 'data.store', line 1
+              do: correct the value, or leave the key out for its default ""
+            """)
+        refused(
+            minimal, ["model.embd_with_ln=1"],
+            """
+            error: expected true or false, found 1
+              where: key '--set model.embd_with_ln'
+              do: correct the value, or leave the key out for its default true
+            """)
+        refused(
+            minimal, ["model.fpn_type=pyramid"],
+            """
+            error: expected one of identity, fpn, found the text 'pyramid'
+              where: key '--set model.fpn_type'
+              do: correct the value, or leave the key out for its default identity
+            """)
+        refused(
+            minimal, ["model.regression_range=[[0, 4], [8]]"],
+            """
+            error: expected a list, each a list, each a number, as [low, high] per level with 0 <= low < high, found a list of 2
+              where: key '--set model.regression_range'
+              do: correct the value, or leave the key out for its default [[0.0, 4.0], [4.0, 8.0], [8.0, 16.0], [16.0, 32.0], [32.0, 64.0], [64.0, 10000.0]]
+            """)
+        refused(
+            "data: 5\n",
+            """
+            error: expected a section of keys, found 5
+              where: file 'run.yaml', key 'data', line 1
+              do: indent the section's keys below its name
+            """)
+    }
+
+    func testValuesOutOfRange() {
+        refused(
+            minimal, ["data.labeled_fraction=10"],
+            """
+            error: expected a number, above 0.0 and at most 1.0, found 10
+              where: key '--set data.labeled_fraction'
+              do: correct the value, or leave the key out for its default 1.0
+            """)
+        refused(
+            minimal + "  droppath: 1.0\n",
+            """
+            error: expected a number, at least 0.0 and below 1.0, found 1.0
+              where: file 'run.yaml', key 'training.droppath', line 5
+              do: correct the value, or leave the key out for its default 0.1
+            """)
+        refused(
+            minimal + "  learning_rate: .nan\n",
+            """
+            error: expected a number, above 0.0 and at most 10.0, found nan
+              where: file 'run.yaml', key 'training.learning_rate', line 5
+              do: correct the value, or leave the key out for its default 0.0001
+            """)
+        refused(
+            minimal, ["model.scale_factor=3"],
+            """
+            error: expected a whole number, which must be 2, found 3
+              where: key '--set model.scale_factor'
+              do: correct the value, or leave the key out for its default 2
+            """)
+    }
+
+    func testKeysThatDoNotFitTogether() {
+        refused(
+            "training: {iterations: 5}\n",
+            """
+            error: the feature store is not named
+              where: file 'run.yaml', key 'data.store'
+              do: give the path of a store made by 'kairos import' or 'kairos synthesize'
+            """)
+        refused(
+            minimal + "  epochs: 2\n",
+            """
+            error: both iterations and epochs are given
+              where: file 'run.yaml', key 'training.epochs', line 5
+              do: keep one of training.iterations and training.epochs
+            """)
+        refused(
+            "data: {store: s.h5}\n",
+            """
+            error: the length of the run is not given
+              where: file 'run.yaml', key 'training.iterations'
+              do: set one of training.iterations and training.epochs
+            """)
+        refused(
+            minimal, ["data.batch_size=6", "data.virtual_shards=4"],
+            """
+            error: batch_size 6 is not a multiple of virtual_shards 4
+              where: key '--set data.batch_size'
+              do: every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards
+            """)
+        refused(
+            minimal + "  precision: bfloat16\n",
+            """
+            error: bfloat16 is not available: every kernel of this version computes in float32
+              where: file 'run.yaml', key 'training.precision', line 5
+              do: set training.precision to float32
+            """)
+        refused(
+            minimal, ["model.backbone_arch=[2, 2, 3]"],
+            """
+            error: 6 regression ranges are given for 4 pyramid levels
+              where: file 'run.yaml', key 'model.regression_range'
+              do: give one [low, high] per level: the branch blocks of backbone_arch and one more
+            """)
+        refused(
+            minimal, ["model.n_head=3"],
+            """
+            error: embd_dim 512 is not a multiple of n_head 3
+              where: key '--set model.n_head'
+              do: choose a divisor of embd_dim
+            """)
+        refused(
+            minimal, ["model.n_mha_win_size=[9, 9]"],
+            """
+            error: n_mha_win_size lists another number of windows than the 6 levels
+              where: key '--set model.n_mha_win_size'
+              do: give one number for all levels, or one per level
+            """)
+    }
+
+    func testFilesThatAreNotConfigurations() {
+        refused(
+            "- a\n- b\n",
+            """
+            error: the configuration is not a mapping of sections: found a list of 2
+              where: file 'run.yaml'
+              do: write sections such as 'data:' and 'training:' with their keys indented below them
+            """)
+        refused(
+            "data:\n  store: a\n  store: b\n",
+            """
+            error: a section names a key twice: store
+              where: file 'run.yaml', line 2
+              do: keep one of the two
+            """)
+        refused(
+            minimal, ["seed"],
+            """
+            error: 'seed' does not set a key
+              where: key '--set'
+              do: write --set SECTION.KEY=VALUE, for example --set training.iterations=100
+            """)
+        XCTAssertThrowsError(try read("data:\n\tstore: a\n")) { error in
+            XCTAssertTrue("\(error)".hasPrefix("error: the file is not YAML: "), "\(error)")
+            XCTAssertTrue("\(error)".contains("line 2"), "\(error)")
+        }
+        XCTAssertThrowsError(try RunConfiguration(path: "/nowhere/run.yaml")) { error in
+            XCTAssertEqual(
+                "\(error)",
+                """
+                error: the configuration file cannot be read
+                  where: file '/nowhere/run.yaml'
+                  do: check the path; configs/ holds examples
+                """)
+            XCTAssertEqual((error as? Failure)?.exitCode, 3)
+        }
+    }
+
+    func testModelDoesNotFitTheStore() throws {
+        let run = try read(minimal, ["model.input_dimension=2048", "training.head_empty_cls=[7]"])
+        XCTAssertThrowsError(try run.actionFormer(inputDimension: 150, classes: 12)) { error in
+            XCTAssertEqual(
+                "\(error)",
+                """
+                error: the store's features have 150 columns, the configuration says 2048
+                  where: file 's.h5', key 'model.input_dimension'
+                  do: use the store that the configuration was written for, or leave model.input_dimension out
+                """)
+        }
+        XCTAssertThrowsError(try run.actionFormer(inputDimension: 2048, classes: 5)) { error in
+            XCTAssertEqual(
+                "\(error)",
+                """
+                error: class 7 does not exist: the store has 5 classes
+                  where: file 's.h5', key 'training.head_empty_cls'
+                  do: give indices from 0 to 4
+                """)
+        }
+        let model = try run.actionFormer(inputDimension: 2048, classes: 12)
+        XCTAssertEqual(model.windows, Array(repeating: -1, count: 6))
+        XCTAssertEqual(model.regressionRanges.last, 64...10000)
+        XCTAssertEqual(model.detection.preNMSTopK, 5000)
+    }
+
+    func testLengthInEpochsAndIterations() throws {
+        let epochs = try read("data: {store: s.h5}\ntraining: {epochs: 50, warmup_epochs: 5}\n")
+        XCTAssertEqual(epochs.iterations(perEpoch: 100), 5000)
+        XCTAssertEqual(epochs.learningRateSchedule(iterationsPerEpoch: 100).rate(at: 499), 1e-4, accuracy: 1e-12)
+        XCTAssertEqual(epochs.learningRateSchedule(iterationsPerEpoch: 100).rate(at: 2750), 0.5e-4 + 0.5e-8, accuracy: 1e-11)
+        let steps = try read("data: {store: s.h5}\ntraining: {iterations: 600, warmup_iterations: 30}\n")
+        XCTAssertEqual(steps.iterations(perEpoch: 7), 600)
+        XCTAssertEqual(steps.learningRateSchedule(iterationsPerEpoch: 7).rate(at: 500), 7.41328915512785e-06, accuracy: 1e-15)
+    }
+}

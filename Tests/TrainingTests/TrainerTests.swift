@@ -1,0 +1,259 @@
+import Autograd
+import Collectives
+import Detectors
+import Diagnostics
+import FeatureStore
+import Foundation
+import NeuralNetworks
+import RandomStreams
+import TemporalAnnotations
+import Training
+import XCTest
+
+/// Runs of a toy detector on a small synthesized store.
+final class TrainerTests: XCTestCase {
+    private var folder = ""
+    private var store: String { folder + "/store.h5" }
+
+    override func setUpWithError() throws {
+        folder = NSTemporaryDirectory() + "kairos-trainer-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let annotations = try SyntheticFeatures.annotations(videos: 9, classes: 2, seed: 4)
+        try FeatureStoreWriter().write(try SyntheticFeatures(annotations: annotations, dimension: 5, stride: 15, window: 30, seed: 4), to: store)
+    }
+    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
+
+    private func configuration(_ overrides: [String] = []) throws -> RunConfiguration {
+        try RunConfiguration(
+            yaml: """
+                data: {store: "\(store)", virtual_shards: 2, batch_size: 4}
+                training: {iterations: 12, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 5, log_every: 2, threads: 1, weight_decay: 0.1}
+                """, file: "run.yaml", overrides: overrides)
+    }
+
+    private func run(
+        _ name: String, _ overrides: [String] = [], resume: Bool = false, toy: ((FeatureStore) -> ToyDetector)? = nil
+    ) throws -> TrainingRun {
+        try TrainingRun(
+            try configuration(overrides), folder: "\(folder)/\(name)", resume: resume, communicator: try Communicator.world(),
+            makeDetector: { toy?($1) ?? ToyDetector(columns: $1.dimension) })
+    }
+
+    private func refused(_ expected: String, _ body: () throws -> Void, line: UInt = #line) {
+        XCTAssertThrowsError(try body(), line: line) { error in
+            XCTAssertEqual("\(error)".replacingOccurrences(of: folder, with: "FOLDER"), expected, line: line)
+        }
+    }
+
+    func testResumedEqualsUninterrupted() throws {
+        let whole = try run("whole").run()
+        XCTAssertEqual(whole.step, 12)
+        XCTAssertTrue(whole.checkpoint.hasSuffix("/checkpoints/step-00000012.h5"))
+        for stop in [1, 5, 7] {
+            let first = try run("part\(stop)").run(stopAfter: stop)
+            XCTAssertEqual(first.step, stop)
+            XCTAssertNil(first.evaluation)
+            XCTAssertNotEqual(first.digest, whole.digest)
+            let second = try run("part\(stop)", resume: true)
+            XCTAssertEqual(second.notes.last, "going on from step \(stop) of 12")
+            XCTAssertEqual(try second.run().digest, whole.digest, "stopped after \(stop)")
+        }
+    }
+
+    func testCheckpointsAreRolling() throws {
+        _ = try run("rolling", ["training.keep=2", "training.checkpoint_every=3"]).run()
+        XCTAssertEqual(CheckpointFolder(path: folder + "/rolling/checkpoints", keep: 2).steps, [9, 12])
+        XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder + "/rolling/checkpoints").count, 2)
+    }
+
+    func testLogIsCutBackOnResume() throws {
+        _ = try run("log").run(stopAfter: 9)
+        let path = folder + "/log/log.jsonl"
+        XCTAssertEqual(try RunLog.read(path).map(\.step), [2, 4, 6, 8, 9])
+        // As if the run had been killed between the checkpoint of step 5 and that of step 9, in the middle of writing a line.
+        try FileManager.default.removeItem(atPath: folder + "/log/checkpoints/step-00000009.h5")
+        let handle = try XCTUnwrap(FileHandle(forWritingAtPath: path))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data("{\"step\": 10, \"lo".utf8))
+        try handle.close()
+        _ = try run("log", resume: true).run()
+        let records = try RunLog.read(path)
+        XCTAssertEqual(records.map(\.step), [2, 4, 6, 8, 10, 12])
+        let last = try XCTUnwrap(records.last)
+        XCTAssertEqual(last.learningRate, try configuration().learningRateSchedule(iterationsPerEpoch: 1).rate(at: 11))
+        XCTAssertEqual(Set(last.loss.keys), ["classification", "regression", "total"])
+        XCTAssertGreaterThan(last.gradientNorm, 0)
+        XCTAssertGreaterThan(last.videosPerSecond, 0)
+        XCTAssertGreaterThanOrEqual(last.secondsWaitingData, 0)
+    }
+
+    /// Two steps against a computation by hand: recordings of the sampler, normaliser, sum over shards, clipping, decay, AdamW.
+    func testTwoStepsByHand() throws {
+        let overrides = ["training.iterations=2", "training.warmup_iterations=null", "training.schedule=constant", "training.clip_gradient_norm=0.01", "training.seed=6"]
+        var detector: ToyDetector?
+        var initial: [Float] = []
+        let training = try run("hand", overrides) { store in
+            let toy = ToyDetector(columns: store.dimension)
+            detector = toy
+            return toy
+        }
+        initial = Array(try XCTUnwrap(detector).weight.values)
+        _ = try training.run(stopAfter: 2)
+
+        let store = try FeatureStore(path: self.store)
+        let labeled = store.videos.indices.filter { store.videos[$0].annotation.subset == "Validation" }
+        let sampler = try TrainingSampler(videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: 2, batchSize: 4, seed: 6)
+        var weights = initial.map(Double.init)
+        var m = [Double](repeating: 0, count: 5), v = m
+        var normalizer = 100.0
+        for step in 0..<2 {
+            let shards = (0..<2).map { sampler.videos(step: step, shard: $0) }
+            normalizer = 0.9 * normalizer + 0.1 * Double(shards.joined().reduce(0) { $0 + store.videos[$1].annotation.instances.count })
+            var gradient = [Double](repeating: 0, count: 5)
+            for (shard, videos) in shards.enumerated() {
+                var random = RandomStream(seed: 6, "forward", shard, step)
+                for video in videos {
+                    let rows = FeatureRows(video: video, rows: 0..<store.videos[video].rows, columns: 5)
+                    try store.readRows(rows.rows, ofVideo: video, into: rows.values)
+                    let means = (0..<5).map { c in rows.rows.reduce(0.0) { $0 + Double(rows.values[$1 * 5 + c]) } / Double(rows.rows.count) }
+                    let goal = 1 + 0.1 * Double(random.uniform())
+                    let score = zip(means, weights).reduce(0) { $0 + $1.0 * $1.1 }
+                    for c in 0..<5 { gradient[c] += (score - goal) * means[c] / normalizer }
+                }
+            }
+            let norm = gradient.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            let factor = min(1, 0.01 / (norm + 1e-6))
+            for c in 0..<5 {
+                let g = gradient[c] * factor
+                weights[c] *= 1 - 0.01 * 0.1
+                m[c] = 0.9 * m[c] + 0.1 * g
+                v[c] = 0.999 * v[c] + 0.001 * g * g
+                let t = Double(step + 1)
+                weights[c] -= 0.01 * (m[c] / (1 - pow(0.9, t))) / ((v[c] / (1 - pow(0.999, t))).squareRoot() + 1e-8)
+            }
+        }
+        // The run owns the weights.
+        let trained = try withExtendedLifetime(training) { Array(try XCTUnwrap(detector).weight.values) }
+        for c in 0..<5 {
+            XCTAssertEqual(Double(trained[c]), weights[c], accuracy: 1e-5)
+            XCTAssertGreaterThan(abs(trained[c] - initial[c]), 1e-3)
+        }
+        let checkpoint = try Checkpoint(path: folder + "/hand/checkpoints/step-00000002.h5")
+        XCTAssertEqual(checkpoint.header.lossNormalizer, normalizer, accuracy: 1e-12)
+    }
+
+    func testLossThatIsNoNumberStopsTheRun() throws {
+        let training = try run("nan") { store in
+            let toy = ToyDetector(columns: store.dimension)
+            // Step 7 is the first wrong one, in both shards.
+            toy.healthyCalls = 12
+            return toy
+        }
+        let store = try FeatureStore(path: self.store)
+        let labeled = store.videos.indices.filter { store.videos[$0].annotation.subset == "Validation" }
+        let sampler = try TrainingSampler(videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: 2, batchSize: 4, seed: 0)
+        let names = (0..<2).flatMap { sampler.videos(step: 6, shard: $0) }.map { "video '\(store.videos[$0].id)'" }.joined(separator: ", ")
+        refused(
+            """
+            error: the regression loss is nan
+              where: step 7, \(names)
+              do: lower training.learning_rate, lengthen the warm-up, or check the features of these recordings; the checkpoints of earlier steps are kept
+            """
+        ) { _ = try training.run() }
+        XCTAssertEqual(CheckpointFolder(path: folder + "/nan/checkpoints", keep: 2).steps, [5])
+    }
+
+    func testFolderOfAnotherRun() throws {
+        _ = try run("twice").run(stopAfter: 1)
+        refused(
+            """
+            error: the folder holds checkpoints of a run, the newest at step 1
+              where: file 'FOLDER/twice'
+              do: add --resume to go on with it, or choose another --output
+            """
+        ) { _ = try run("twice") }
+        refused(
+            """
+            error: the run was begun with training.learning_rate = 0.01, now it is 0.02
+              where: file 'FOLDER/twice/checkpoints/step-00000001.h5', key 'training.learning_rate'
+              do: resume with the configuration of the run (FOLDER/twice/config.yaml), or choose another --output
+            """
+        ) { _ = try run("twice", ["training.learning_rate=0.02"], resume: true) }
+        // What does not change a bit may change.
+        _ = try run("twice", ["training.log_every=1", "test.max_seg_num=5", "training.checkpoint_every=2"], resume: true)
+    }
+
+    func testStoreOfAnotherRun() throws {
+        _ = try run("store").run(stopAfter: 1)
+        let before = try FeatureStore(path: store).digest
+        let annotations = try SyntheticFeatures.annotations(videos: 9, classes: 2, seed: 5)
+        try FeatureStoreWriter().write(try SyntheticFeatures(annotations: annotations, dimension: 5, stride: 15, window: 30, seed: 5), to: store)
+        let after = try FeatureStore(path: store).digest
+        refused(
+            """
+            error: the run was trained on another feature store: digest \(before.prefix(12))..., this one has \(after.prefix(12))...
+              where: file 'FOLDER/store/checkpoints/step-00000001.h5', file 'FOLDER/store.h5'
+              do: resume with the store of the run
+            """
+        ) { _ = try run("store", resume: true) }
+    }
+
+    func testResumeWithoutCheckpointStartsAfresh() throws {
+        let training = try run("fresh", resume: true)
+        XCTAssertEqual(training.notes.last, "no checkpoint in '\(folder)/fresh/checkpoints': starting afresh")
+        XCTAssertEqual(try training.run().digest, try run("other").run().digest)
+    }
+
+    func testUnknownSubset() {
+        refused(
+            """
+            error: the annotations hold no video of subset 'Trainning'; they hold 'Validation', 'Test'
+              where: file 'FOLDER/store.h5', key 'data.training_subset'
+              do: choose one of the subsets there are
+            """
+        ) { _ = try run("subset", ["data.training_subset=Trainning"]) }
+    }
+
+    func testFolderThatCannotBeMade() throws {
+        try Data("x".utf8).write(to: URL(fileURLWithPath: folder + "/taken"))
+        refused(
+            """
+            error: the folder cannot be made: Not a directory
+              where: file 'FOLDER/taken/run'
+              do: choose another --output or change the permissions above it
+            """
+        ) { _ = try run("taken/run") }
+    }
+
+    func testEvaluationSeesEachRecordingOnceAndWritesItsFiles() throws {
+        let outcome = try run("evaluated").run()
+        let evaluation = try XCTUnwrap(outcome.evaluation)
+        let store = try FeatureStore(path: self.store)
+        let detections = try DetectionFile.read(
+            folder + "/evaluated/predictions.json", classes: store.classes, videos: Set(store.videos.map(\.id)))
+        XCTAssertEqual(detections.map(\.video), store.videos.filter { $0.annotation.subset == "Test" }.map(\.id))
+        let written = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder + "/evaluated/metrics.json"))) as? [String: Any]
+        XCTAssertEqual(written?["average_mAP"] as? Double, evaluation.averageMAP)
+        XCTAssertEqual(written?["tiou_thresholds"] as? [Double], [0.3, 0.4, 0.5, 0.6, 0.7])
+        let saved = try RunConfiguration(path: folder + "/evaluated/config.yaml")
+        XCTAssertEqual(saved, try configuration())
+    }
+
+    func testAveragedWeightsAreEvaluatedWhenAskedFor() throws {
+        for weights in ["current", "ema"] {
+            var detector: ToyDetector?
+            let training = try run("weights-\(weights)", ["training.evaluate_weights=\(weights)", "training.ema_decay=0.5"]) { store in
+                let toy = ToyDetector(columns: store.dimension)
+                detector = toy
+                return toy
+            }
+            _ = try training.run()
+            let toy = try XCTUnwrap(detector)
+            let checkpoint = try Checkpoint(path: "\(folder)/weights-\(weights)/checkpoints/step-00000012.h5")
+            XCTAssertEqual(try checkpoint.published(weights == "ema" ? .ema : .current)[0].values, toy.weightsAtDetection)
+            // The run owns the weights.
+            try withExtendedLifetime(training) { XCTAssertEqual(try checkpoint.published(.current)[0].values, Array(toy.weight.values)) }
+            XCTAssertNotEqual(try checkpoint.published(.current)[0].values, try checkpoint.published(.ema)[0].values)
+        }
+    }
+}

@@ -1,0 +1,31 @@
+# Shared by the scripts of this folder; sourced, not run.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# fail WHAT ADVICE: the program's error shape, exit code 1.
+fail() {
+    printf 'error: %s\n  do: %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+# take_processor ARGUMENTS...: sets `processor` from `--processor NAME` (default: this machine's) and `arguments` to the rest.
+take_processor() {
+    processor=native
+    arguments=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --processor)
+                [ $# -ge 2 ] || fail "--processor needs a name" "name one, for example: --processor x86-64-v3"
+                processor=$2
+                shift 2 ;;
+            --processor=*)
+                processor=${1#--processor=}
+                shift ;;
+            *)
+                arguments+=("$1")
+                shift ;;
+        esac
+    done
+    # -Xcc decides over Swift's own code too.
+    build_flags=(-c release -Xcc "-march=$processor")
+}
