@@ -54,7 +54,10 @@ let package = Package(
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
-            dependencies: ["Autograd", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TemporalAnnotations"]),
+            dependencies: [
+                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams",
+                "TemporalAnnotations",
+            ]),
         // Floor 8
         .executableTarget(
             name: "kairos",
@@ -79,7 +82,7 @@ let package = Package(
             name: "AdaptivePseudoLabelsTests", dependencies: ["AdaptivePseudoLabels", "FeatureStore", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
-        .testTarget(name: "ParallelTests", dependencies: ["Collectives", "DataParallel", "FeatureStore", "TestSupport", "Training"]),
+        .testTarget(name: "ParallelTests", dependencies: ["AdaptivePseudoLabels", "Collectives", "DataParallel", "FeatureStore", "TestSupport", "Training"]),
     ],
     swiftLanguageModes: [.v5]
 )

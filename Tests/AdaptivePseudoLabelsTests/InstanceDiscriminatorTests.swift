@@ -74,8 +74,12 @@ final class InstanceDiscriminatorTests: XCTestCase {
         XCTAssertEqual(InstancePairs.balanced(anchors: [], labels: labels, random: &stream).count, 0)
     }
 
+    /// Arenas own the parameters of the discriminators under test.
+    private var arenas: [ParameterArena] = []
+
     private func discriminator(columns: Int, hidden: Int) -> (InstanceDiscriminator, ParameterArena) {
         let discriminator = InstanceDiscriminator(columns: columns, hidden: hidden), arena = ParameterArena(discriminator)
+        arenas.append(arena)
         discriminator.initializeParameters(seed: 6)
         return (discriminator, arena)
     }
@@ -130,24 +134,35 @@ final class InstanceDiscriminatorTests: XCTestCase {
             let (discriminator, arena) = discriminator(columns: columns, hidden: hidden)
             let labelled = set(13, columns: columns, classes: 4), predicted = set(40, columns: columns, classes: 6)
             func feature(_ set: InstanceSet, _ i: Int) -> [Float] { Array(set.features[i * columns..<(i + 1) * columns]) }
-            let expected = (0..<predicted.count).map { i -> Float? in
+            let expected = (0..<predicted.count).map { i -> Float in
                 let same = labelled.labels.indices.filter { labelled.labels[$0] == predicted.labels[i] }
-                guard !same.isEmpty else { return nil }
+                guard !same.isEmpty else { return .nan }
                 return Float(
                     same.reduce(0.0) { $0 + naive(arena, feature(predicted, i), feature(labelled, $1), hidden: hidden) } / Double(same.count))
             }
-            XCTAssertTrue(expected.contains(nil))
+            XCTAssertTrue(expected.contains(where: \.isNaN))
             for threads in [1, 2] {
                 Threads.count = threads
                 defer { Threads.count = 1 }
-                let found = discriminator.similarities(predicted, labelled: labelled)
-                XCTAssertEqual(found.map { $0 == nil }, expected.map { $0 == nil })
-                assertClose("similarity", found.compactMap { $0 }, expected.compactMap { $0 }, absolute: 2e-6)
+                let found = discriminator.similarities(predicted, to: discriminator.projected(labelled))
+                XCTAssertEqual(found.map(\.isNaN), expected.map(\.isNaN))
+                assertClose("similarity", found.filter { !$0.isNaN }, expected.filter { !$0.isNaN }, absolute: 2e-6)
             }
         }
         let (discriminator, _) = discriminator(columns: 5, hidden: 7)
-        XCTAssertEqual(discriminator.similarities(InstanceSet(columns: 5), labelled: InstanceSet(columns: 5)), [])
-        XCTAssertEqual(discriminator.similarities(set(3, columns: 5, classes: 2), labelled: InstanceSet(columns: 5)), [nil, nil, nil])
+        let none = discriminator.projected(InstanceSet(columns: 5))
+        XCTAssertEqual(discriminator.similarities(InstanceSet(columns: 5), to: none), [])
+        XCTAssertTrue(discriminator.similarities(set(3, columns: 5, classes: 2), to: none).allSatisfy(\.isNaN))
+    }
+
+    func testManyPredictionsAreComparedInPieces() {
+        let (discriminator, _) = discriminator(columns: 3, hidden: 16)
+        let labelled = discriminator.projected(set(6, columns: 3, classes: 2)), predicted = set(9000, columns: 3, classes: 1)
+        let found = discriminator.similarities(predicted, to: labelled)
+        for i in [0, 4095, 4096, 8191, 8192, 8999] {
+            let alone = InstanceSet(columns: 3, features: Array(predicted.features[3 * i..<3 * i + 3]), labels: [0])
+            XCTAssertEqual(found[i], discriminator.similarities(alone, to: labelled)[0], accuracy: 1e-6)
+        }
     }
 
     func testParametersOfThePaper() {

@@ -76,7 +76,7 @@ final class SelectionTests: XCTestCase {
         let scores: [Float] = [0.1, 0.25, 0.75]
         let selection = PseudoLabelSelection(scores.map { instance($0) }, classes: 1, settings: SelectionSettings(floor: 0.2))
         XCTAssertEqual(selection.fates, [.dropped, .candidate, .positive])
-        func refined(_ candidate: Float?, _ positive: Float?, eap: Bool = true, mpp: Bool = true) -> [PseudoInstanceFate] {
+        func refined(_ candidate: Float, _ positive: Float, eap: Bool = true, mpp: Bool = true) -> [PseudoInstanceFate] {
             selection.refined(similarities: [1, candidate, positive], settings: RefinementSettings(eap: eap, mpp: mpp))
         }
         XCTAssertEqual(refined(0.7, 0.3), [.dropped, .promoted, .positive], "at the thresholds: promoted, not removed")
@@ -84,7 +84,7 @@ final class SelectionTests: XCTestCase {
         XCTAssertEqual(refined(0.9, 0.1, eap: false), [.dropped, .promoted, .positive])
         XCTAssertEqual(refined(0.9, 0.1, mpp: false), [.dropped, .rejected, .removed])
         XCTAssertEqual(refined(0.9, 0.1, eap: false, mpp: false), [.dropped, .rejected, .positive])
-        XCTAssertEqual(refined(nil, nil), [.dropped, .rejected, .positive], "no labelled instance of the class")
+        XCTAssertEqual(refined(.nan, .nan), [.dropped, .rejected, .positive], "no labelled instance of the class")
         XCTAssertEqual(selection.refined(similarities: [], settings: RefinementSettings()), [.dropped, .rejected, .positive])
         XCTAssertEqual(PseudoInstanceFate.allCases.filter(\.isLabel), [.positive, .promoted])
     }
@@ -96,8 +96,8 @@ final class SelectionTests: XCTestCase {
         let instance = PseudoInstance(detection, video: 7)
         XCTAssertEqual([instance.video, instance.label], [7, 4])
         XCTAssertEqual([instance.start, instance.end, instance.jointScore, instance.classScore, instance.overlap], [3, 5, 0.25, 0.5, 0.75])
-        XCTAssertTrue(instance.distance.isNaN)
-        XCTAssertEqual(MemoryLayout<PseudoInstance>.stride, 32)
+        XCTAssertTrue(instance.distance.isNaN && instance.similarity.isNaN)
+        XCTAssertEqual(MemoryLayout<PseudoInstance>.stride, 36)
     }
 
     /// 10,000 videos of 200 predictions. Prints what it took; how long it may take is `kairos benchmark`'s business.

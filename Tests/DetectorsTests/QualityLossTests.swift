@@ -139,6 +139,9 @@ final class QualityLossTests: XCTestCase {
         }
     }
 
+    /// Arenas own the parameters of the models under test.
+    private var arenas: [ParameterArena] = []
+
     private func model(_ branches: QualityBranches) -> (ActionFormer, ParameterArena) {
         var c = ActionFormerConfiguration(inputDimension: 6, classes: 3)
         (c.embeddingConvolutions, c.stemBlocks, c.branchBlocks, c.heads) = (1, 1, 1, 2)
@@ -151,6 +154,7 @@ final class QualityLossTests: XCTestCase {
         c.detection.nmsMethod = .none
         c.detection.preNMSThresh = 0
         let model = ActionFormer(c), arena = ParameterArena(model)
+        arenas.append(arena)
         model.initializeParameters(seed: 3)
         return (model, arena)
     }
@@ -162,7 +166,9 @@ final class QualityLossTests: XCTestCase {
         return PackedBatch(
             features: PackedSequence(x, offsets: [0, 13, 20]),
             videos: [VideoContext(id: "a", grid: grid, duration: 13), VideoContext(id: "b", grid: grid, duration: 7)],
-            instances: [[GridInstance(segment: GridSegment(start: 2, end: 11), label: 1)], [GridInstance(segment: GridSegment(start: 1, end: 4), label: 2)]])
+            instances: [
+                [GridInstance(segment: GridSegment(start: 2, end: 11), label: 1)], [GridInstance(segment: GridSegment(start: 1, end: 4), label: 2)],
+            ])
     }
 
     func testBranchesAddTheirParametersAndNothingElse() {

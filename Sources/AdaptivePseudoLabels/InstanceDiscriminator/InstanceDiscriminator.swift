@@ -2,6 +2,11 @@ import Autograd
 import Kernels
 import NeuralNetworks
 
+/// Labelled instances as the discriminator compares with them: W1b b + b1, per class [instances, hidden].
+public struct ProjectedInstances {
+    let byClass: [Tensor]
+}
+
 /// APL's instance-level consistency discriminator (Eq. 9): the probability that two instances are of one class,
 /// `D(a, b) = sigmoid(W2 ReLU(W1 [a; b] + b1) + b2)`.
 ///
@@ -73,21 +78,30 @@ public final class InstanceDiscriminator: Module {
             / Double(divisor)
     }
 
-    /// Similarity of each instance to the labelled ones of its class: the mean of D(instance, labelled) (Eq. 10); nil for a class without any.
-    /// Every instance and every labelled feature is projected once.
-    public func similarities(_ instances: InstanceSet, labelled: InstanceSet) -> [Float?] {
-        precondition(instances.columns == columns && labelled.columns == columns)
-        var result = [Float?](repeating: nil, count: instances.count)
-        let classes = 1 + max(instances.labels.max() ?? -1, labelled.labels.max() ?? -1)
-        let ours = instances.indices(classes: classes), theirs = labelled.indices(classes: classes)
-        let w1 = firstWeight.tensor.values, bias = firstBias.tensor.values
-        for label in 0..<classes where !ours[label].isEmpty && !theirs[label].isEmpty {
-            let b = project(labelled, theirs[label][...], w1 + columns * hidden)
-            for row in 0..<b.rows { for c in 0..<hidden { b.values[row * hidden + c] += bias[c] } }
+    /// Projects labelled instances, once for all predictions that are compared with them. Valid while the weights stay as they are.
+    public func projected(_ labelled: InstanceSet) -> ProjectedInstances {
+        precondition(labelled.columns == columns)
+        let bias = firstBias.tensor.values
+        return ProjectedInstances(
+            byClass: labelled.indices(classes: 1 + (labelled.labels.max() ?? -1)).map { indices in
+                let b = project(labelled, indices[...], firstWeight.tensor.values + columns * hidden)
+                for row in 0..<b.rows { for c in 0..<hidden { b.values[row * hidden + c] += bias[c] } }
+                return b
+            })
+    }
+
+    /// Similarity of each instance to the labelled ones of its class: the mean of D(instance, labelled) (Eq. 10); not a number for a class
+    /// without any.
+    public func similarities(_ instances: InstanceSet, to labelled: ProjectedInstances) -> [Float] {
+        precondition(instances.columns == columns)
+        var result = [Float](repeating: .nan, count: instances.count)
+        for (label, ours) in instances.indices(classes: 1 + (instances.labels.max() ?? -1)).enumerated() {
+            guard !ours.isEmpty, label < labelled.byClass.count, labelled.byClass[label].rows > 0 else { continue }
+            let b = labelled.byClass[label]
             // In pieces, so that memory does not grow with the number of predictions.
-            for begin in stride(from: 0, to: ours[label].count, by: 4096) {
-                let piece = ours[label][begin..<min(begin + 4096, ours[label].count)]
-                let a = project(instances, piece, w1)
+            for begin in stride(from: 0, to: ours.count, by: 4096) {
+                let piece = ours[begin..<min(begin + 4096, ours.count)]
+                let a = project(instances, piece, firstWeight.tensor.values)
                 var means = [Float](repeating: 0, count: piece.count)
                 PairComparison.meanSimilarity(
                     a.values, rows: a.rows, b.values, others: b.rows, columns: hidden, w: secondWeight.tensor.values,

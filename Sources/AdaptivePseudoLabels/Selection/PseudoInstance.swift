@@ -1,7 +1,7 @@
 import Detectors
 import TemporalAnnotations
 
-/// One prediction on an unlabelled video, as rank 0 gathers them: 32 bytes, no references.
+/// One prediction on an unlabelled video, as rank 0 gathers them: 36 bytes, no references.
 public struct PseudoInstance: Hashable, Sendable {
     /// Index of the video in the caller's list.
     public var video: Int32
@@ -15,9 +15,12 @@ public struct PseudoInstance: Hashable, Sendable {
     public var classScore: Float
     public var overlap: Float
     public var distance: Float
+    /// The discriminator's, computed by the rank that holds the video; NaN without.
+    public var similarity: Float
 
     public init(
-        video: Int, label: Int, start: Float, end: Float, jointScore: Float, classScore: Float, overlap: Float = .nan, distance: Float = .nan
+        video: Int, label: Int, start: Float, end: Float, jointScore: Float, classScore: Float, overlap: Float = .nan, distance: Float = .nan,
+        similarity: Float = .nan
     ) {
         self.video = Int32(video)
         self.label = Int32(label)
@@ -27,6 +30,7 @@ public struct PseudoInstance: Hashable, Sendable {
         self.classScore = classScore
         self.overlap = overlap
         self.distance = distance
+        self.similarity = similarity
     }
 
     public init(_ detection: AssessedDetection, video: Int) {

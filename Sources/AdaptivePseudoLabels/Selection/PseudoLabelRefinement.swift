@@ -20,20 +20,20 @@ public struct RefinementSettings: Equatable, Sendable {
 }
 
 extension PseudoLabelSelection {
-    /// The final fates. Candidates that are not promoted are rejected. A prediction without similarity (nil: no labelled instance of its class)
-    /// keeps what its score gave it (choice).
+    /// The final fates. Candidates that are not promoted are rejected. A prediction whose similarity is not a number (no labelled instance of
+    /// its class) keeps what its score gave it (choice).
     ///
     /// - Parameter similarities: one per prediction, or empty without a discriminator; those of dropped predictions are not looked at.
-    public func refined(similarities: [Float?], settings: RefinementSettings) -> [PseudoInstanceFate] {
+    public func refined(similarities: [Float], settings: RefinementSettings) -> [PseudoInstanceFate] {
         precondition(similarities.isEmpty || similarities.count == fates.count)
         return fates.enumerated().map { i, fate in
-            let similarity = similarities.isEmpty ? nil : similarities[i]
+            let similarity = similarities.isEmpty ? Float.nan : similarities[i]
             switch fate {
             case .positive:
-                if settings.eap, let similarity, similarity < settings.eapThreshold { return .removed }
+                if settings.eap, similarity < settings.eapThreshold { return .removed }
                 return .positive
             case .candidate:
-                if settings.mpp, let similarity, similarity >= settings.mppThreshold { return .promoted }
+                if settings.mpp, similarity >= settings.mppThreshold { return .promoted }
                 return .rejected
             default: return fate
             }
