@@ -29,7 +29,7 @@ public final class FeaturePrefetcher {
     public var waitedSeconds: Double { state.waitedSeconds }
 
     /// Answers that wait in memory.
-    var readyCount: Int { state.readyCount }
+    package var readyCount: Int { state.readyCount }
 
     private final class State: @unchecked Sendable {
         private let store: FeatureStore

@@ -73,6 +73,34 @@ final class ActionFormerGoldenTests: XCTestCase {
         }
     }
 
+    func testGoldenParametersAfterOptimizerStep() throws {
+        for fixture in try ActionFormerFixture.all() {
+            let file = fixture.file
+            let optimizer = AdamW(fixture.arena, weightDecay: try file.doubleAttribute(of: "/", named: "weight_decay"))
+            _ = try backward(fixture)
+            fixture.arena.finishGradients()
+            let norm = GradientNorm.norm(fixture.arena.gradients, count: fixture.arena.count)
+            XCTAssertEqual(norm, try file.doubleAttribute(of: "/", named: "grad_norm_before_clip"), accuracy: 1e-5 * norm, fixture.name)
+            let learningRate = try file.doubleAttribute(of: "/", named: "learning_rate")
+            optimizer.update(
+                learningRate: learningRate,
+                gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: try file.doubleAttribute(of: "/", named: "clip_grad_l2norm")))
+            for parameter in fixture.arena.parameters {
+                let expected = try file.readFloats("params_after_adamw_step/\(parameter.name)")
+                let gradient = try file.readFloats("grads/\(parameter.name)"), ours = parameter.published(parameter.tensor.values)
+                // The first step moves every weight by the learning rate times g / (|g| + 1e-8): a gradient within rounding of zero has no certain sign.
+                let rounding = 1e-7 + 2e-5 * (gradient.map(abs).max() ?? 0)
+                let certain = expected.indices.filter { abs(gradient[$0]) > 50 * rounding }, uncertain = expected.indices.filter { abs(gradient[$0]) <= 50 * rounding }
+                assertClose(
+                    "\(fixture.name) \(parameter.name) after the step", certain.map { ours[$0] }, certain.map { expected[$0] }, absolute: 2e-6,
+                    relative: 1e-6)
+                assertClose(
+                    "\(fixture.name) \(parameter.name) after the step, gradients near zero", uncertain.map { ours[$0] },
+                    uncertain.map { expected[$0] }, absolute: 2.1 * Float(learningRate), relative: 1e-6)
+            }
+        }
+    }
+
     /// Forward and backward with the fixture's loss normaliser.
     private func backward(_ fixture: ActionFormerFixture) throws -> ([String: Double], PointTargets) {
         let targets = fixture.model.assignTargets(fixture.batch)

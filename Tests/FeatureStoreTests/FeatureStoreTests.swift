@@ -3,7 +3,7 @@ import Foundation
 import TemporalAnnotations
 import XCTest
 
-@testable import FeatureStore
+import FeatureStore
 
 /// Made-up features: value = 100 * video + row + column / 8, all exact in half precision.
 struct CountingSource: FeatureSource {

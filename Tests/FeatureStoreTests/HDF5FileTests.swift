@@ -2,7 +2,7 @@ import Diagnostics
 import Foundation
 import XCTest
 
-@testable import FeatureStore
+import FeatureStore
 
 /// A folder of its own for each test, removed afterwards.
 class FolderTestCase: XCTestCase {

@@ -3,7 +3,7 @@ import Foundation
 import TemporalAnnotations
 import XCTest
 
-@testable import FeatureStore
+import FeatureStore
 
 final class NumpyFeaturesTests: FolderTestCase {
     /// A `.npy` file as numpy.save writes it.

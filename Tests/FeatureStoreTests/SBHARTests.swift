@@ -4,7 +4,7 @@ import TemporalAnnotations
 import TestSupport
 import XCTest
 
-@testable import FeatureStore
+import FeatureStore
 
 /// The importer of raw recordings, on a small folder of the same form.
 final class SBHARTests: FolderTestCase {

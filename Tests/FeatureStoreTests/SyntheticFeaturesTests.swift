@@ -3,7 +3,7 @@ import Foundation
 import TemporalAnnotations
 import XCTest
 
-@testable import FeatureStore
+import FeatureStore
 
 final class SyntheticFeaturesTests: FolderTestCase {
     private func rows(_ source: SyntheticFeatures, _ video: Int) throws -> [Float] {

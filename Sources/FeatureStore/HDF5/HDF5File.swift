@@ -40,7 +40,7 @@ public final class HDF5File {
     }
 
     /// Opens a file for adding to it. Serial: one process alone.
-    static func openForWriting(_ path: String) throws -> HDF5File {
+    package static func openForWriting(_ path: String) throws -> HDF5File {
         try open(path, flags: kairos_h5f_acc_rdwr(), access: fileAccess(), isWritable: true)
     }
 
@@ -89,7 +89,7 @@ public final class HDF5File {
     }
 
     /// Takes a dataset or group out of the file; its space is not given back.
-    func remove(_ name: String) throws {
+    package func remove(_ name: String) throws {
         try HDF5Library.locked {
             guard H5Ldelete(id, name, kairos_h5p_default()) >= 0 else { throw writeFailure("changed", name) }
         }

@@ -2,17 +2,17 @@ import CHDF5
 import Diagnostics
 
 /// A contiguous matrix [rows, columns] of float32 or float16 in a file, kept open for reading or writing ranges of rows.
-final class HDF5Matrix {
-    let file: HDF5File
-    let name: String
-    let rows: Int
-    let columns: Int
-    let storage: FeatureStorage
+package final class HDF5Matrix {
+    package let file: HDF5File
+    package let name: String
+    package let rows: Int
+    package let columns: Int
+    package let storage: FeatureStorage
     private var dataset: hid_t
     private let type: hid_t
 
     /// Makes the matrix; its values are undefined until written.
-    static func create(in file: HDF5File, _ name: String, rows: Int, columns: Int, storage: FeatureStorage) throws {
+    package static func create(in file: HDF5File, _ name: String, rows: Int, columns: Int, storage: FeatureStorage) throws {
         try HDF5Library.locked {
             let type = Self.type(of: storage)
             defer { H5Tclose(type) }
@@ -21,7 +21,7 @@ final class HDF5Matrix {
     }
 
     /// Opens the matrix, which must be of float32 or float16, little-endian, and contiguous.
-    init(in file: HDF5File, _ name: String) throws {
+    package init(in file: HDF5File, _ name: String) throws {
         self.file = file
         self.name = name
         let opened = try HDF5Library.locked { () throws -> (dataset: hid_t, shape: [Int], storage: FeatureStorage) in
@@ -59,17 +59,17 @@ final class HDF5Matrix {
         HDF5Library.locked { _ = H5Tclose(type) }
     }
 
-    func close() {
+    package func close() {
         HDF5Library.locked {
             if dataset >= 0 { H5Dclose(dataset) }
             dataset = -1
         }
     }
 
-    var bytesPerRow: Int { columns * storage.bytesPerValue }
+    package var bytesPerRow: Int { columns * storage.bytesPerValue }
 
     /// Where the values begin in the file; `nil` when nothing is allocated.
-    var fileOffset: Int? {
+    package var fileOffset: Int? {
         HDF5Library.locked {
             let offset = H5Dget_offset(dataset)
             return offset == haddr_t.max ? nil : Int(offset)
@@ -77,7 +77,7 @@ final class HDF5Matrix {
     }
 
     /// Reads rows as they are stored into `target`, which holds `rows.count * bytesPerRow` bytes.
-    func readStored(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws {
+    package func readStored(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws {
         if rows.isEmpty { return }
         try select(rows) { memory, selection in
             guard H5Dread(dataset, type, memory, selection, kairos_h5p_default(), target) >= 0 else { throw file.readFailure(name) }
@@ -85,7 +85,7 @@ final class HDF5Matrix {
     }
 
     /// Reads rows as float32 into `target`, which holds `rows.count * columns` values.
-    func read(_ rows: Range<Int>, into target: UnsafeMutablePointer<Float>) throws {
+    package func read(_ rows: Range<Int>, into target: UnsafeMutablePointer<Float>) throws {
         guard storage == .float16 else { return try readStored(rows, into: target) }
         let count = rows.count * columns
         let halves = UnsafeMutablePointer<UInt16>.allocate(capacity: max(count, 1))
@@ -95,7 +95,7 @@ final class HDF5Matrix {
     }
 
     /// Writes rows given as they are stored. With a collective `transfer` every rank must call it, an empty range included.
-    func writeStored(_ rows: Range<Int>, _ values: UnsafeRawPointer, transfer: hid_t? = nil) throws {
+    package func writeStored(_ rows: Range<Int>, _ values: UnsafeRawPointer, transfer: hid_t? = nil) throws {
         try select(rows) { memory, selection in
             guard H5Dwrite(dataset, type, memory, selection, transfer ?? kairos_h5p_default(), values) >= 0 else {
                 throw file.writeFailure("written", name)

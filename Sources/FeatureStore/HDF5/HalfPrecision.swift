@@ -1,11 +1,11 @@
 /// Conversion between IEEE half and single precision by integer operations, which the compiler vectorises: the processor this is built for may lack
 /// the instructions, and results are the same where it has them.
-enum HalfPrecision {
+package enum HalfPrecision {
     /// The largest magnitude that half precision holds.
-    static let largest: Float = 65504
+    package static let largest: Float = 65504
 
     /// Widens finite halves; exact, subnormals included.
-    static func widen(_ source: UnsafePointer<UInt16>, into target: UnsafeMutablePointer<Float>, count: Int) {
+    package static func widen(_ source: UnsafePointer<UInt16>, into target: UnsafeMutablePointer<Float>, count: Int) {
         let scale = Float(bitPattern: 0x7780_0000)  // 2^112: half's exponent bias to single's
         for index in 0..<count {
             let half = UInt32(source[index])
@@ -15,7 +15,7 @@ enum HalfPrecision {
     }
 
     /// Narrows with rounding to nearest, ties to even. Values must be finite and round to at most `largest`.
-    static func narrow(_ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<UInt16>, count: Int) {
+    package static func narrow(_ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<UInt16>, count: Int) {
         for index in 0..<count {
             let bits = source[index].bitPattern
             let sign = UInt16(truncatingIfNeeded: (bits & 0x8000_0000) >> 16)

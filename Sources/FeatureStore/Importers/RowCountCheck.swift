@@ -6,15 +6,20 @@ import TemporalAnnotations
 ///
 /// Extractors differ at the ends of a video: some take windows that lie wholly inside, `(frames - window) / stride + 1` rows, some fill up, one row
 /// per stride. Both are accepted, and beside them `tolerance(frames / stride)` rows for rounded durations.
-struct RowCountCheck {
-    let duration: Double
-    let grid: FeatureGrid
+package struct RowCountCheck {
+    package let duration: Double
+    package let grid: FeatureGrid
+
+    package init(duration: Double, grid: FeatureGrid) {
+        self.duration = duration
+        self.grid = grid
+    }
 
     /// Rows accepted beside the exact counts: 2 % of them, at least 2.
-    static func tolerance(_ rows: Double) -> Double { max(2, (0.02 * rows).rounded(.up)) }
+    package static func tolerance(_ rows: Double) -> Double { max(2, (0.02 * rows).rounded(.up)) }
 
     /// The numbers of rows that fit.
-    var accepted: ClosedRange<Int> { Self.accepted(duration: duration, grid: grid) }
+    package var accepted: ClosedRange<Int> { Self.accepted(duration: duration, grid: grid) }
 
     private static func accepted(duration: Double, grid: FeatureGrid) -> ClosedRange<Int> {
         let frames = duration * grid.fps
@@ -23,9 +28,9 @@ struct RowCountCheck {
         return max(1, Int(inside - tolerance(filled)))...Int(min(filled + tolerance(filled), 1e15))
     }
 
-    func accepts(_ rows: Int) -> Bool { accepted.contains(rows) }
+    package func accepts(_ rows: Int) -> Bool { accepted.contains(rows) }
 
-    func failure(rows: Int, video: VideoID, file: String) -> Failure {
+    package func failure(rows: Int, video: VideoID, file: String) -> Failure {
         let what =
             "\(rows) rows do not fit \(short(duration)) s at \(short(grid.fps)) fps with stride \(short(grid.stride)) "
             + "and window \(short(grid.window)): \(accepted.lowerBound) to \(accepted.upperBound) rows were expected"
