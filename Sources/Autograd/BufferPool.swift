@@ -1,44 +1,118 @@
-/// Float buffers that are handed back and given out again, so that after the first steps nothing is allocated from the system.
+/// Float buffers that are handed back and given out again, so that after the first steps nothing is asked of the system.
 ///
-/// Sizes are rounded up to an eighth of a power of two: videos of nearly equal length share buffers. Used from the thread that owns the tape.
+/// A heap of its own: buffers are cut from few large slabs, first fit from the oldest slab on, and neighbours that are handed back grow together again.
+/// Videos of ever different lengths therefore share the same memory, and what is held stays near what the longest batch needs.
+/// Used from the thread that owns the tape.
 public final class BufferPool {
     nonisolated(unsafe) public static let shared = BufferPool()
 
-    private var free: [Int: [UnsafeMutablePointer<Float>]] = [:]
-    /// Bytes now held, in use or free, and the most ever held.
+    /// A piece of a slab, in use or free; linked to its neighbours.
+    private final class Block {
+        let start: UnsafeMutablePointer<Float>
+        var count: Int
+        let slab: Int
+        var isFree = true
+        unowned(unsafe) var previous: Block?
+        var next: Block?
+        init(_ start: UnsafeMutablePointer<Float>, _ count: Int, slab: Int) {
+            self.start = start
+            self.count = count
+            self.slab = slab
+        }
+    }
+
+    private var slabs: [Block] = []
+    /// Free blocks, by slab and address.
+    private var free: [Block] = []
+    private var used: [UnsafeMutablePointer<Float>: Block] = [:]
+    /// Bytes of all slabs; the system backs them when they are first touched.
     public private(set) var heldBytes = 0
+    public private(set) var usedBytes = 0
+    /// The most bytes that were in use at once.
     public private(set) var peakBytes = 0
+
+    /// Floats of the first slab; each further one is as large as all before it.
+    private static let firstSlab = 1 << 20
+    /// Floats of a cache line: all blocks begin on one.
+    private static let line = 16
 
     public init() {}
 
-    static func capacity(for count: Int) -> Int {
-        guard count > 64 else { return 64 }
-        let bits = Int.bitWidth - (count - 1).leadingZeroBitCount
-        let step = max(16, 1 << max(0, bits - 4))
-        return (count + step - 1) / step * step
+    deinit {
+        for slab in slabs { UnsafeMutableRawPointer(slab.start).deallocate() }
     }
 
     func take(_ count: Int) -> UnsafeMutablePointer<Float> {
-        let capacity = Self.capacity(for: count)
-        if let pointer = free[capacity]?.popLast() { return pointer }
-        heldBytes += capacity * 4
-        peakBytes = max(peakBytes, heldBytes)
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: capacity * 4, alignment: 64)
-        return raw.bindMemory(to: Float.self, capacity: capacity)
-    }
-
-    func giveBack(_ pointer: UnsafeMutablePointer<Float>, _ count: Int) {
-        free[Self.capacity(for: count), default: []].append(pointer)
-    }
-
-    /// Returns all free buffers to the system.
-    public func releaseFree() {
-        for (capacity, pointers) in free {
-            for pointer in pointers {
-                UnsafeMutableRawPointer(pointer).deallocate()
-                heldBytes -= capacity * 4
-            }
+        let count = max(Self.line, (count + Self.line - 1) / Self.line * Self.line)
+        let index = free.firstIndex { $0.count >= count } ?? addSlab(atLeast: count)
+        let block = free[index]
+        if block.count > count {
+            let rest = Block(block.start + count, block.count - count, slab: block.slab)
+            rest.next = block.next
+            rest.next?.previous = rest
+            rest.previous = block
+            block.next = rest
+            block.count = count
+            free[index] = rest
+        } else {
+            free.remove(at: index)
         }
-        free = [:]
+        block.isFree = false
+        used[block.start] = block
+        usedBytes += count * 4
+        peakBytes = max(peakBytes, usedBytes)
+        return block.start
+    }
+
+    func giveBack(_ pointer: UnsafeMutablePointer<Float>) {
+        guard var block = used.removeValue(forKey: pointer) else { preconditionFailure("a buffer was handed back twice") }
+        usedBytes -= block.count * 4
+        if let next = block.next, next.isFree {
+            free.remove(at: position(of: next))
+            absorb(next, into: block)
+        }
+        if let previous = block.previous, previous.isFree {
+            absorb(block, into: previous)
+            block = previous
+        } else {
+            block.isFree = true
+            free.insert(block, at: position(of: block))
+        }
+    }
+
+    /// Returns slabs of which nothing is in use to the system.
+    public func releaseFree() {
+        for block in free where block.previous == nil && block.next == nil {
+            heldBytes -= block.count * 4
+            UnsafeMutableRawPointer(block.start).deallocate()
+            slabs.removeAll { $0 === block }
+        }
+        free.removeAll { $0.previous == nil && $0.next == nil }
+    }
+
+    private func absorb(_ next: Block, into block: Block) {
+        block.count += next.count
+        block.next = next.next
+        block.next?.previous = block
+    }
+
+    /// Where the block stands, or is to stand, in `free`.
+    private func position(of block: Block) -> Int {
+        var low = 0, high = free.count
+        while low < high {
+            let middle = (low + high) / 2
+            if (free[middle].slab, free[middle].start) < (block.slab, block.start) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    private func addSlab(atLeast count: Int) -> Int {
+        let size = max(count, Self.firstSlab, heldBytes / 4)
+        let raw = UnsafeMutableRawPointer.allocate(byteCount: size * 4, alignment: 64)
+        let block = Block(raw.bindMemory(to: Float.self, capacity: size), size, slab: (slabs.last?.slab ?? -1) + 1)
+        slabs.append(block)
+        heldBytes += size * 4
+        free.append(block)
+        return free.count - 1
     }
 }

@@ -45,8 +45,8 @@ public final class Tensor {
     }
 
     deinit {
-        if ownsValues { BufferPool.shared.giveBack(values, count) }
-        if let gradientPointer, !gradientIsExternal { BufferPool.shared.giveBack(gradientPointer, count) }
+        if ownsValues { BufferPool.shared.giveBack(values) }
+        if let gradientPointer, !gradientIsExternal { BufferPool.shared.giveBack(gradientPointer) }
     }
 
     /// Moves a parameter to other storage of the same size (its arena's, or the buffer of another shard).

@@ -27,7 +27,9 @@ struct DetectCommand: ParsableCommand {
     var output: String
     @Option(help: "current or ema; as the checkpoint's configuration says otherwise.")
     var weights: TrainingConfiguration.Weights?
-    @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the checkpoint's configuration.", valueName: "key.path=value"))
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: ArgumentHelp("Set a key of the checkpoint's configuration.", valueName: "key.path=value"))
     var set: [String] = []
     @OptionGroup var report: OutputOptions
 
@@ -56,9 +58,11 @@ struct DetectCommand: ParsableCommand {
             }
             guard let found else { return }
             let summary = Summary(
-                videos: videos.count, detections: found.reduce(0) { $0 + $1.detections.count }, seconds: Date().timeIntervalSince(began), output: output)
+                videos: videos.count, detections: found.reduce(0) { $0 + $1.detections.count }, seconds: Date().timeIntervalSince(began),
+                output: output)
             try report.report(
-                summary, text: "\(output): \(summary.detections) detections in \(summary.videos) videos, \(String(format: "%.1f", summary.seconds)) s")
+                summary, text: "\(output): \(summary.detections) detections in \(summary.videos) videos, \(String(format: "%.1f", summary.seconds)) s"
+            )
         }
     }
 }

@@ -4,7 +4,8 @@ import Foundation
 
 /// Runs the body of a command that all ranks run together, so that an error is said once.
 ///
-/// Errors that all ranks share are said by rank 0, whose exit makes `mpirun` end the others; a rank that fails alone waits a moment for that, then speaks.
+/// Errors that all ranks share are said by rank 0, whose exit makes `mpirun` end the others; a rank that fails alone waits a moment for that, then
+/// speaks.
 func withRanks(_ body: (Communicator) throws -> Void) throws {
     let world = try Communicator.world()
     do {

@@ -100,12 +100,14 @@ final class TrainCommandTests: XCTestCase {
         let checkpoint = folder + "/r/checkpoints/step-00000006.h5"
         let exported = try object(try kairos("export", "--checkpoint", checkpoint, "--output", folder + "/w.safetensors", "--json"))
         let imported = try object(
-            try kairos("import", "weights", "--source", folder + "/w.safetensors", "--config", folder + "/run.yaml", "--output", folder + "/w.h5", "--json"))
+            try kairos(
+                "import", "weights", "--source", folder + "/w.safetensors", "--config", folder + "/run.yaml", "--output", folder + "/w.h5", "--json"))
         XCTAssertEqual(exported["parameters"] as? Int, imported["parameters"] as? Int)
         for (ranks, source) in [(1, checkpoint), (2, folder + "/w.h5")] {
             let found = try object(
                 try mpirun(
-                    ranks, "detect", "--checkpoint", source, "--store", folder + "/store.h5", "--subset", "Test", "--output", folder + "/p.json", "--json"))
+                    ranks, "detect", "--checkpoint", source, "--store", folder + "/store.h5", "--subset", "Test", "--output", folder + "/p.json",
+                    "--json"))
             XCTAssertEqual(found["videos"] as? Int, 4)
             XCTAssertNotNil(found["detections"] as? Int)
             XCTAssertNotNil(found["seconds"] as? Double)

@@ -53,7 +53,10 @@ final class SafetensorsFileTests: XCTestCase {
         try SafetensorsFile(arrays: [.init(name: "x", shape: [1], values: [1])]).write(to: path)
         let header = "{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}"
         let padding = (8 - header.utf8.count % 8) % 8
-        let expected = [UInt8(header.utf8.count + padding), 0, 0, 0, 0, 0, 0, 0] + Array(header.utf8) + Array(repeating: 32, count: padding) + [0, 0, 0x80, 0x3f]
+        let expected =
+            [UInt8(header.utf8.count + padding), 0, 0, 0, 0, 0, 0, 0] + Array(header.utf8) + Array(repeating: 32, count: padding) + [
+                0, 0, 0x80, 0x3f,
+            ]
         XCTAssertEqual([UInt8](try Data(contentsOf: URL(fileURLWithPath: path))), expected)
     }
 
@@ -145,7 +148,9 @@ final class SafetensorsFileTests: XCTestCase {
     func testWeightsOfAnotherModel() {
         let arena = ParameterArena(OneConvolution())
         func refused(_ arrays: [SafetensorsFile.Array], _ expected: String, line: UInt = #line) {
-            XCTAssertThrowsError(try arena.load(published: arrays, file: "w.safetensors"), line: line) { XCTAssertEqual("\($0)", expected, line: line) }
+            XCTAssertThrowsError(try arena.load(published: arrays, file: "w.safetensors"), line: line) {
+                XCTAssertEqual("\($0)", expected, line: line)
+            }
         }
         let weight = SafetensorsFile.Array(name: "conv.weight", shape: [4, 2, 3], values: .init(repeating: 1, count: 24))
         let scale = SafetensorsFile.Array(name: "scale", shape: [], values: [1])

@@ -13,7 +13,10 @@ private final class TwoLayers: Module {
 
     static func usual(output: Int = 3) -> TwoLayers {
         TwoLayers([
-            ("conv.weight", Parameter(.convolution(kernel: 3, input: 2, output: output), count: 6 * output, isDecayed: true, initialization: .uniform(bound: 1))),
+            (
+                "conv.weight",
+                Parameter(.convolution(kernel: 3, input: 2, output: output), count: 6 * output, isDecayed: true, initialization: .uniform(bound: 1))
+            ),
             ("norm.weight", Parameter(.channels, count: output, isDecayed: false, initialization: .constant(1))),
             ("scale", Parameter(.scalar, count: 1, isDecayed: false, initialization: .constant(1))),
         ])
@@ -55,7 +58,8 @@ final class CheckpointTests: XCTestCase {
     }
 
     private func arrays(_ state: TrainingState) -> [[Float]] {
-        [state.arena.values, state.average.values, state.optimizer.firstMoments, state.optimizer.secondMoments].map { (array: UnsafeMutablePointer<Float>) in
+        [state.arena.values, state.average.values, state.optimizer.firstMoments, state.optimizer.secondMoments].map {
+            (array: UnsafeMutablePointer<Float>) in
             Array(UnsafeBufferPointer(start: array, count: state.arena.count))
         }
     }

@@ -44,7 +44,8 @@ final class RecordsTests: XCTestCase {
         defer { try? FileManager.default.removeItem(atPath: path) }
         func record(_ step: Int) -> LogRecord {
             LogRecord(
-                step: step, epoch: 0.5, loss: ["total": 0.1], learningRate: 1e-4, gradientNorm: 2, lossNormalizer: 100, videosPerSecond: 3, secondsCompute: 1,
+                step: step, epoch: 0.5, loss: ["total": 0.1], learningRate: 1e-4, gradientNorm: 2, lossNormalizer: 100, videosPerSecond: 3,
+                secondsCompute: 1,
                 secondsWaitingData: 0.25, secondsWaitingMPI: 0.125)
         }
         var log: RunLog? = try RunLog(path: path, cutBackTo: 0)
@@ -57,9 +58,10 @@ final class RecordsTests: XCTestCase {
         XCTAssertEqual(try RunLog.read(path), [])
         log = nil
         let line = String(decoding: try JSONEncoder().encode(record(1)), as: UTF8.self)
-        for key in ["step", "epoch", "loss", "learning_rate", "gradient_norm", "loss_normalizer", "videos_per_second", "seconds_compute",
-            "seconds_waiting_data", "seconds_waiting_mpi"]
-        {
+        for key in [
+            "step", "epoch", "loss", "learning_rate", "gradient_norm", "loss_normalizer", "videos_per_second", "seconds_compute",
+            "seconds_waiting_data", "seconds_waiting_mpi",
+        ] {
             XCTAssertTrue(line.contains("\"\(key)\":"), key)
         }
     }

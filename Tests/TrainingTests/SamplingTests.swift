@@ -20,7 +20,9 @@ final class SamplingTests: XCTestCase {
                 let drawn = (0..<steps).flatMap { sampler.videos(step: $0, shard: shard) }
                 XCTAssertEqual(drawn.count, steps * batch / shards)
                 for epoch in 0..<drawn.count / own.count {
-                    XCTAssertEqual(Array(drawn[epoch * own.count..<(epoch + 1) * own.count]).sorted(), own.sorted(), "\(count) videos, shard \(shard), epoch \(epoch)")
+                    XCTAssertEqual(
+                        Array(drawn[epoch * own.count..<(epoch + 1) * own.count]).sorted(), own.sorted(),
+                        "\(count) videos, shard \(shard), epoch \(epoch)")
                 }
             }
         }
@@ -122,7 +124,9 @@ final class SamplingTests: XCTestCase {
     }
 
     func testCropsKeepActionsAndCountFromTheirStart() {
-        let instances = [GridInstance(segment: GridSegment(start: 20, end: 30), label: 1), GridInstance(segment: GridSegment(start: 80, end: 120), label: 2)]
+        let instances = [
+            GridInstance(segment: GridSegment(start: 20, end: 30), label: 1), GridInstance(segment: GridSegment(start: 80, end: 120), label: 2),
+        ]
         let cropping = Cropping(maximumRows: 50, keptPart: 0.5, ratio: nil)
         var starts = Set<Int>()
         for step in 0..<200 {
@@ -134,7 +138,8 @@ final class SamplingTests: XCTestCase {
             XCTAssertFalse(crop.instances.isEmpty)
             starts.insert(crop.rows.lowerBound)
             for original in instances {
-                let start = max(original.segment.start, Float(crop.rows.lowerBound) - 2), end = min(original.segment.end, Float(crop.rows.upperBound) + 2)
+                let start = max(original.segment.start, Float(crop.rows.lowerBound) - 2),
+                    end = min(original.segment.end, Float(crop.rows.upperBound) + 2)
                 let kept = crop.instances.first { $0.label == original.label }
                 XCTAssertEqual(kept != nil, (end - start) / original.segment.length >= 0.5)
                 if let kept {

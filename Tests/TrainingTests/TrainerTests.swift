@@ -89,7 +89,10 @@ final class TrainerTests: XCTestCase {
 
     /// Two steps against a computation by hand: recordings of the sampler, normaliser, sum over shards, clipping, decay, AdamW.
     func testTwoStepsByHand() throws {
-        let overrides = ["training.iterations=2", "training.warmup_iterations=null", "training.schedule=constant", "training.clip_gradient_norm=0.01", "training.seed=6"]
+        let overrides = [
+            "training.iterations=2", "training.warmup_iterations=null", "training.schedule=constant", "training.clip_gradient_norm=0.01",
+            "training.seed=6",
+        ]
         var detector: ToyDetector?
         var initial: [Float] = []
         let training = try run("hand", overrides) { store in
@@ -232,7 +235,8 @@ final class TrainerTests: XCTestCase {
         let detections = try DetectionFile.read(
             folder + "/evaluated/predictions.json", classes: store.classes, videos: Set(store.videos.map(\.id)))
         XCTAssertEqual(detections.map(\.video), store.videos.filter { $0.annotation.subset == "Test" }.map(\.id))
-        let written = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder + "/evaluated/metrics.json"))) as? [String: Any]
+        let written =
+            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder + "/evaluated/metrics.json"))) as? [String: Any]
         XCTAssertEqual(written?["average_mAP"] as? Double, evaluation.averageMAP)
         XCTAssertEqual(written?["tiou_thresholds"] as? [Double], [0.3, 0.4, 0.5, 0.6, 0.7])
         let saved = try RunConfiguration(path: folder + "/evaluated/config.yaml")

@@ -6,7 +6,8 @@ import Kernels
 ///     m = m + (1 - beta1)(g - m);    v = beta2 v + (1 - beta2) g g
 ///     w = w - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 ///
-/// One threaded pass over the arena does clipping, moments, weights and the moving average of the weights. Every element depends on itself alone, so neither
+/// One threaded pass over the arena does clipping, moments, weights and the moving average of the weights. Every element depends on itself alone,
+/// so neither
 /// threads nor ranks change a bit.
 public final class AdamW {
     public let beta1 = 0.9

@@ -1,4 +1,5 @@
-/// An exponential moving average of the weights, begun at the weights themselves: `e = decay e + (1 - decay) w` after every step (the published `ModelEma`).
+/// An exponential moving average of the weights, begun at the weights themselves: `e = decay e + (1 - decay) w` after every step (the published
+/// `ModelEma`).
 /// `AdamW.update` moves it within its own pass.
 public final class WeightAverage {
     public let decay: Double

@@ -2,7 +2,8 @@ import Foundation
 
 /// The learning rate as a function of the iteration alone, so that a resumed run needs no state.
 ///
-/// With a warm-up these are the published schedules (linear from 0, reaching the base rate at the warm-up's last iteration); without one they are PyTorch's
+/// With a warm-up these are the published schedules (linear from 0, reaching the base rate at the warm-up's last iteration); without one they are
+/// PyTorch's
 /// `CosineAnnealingLR`, `MultiStepLR` and `ConstantLR` of factor 1.
 public struct LearningRateSchedule: Equatable, Sendable {
     public enum Shape: Equatable, Sendable {

@@ -28,7 +28,9 @@ extension ParameterArena {
         guard missing.isEmpty, unexpected.isEmpty else {
             var parts: [String] = []
             if !missing.isEmpty { parts.append("\(missing.count) of the model's \(parameters.count) tensors are missing (\(Self.few(missing)))") }
-            if !unexpected.isEmpty { parts.append("\(unexpected.count) \(unexpected.count == 1 ? "is" : "are") not the model's (\(Self.few(unexpected)))") }
+            if !unexpected.isEmpty {
+                parts.append("\(unexpected.count) \(unexpected.count == 1 ? "is" : "are") not the model's (\(Self.few(unexpected)))")
+            }
             throw Failure.badInput(
                 "the weights are of another model: " + parts.joined(separator: "; "), at: .file(file),
                 advice: "use the configuration the weights were trained with")
@@ -42,7 +44,8 @@ extension ParameterArena {
             }
             if let bad = array.values.firstIndex(where: { !$0.isFinite }) {
                 throw Failure.badInput(
-                    "value \(bad) is \(array.values[bad])", at: .file(file), .parameter(parameter.name), advice: "export weights of a run that did not diverge")
+                    "value \(bad) is \(array.values[bad])", at: .file(file), .parameter(parameter.name),
+                    advice: "export weights of a run that did not diverge")
             }
         }
         for parameter in parameters {

@@ -82,7 +82,8 @@ extension SafetensorsFile {
         let bytes = [UInt8](data)
         guard bytes.count >= 8 else {
             throw Failure.badInput(
-                "the file has \(bytes.count) bytes, fewer than the 8 of a safetensors header length", at: .file(path), advice: "copy the file again from its source")
+                "the file has \(bytes.count) bytes, fewer than the 8 of a safetensors header length", at: .file(path),
+                advice: "copy the file again from its source")
         }
         let length = bytes[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= 100_000_000, bytes[8...].first.map({ $0 == UInt8(ascii: "{") }) ?? true else {
@@ -92,7 +93,8 @@ extension SafetensorsFile {
         }
         guard Int(length) <= bytes.count - 8 else {
             throw Failure.badInput(
-                "the file ends early: its header has \(length) bytes, \(bytes.count - 8) follow", at: .file(path), advice: "copy the file again from its source")
+                "the file ends early: its header has \(length) bytes, \(bytes.count - 8) follow", at: .file(path),
+                advice: "copy the file again from its source")
         }
         guard let header = try? JSONDecoder().decode([String: Header].self, from: Data(bytes[8..<8 + Int(length)])),
             header.allSatisfy({ $0.value.isMetadata == ($0.key == "__metadata__") })
@@ -118,7 +120,8 @@ extension SafetensorsFile {
     private static func values(_ entry: Entry, name: String, bytes: [UInt8], base: Int, path: String) throws -> [Float] {
         guard let width = ["F64": 8, "F32": 4, "F16": 2, "BF16": 2][entry.dtype] else {
             throw Failure.badInput(
-                "the values have type \(entry.dtype); F64, F32, F16 and BF16 can be read", at: .file(path), .parameter(name), advice: "convert the tensor to float32")
+                "the values have type \(entry.dtype); F64, F32, F16 and BF16 can be read", at: .file(path), .parameter(name),
+                advice: "convert the tensor to float32")
         }
         var count = 1
         for extent in entry.shape {
@@ -131,12 +134,14 @@ extension SafetensorsFile {
         let offsets = entry.data_offsets
         guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] - offsets[0] == count * width else {
             throw Failure.badInput(
-                "the byte range \(offsets) does not hold \(count) values of \(entry.dtype) (\(count * width) bytes)", at: .file(path), .parameter(name),
+                "the byte range \(offsets) does not hold \(count) values of \(entry.dtype) (\(count * width) bytes)", at: .file(path),
+                .parameter(name),
                 advice: "write the file again")
         }
         guard offsets[1] <= bytes.count - base else {
             throw Failure.badInput(
-                "the file ends early: values reach to byte \(offsets[1]) of the data, \(bytes.count - base) are there", at: .file(path), .parameter(name),
+                "the file ends early: values reach to byte \(offsets[1]) of the data, \(bytes.count - base) are there", at: .file(path),
+                .parameter(name),
                 advice: "copy the file again from its source")
         }
         return bytes.withUnsafeBytes { raw in

@@ -6,7 +6,8 @@ import NeuralNetworks
 /// A training run at one step, in one HDF5 file: enough to go on to the same bits.
 ///
 /// Groups `weights`, `average`, `first_moments` and `second_moments` hold one dataset per parameter, under its published name, in PyTorch's shape and
-/// layout. Root attributes say format, version, position, seed and normaliser; `configuration` is the run's canonical YAML, `metrics` its last metrics as
+/// layout. Root attributes say format, version, position, seed and normaliser; `configuration` is the run's canonical YAML, `metrics` its last
+/// metrics as
 /// JSON, `method_state` what the method keeps. `checksum` is SHA-256 over all of it; `digest` leaves out what does not decide how training goes on.
 public final class Checkpoint {
     public static let format = "kairos checkpoint"
@@ -35,7 +36,8 @@ public final class Checkpoint {
         public var methodState: [String: [UInt8]]
 
         public init(
-            programVersion: String, step: Int, optimizerStep: Int, seed: Int, lossNormalizer: Double, configuration: String, configurationDigest: String,
+            programVersion: String, step: Int, optimizerStep: Int, seed: Int, lossNormalizer: Double, configuration: String,
+            configurationDigest: String,
             storeDigest: String, classes: [String], inputDimension: Int, metrics: String = "", methodState: [String: [UInt8]] = [:]
         ) {
             self.programVersion = programVersion
@@ -165,16 +167,19 @@ public final class Checkpoint {
 
     private static func requireFormat(_ file: HDF5File) throws {
         guard file.hasAttribute(of: "", named: "format") else {
-            throw Failure.badInput("the file is not a checkpoint: it has no attribute 'format'", at: .file(file.path), advice: "give a file from RUN/checkpoints")
+            throw Failure.badInput(
+                "the file is not a checkpoint: it has no attribute 'format'", at: .file(file.path), advice: "give a file from RUN/checkpoints")
         }
         let found = try file.stringAttribute(of: "", named: "format")
         guard found == format else {
-            throw Failure.badInput("the file is not a checkpoint: its format is '\(found)'", at: .file(file.path), advice: "give a file from RUN/checkpoints")
+            throw Failure.badInput(
+                "the file is not a checkpoint: its format is '\(found)'", at: .file(file.path), advice: "give a file from RUN/checkpoints")
         }
         let found2 = try file.intAttribute(of: "", named: "version")
         guard found2 == version else {
             throw Failure.badInput(
-                "the checkpoint has version \(found2), this program reads version \(version)", at: .file(file.path), advice: "use the program that wrote it")
+                "the checkpoint has version \(found2), this program reads version \(version)", at: .file(file.path),
+                advice: "use the program that wrote it")
         }
     }
 
@@ -239,7 +244,8 @@ public final class Checkpoint {
         for (name, shape) in wanted {
             guard let found = held[name], found != shape else { continue }
             throw Failure.badInput(
-                "the checkpoint is of another model: its shape is \(found), the model's is \(shape)", at: .file(path), .parameter(name), advice: advice)
+                "the checkpoint is of another model: its shape is \(found), the model's is \(shape)", at: .file(path), .parameter(name),
+                advice: advice)
         }
     }
 

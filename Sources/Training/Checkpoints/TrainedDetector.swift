@@ -24,12 +24,15 @@ public final class TrainedDetector {
         store = try FeatureStore(path: storePath)
         guard store.dimension == header.inputDimension else {
             throw Failure.badInput(
-                "the store's features have \(store.dimension) columns, the model was trained on \(header.inputDimension)", at: .file(storePath), .file(path),
+                "the store's features have \(store.dimension) columns, the model was trained on \(header.inputDimension)", at: .file(storePath),
+                .file(path),
                 advice: "use a store made in the same way as the one of the training")
         }
         guard store.classes.names == header.classes else {
             let place = zip(store.classes.names, header.classes).enumerated().first { $1.0 != $1.1 }
-            let detail = place.map { "class \($0.offset) is '\($0.element.0)' here and '\($0.element.1)' there" } ?? "\(store.classes.count) here and \(header.classes.count) there"
+            let detail =
+                place.map { "class \($0.offset) is '\($0.element.0)' here and '\($0.element.1)' there" }
+                ?? "\(store.classes.count) here and \(header.classes.count) there"
             throw Failure.badInput(
                 "the store's classes are not those of the training: \(detail)", at: .file(storePath), .file(path),
                 advice: "use a store made from the same classes, in the same order")
@@ -42,29 +45,5 @@ public final class TrainedDetector {
     /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`.
     public func detect(videos: [Int], communicator: Communicator) throws -> [(video: VideoID, detections: [Detection])]? {
         try withExtendedLifetime(arena) { try Inference.detect(detector, store: store, videos: videos, communicator: communicator) }
-    }
-}
-
-/// Weights from elsewhere made into a checkpoint of step 0.
-public enum WeightImport {
-    /// - Parameters:
-    ///   - source: a safetensors file with published names.
-    ///   - configuration: shapes the model; its store says columns and classes.
-    /// - Returns: number of parameters.
-    public static func run(source: String, configuration: RunConfiguration, output: String) throws -> Int {
-        let store = try FeatureStore(path: configuration.data.store)
-        let detector = try TrainingRun.makeDetector(configuration, store)
-        let arena = ParameterArena(detector)
-        let file = try SafetensorsFile(path: source)
-        try arena.load(published: file.arrays, file: source)
-        let state = TrainingState(
-            arena: arena, weightDecay: configuration.training.weightDecay, emaDecay: configuration.training.emaDecay,
-            initialLossNormalizer: configuration.training.initialLossNorm)
-        let header = Checkpoint.Header(
-            programVersion: ProgramVersion.current, step: 0, optimizerStep: 0, seed: configuration.training.seed,
-            lossNormalizer: configuration.training.initialLossNorm, configuration: configuration.canonicalYAML,
-            configurationDigest: configuration.digest, storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension)
-        try Checkpoint.write(state, header: header, to: output)
-        return arena.learntCount
     }
 }

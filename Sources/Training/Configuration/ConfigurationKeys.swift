@@ -124,7 +124,8 @@ public final class ConfigurationKeys {
                     hint = "; did you mean '\(elsewhere.key)'?"
                 }
                 throw Failure(
-                    .wrongUsage, "unknown key '\(entry.key)'\(hint)", at: entry.node.places(full), advice: "correct or remove the key; docs/configuration.md lists all keys")
+                    .wrongUsage, "unknown key '\(entry.key)'\(hint)", at: entry.node.places(full),
+                    advice: "correct or remove the key; docs/configuration.md lists all keys")
             }
         }
     }

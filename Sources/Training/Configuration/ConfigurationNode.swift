@@ -90,7 +90,8 @@ extension ConfigurationNode {
             let path = parts[0].split(separator: ".", omittingEmptySubsequences: false).map(String.init)
             guard parts.count == 2, path.allSatisfy({ !$0.isEmpty }) else {
                 throw Failure.wrongUsage(
-                    "'\(override)' does not set a key", at: .key("--set"), advice: "write --set SECTION.KEY=VALUE, for example --set training.iterations=100")
+                    "'\(override)' does not set a key", at: .key("--set"),
+                    advice: "write --set SECTION.KEY=VALUE, for example --set training.iterations=100")
             }
             let node: Node?
             do {
@@ -167,7 +168,8 @@ extension ConfigurationNode {
                 advice: "keep one of the two")
         case YamlError.scanner(_, let problem, let mark, _), YamlError.parser(_, let problem, let mark, _),
             YamlError.composer(_, let problem, let mark, _):
-            return .wrongUsage("the file is not YAML: \(problem)", at: .file(file), .line(mark.line), advice: "correct the line; sections are indented by spaces")
+            return .wrongUsage(
+                "the file is not YAML: \(problem)", at: .file(file), .line(mark.line), advice: "correct the line; sections are indented by spaces")
         default:
             return .wrongUsage("the file is not YAML: \(error)", at: .file(file), advice: "correct the file; sections are indented by spaces")
         }

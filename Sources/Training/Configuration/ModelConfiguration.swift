@@ -38,7 +38,9 @@ public struct ModelConfiguration: ConfigurationSection {
         try keys.value("input_dimension", &inputDimension, Requirement<Int>.atLeast(1).orNull)
         try keys.value(
             "backbone_arch", &backboneArch,
-            Requirement("as [embedding, stem, branch], the first at least 1, none negative") { $0.count == 3 && $0[0] >= 1 && $0[1] >= 0 && $0[2] >= 0 })
+            Requirement("as [embedding, stem, branch], the first at least 1, none negative") {
+                $0.count == 3 && $0[0] >= 1 && $0[1] >= 0 && $0[2] >= 0
+            })
         try keys.value("scale_factor", &scaleFactor, Requirement("which must be 2") { $0 == 2 })
         try keys.value("n_head", &heads, .atLeast(1))
         try keys.value("n_mha_win_size", &attentionWindow)

@@ -12,7 +12,8 @@ extension RunConfiguration {
     public func actionFormer(inputDimension: Int, classes: Int) throws -> ActionFormerConfiguration {
         if let expected = model.inputDimension, expected != inputDimension {
             throw Failure.badInput(
-                "the store's features have \(inputDimension) columns, the configuration says \(expected)", at: .file(data.store), .key("model.input_dimension"),
+                "the store's features have \(inputDimension) columns, the configuration says \(expected)", at: .file(data.store),
+                .key("model.input_dimension"),
                 advice: "use the store that the configuration was written for, or leave model.input_dimension out")
         }
         if let unknown = training.emptyClasses.first(where: { $0 >= classes }) {

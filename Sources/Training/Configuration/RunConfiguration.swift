@@ -80,7 +80,8 @@ extension RunConfiguration {
             Failure(.wrongUsage, what, at: keys.places(of: path), advice: advice)
         }
         guard !data.store.isEmpty else {
-            throw refuse("the feature store is not named", at: "data.store", advice: "give the path of a store made by 'kairos import' or 'kairos synthesize'")
+            throw refuse(
+                "the feature store is not named", at: "data.store", advice: "give the path of a store made by 'kairos import' or 'kairos synthesize'")
         }
         guard data.batchSize % data.virtualShards == 0 else {
             throw refuse(
@@ -91,7 +92,8 @@ extension RunConfiguration {
         case (.some, .some):
             throw refuse("both iterations and epochs are given", at: "training.epochs", advice: "keep one of training.iterations and training.epochs")
         case (nil, nil):
-            throw refuse("the length of the run is not given", at: "training.iterations", advice: "set one of training.iterations and training.epochs")
+            throw refuse(
+                "the length of the run is not given", at: "training.iterations", advice: "set one of training.iterations and training.epochs")
         default: break
         }
         if training.warmupIterations != nil, training.warmupEpochs != nil {
@@ -101,7 +103,8 @@ extension RunConfiguration {
         }
         if training.precision == .bfloat16 {
             throw refuse(
-                "bfloat16 is not available: every kernel of this version computes in float32", at: "training.precision", advice: "set training.precision to float32")
+                "bfloat16 is not available: every kernel of this version computes in float32", at: "training.precision",
+                advice: "set training.precision to float32")
         }
         if training.schedule != .multistep, !training.scheduleSteps.isEmpty {
             throw refuse(
@@ -126,11 +129,13 @@ extension RunConfiguration {
             throw refuse("the attention window \(even) is even, so it has no middle", "model.n_mha_win_size", "give odd windows, or -1 for all rows")
         }
         guard model.embeddingDimension % model.heads == 0 else {
-            throw refuse("embd_dim \(model.embeddingDimension) is not a multiple of n_head \(model.heads)", "model.n_head", "choose a divisor of embd_dim")
+            throw refuse(
+                "embd_dim \(model.embeddingDimension) is not a multiple of n_head \(model.heads)", "model.n_head", "choose a divisor of embd_dim")
         }
         if model.neck == .identity, model.neckDimension != model.embeddingDimension {
             throw refuse(
-                "fpn_dim \(model.neckDimension) differs from embd_dim \(model.embeddingDimension), and the identity neck cannot change it", "model.fpn_dim",
+                "fpn_dim \(model.neckDimension) differs from embd_dim \(model.embeddingDimension), and the identity neck cannot change it",
+                "model.fpn_dim",
                 "set both alike, or fpn_type to fpn")
         }
         if model.usesRelativePositions, windows.contains(where: { $0 <= 1 }) {

@@ -1,6 +1,7 @@
 import Foundation
 
-/// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line now and then. Writes to standard error.
+/// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line now and then. Writes to
+/// standard error.
 public final class ProgressBar {
     private let title: String
     private let unit: String

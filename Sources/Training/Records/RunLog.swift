@@ -83,7 +83,8 @@ public final class RunLog {
         do {
             try handle.write(contentsOf: try encoder.encode(record) + [UInt8(ascii: "\n")])
         } catch {
-            throw Failure.failed("the log could not be written: \(error.localizedDescription)", at: .file(path), advice: "check the free space of the disk")
+            throw Failure.failed(
+                "the log could not be written: \(error.localizedDescription)", at: .file(path), advice: "check the free space of the disk")
         }
     }
 

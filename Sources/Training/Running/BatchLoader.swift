@@ -17,7 +17,9 @@ final class BatchLoader {
     /// - Parameters:
     ///   - steps: the steps that will be asked for, one after another.
     ///   - ahead: steps read ahead.
-    init(store: FeatureStore, owned: Range<Int>, steps: Range<Int>, ahead: Int, videosPerShard: Int, plan: @escaping (StepPosition) -> [TrainingVideo]) {
+    init(
+        store: FeatureStore, owned: Range<Int>, steps: Range<Int>, ahead: Int, videosPerShard: Int, plan: @escaping (StepPosition) -> [TrainingVideo]
+    ) {
         self.store = store
         self.owned = owned
         self.ahead = ahead

@@ -36,7 +36,8 @@ public enum Inference {
                 let i = Int(list[at])
                 result[i].detections.append(
                     Detection(
-                        video: result[i].video, segment: Segment(start: list[at + 1], end: list[at + 2]), label: Int(list[at + 3]), score: list[at + 4]))
+                        video: result[i].video, segment: Segment(start: list[at + 1], end: list[at + 2]), label: Int(list[at + 3]),
+                        score: list[at + 4]))
             }
         }
         return result

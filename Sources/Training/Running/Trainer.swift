@@ -10,7 +10,8 @@ import RandomStreams
 
 /// Trains a detector by a method: steps over virtual shards, log, checkpoints. Knows neither which detector nor which method.
 ///
-/// A step: targets -> positives of all shards -> normaliser -> per shard forward and backward, sums on their way meanwhile -> clip, AdamW, average -> log.
+/// A step: targets -> positives of all shards -> normaliser -> per shard forward and backward, sums on their way meanwhile -> clip, AdamW, average
+/// -> log.
 public final class Trainer {
     public let configuration: RunConfiguration
     public let state: TrainingState
@@ -33,7 +34,8 @@ public final class Trainer {
     public let iterations: Int
 
     public init(
-        configuration: RunConfiguration, store: FeatureStore, detector: any Detector, method: any TrainingMethod, communicator: Communicator, folder: String
+        configuration: RunConfiguration, store: FeatureStore, detector: any Detector, method: any TrainingMethod, communicator: Communicator,
+        folder: String
     ) throws {
         self.configuration = configuration
         self.store = store
@@ -91,7 +93,8 @@ public final class Trainer {
             progress.update(state.step, detail: String(format: "loss %.4f", report.loss["total"] ?? .nan))
             if state.step % configuration.training.logEvery == 0 || state.step == last {
                 let record = interval.record(
-                    step: state.step, epoch: Double(state.step) / Double(method.iterationsPerEpoch), learningRate: rate, normalizer: state.lossNormalizer)
+                    step: state.step, epoch: Double(state.step) / Double(method.iterationsPerEpoch), learningRate: rate,
+                    normalizer: state.lossNormalizer)
                 interval = Interval()
                 try log?.append(record)
             }
@@ -151,10 +154,15 @@ public final class Trainer {
     }
 
     private func diverged(_ what: String, shards: [Int]) -> Failure {
-        let videos = shards.flatMap { method.videos(at: StepPosition(step: state.step, shard: $0)) }.map { Failure.Place.video(store.videos[$0.index].id.name) }
+        let videos = shards.flatMap { method.videos(at: StepPosition(step: state.step, shard: $0)) }.map {
+            Failure.Place.video(store.videos[$0.index].id.name)
+        }
         return Failure(
             .failed, what, at: [.step(state.step + 1)] + videos.prefix(8),
-            advice: "lower training.learning_rate, lengthen the warm-up, or check the features of these recordings; the checkpoints of earlier steps are kept")
+            advice:
+                "lower training.learning_rate, lengthen the warm-up, or check the features of these recordings; "
+                + "the checkpoints of earlier steps are kept"
+        )
     }
 
     // MARK: Checkpoints

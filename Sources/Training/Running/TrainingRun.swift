@@ -40,7 +40,8 @@ public final class TrainingRun {
     ///   - resume: go on from the newest checkpoint there.
     ///   - makeDetector: for tests; ActionFormer otherwise.
     public init(
-        _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator, makeDetector: MakeDetector = TrainingRun.makeDetector
+        _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator,
+        makeDetector: MakeDetector = TrainingRun.makeDetector
     ) throws {
         self.configuration = configuration
         self.folder = folder
@@ -100,7 +101,8 @@ public final class TrainingRun {
         if parent != path, !FileManager.default.fileExists(atPath: parent) { try makeFolder(parent) }
         guard mkdir(path, 0o777) == 0 else {
             let reason = String(cString: strerror(errno))
-            throw Failure.failed("the folder cannot be made: \(reason)", at: .file(path), advice: "choose another --output or change the permissions above it")
+            throw Failure.failed(
+                "the folder cannot be made: \(reason)", at: .file(path), advice: "choose another --output or change the permissions above it")
         }
     }
 
@@ -156,7 +158,8 @@ public final class TrainingRun {
         let header = checkpoint.header
         guard header.storeDigest == store.digest else {
             throw Failure.badInput(
-                "the run was trained on another feature store: digest \(header.storeDigest.prefix(12))..., this one has \(store.digest.prefix(12))...",
+                "the run was trained on another feature store: digest \(header.storeDigest.prefix(12))..., "
+                    + "this one has \(store.digest.prefix(12))...",
                 at: .file(checkpoint.path), .file(store.path), advice: "resume with the store of the run")
         }
         let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path)
@@ -180,7 +183,8 @@ public final class TrainingRun {
         let path = trainer.checkpoints.file(step: trainer.state.step)
         let digest = try communicator.throwTogether { communicator.isRoot ? try Checkpoint(path: path).digest : "" }
         return Outcome(
-            step: trainer.state.step, iterations: trainer.iterations, checkpoint: path, digest: digest, secondsTraining: seconds, peakMemoryMiB: memory,
+            step: trainer.state.step, iterations: trainer.iterations, checkpoint: path, digest: digest, secondsTraining: seconds,
+            peakMemoryMiB: memory,
             evaluation: evaluation)
     }
 

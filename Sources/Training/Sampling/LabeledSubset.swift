@@ -23,7 +23,8 @@ public enum LabeledSubset {
         }
         guard order.count >= count else {
             throw Failure.badInput(
-                "the list names \(order.count) recordings, \(count) of \(names.count) are to be labelled", at: .file(file), .key("data.labeled_order"),
+                "the list names \(order.count) recordings, \(count) of \(names.count) are to be labelled", at: .file(file),
+                .key("data.labeled_order"),
                 advice: "give a longer list or a smaller data.labeled_fraction")
         }
         return try order.prefix(count).map { name in
@@ -39,7 +40,8 @@ public enum LabeledSubset {
     /// Reads a JSON list of names.
     public static func readOrder(_ path: String) throws -> [String] {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw Failure.badInput("the list of labelled recordings cannot be read", at: .file(path), .key("data.labeled_order"), advice: "check the path")
+            throw Failure.badInput(
+                "the list of labelled recordings cannot be read", at: .file(path), .key("data.labeled_order"), advice: "check the path")
         }
         guard let names = try? JSONDecoder().decode([String].self, from: data) else {
             throw Failure.badInput(
