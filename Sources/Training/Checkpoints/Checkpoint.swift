@@ -125,7 +125,7 @@ public final class Checkpoint {
 
     // MARK: Writing
 
-    /// Writes a checkpoint so that a reader never sees half of it.
+    /// Writes a checkpoint so that a reader never sees half of it; it is read back and checked before it takes its place.
     ///
     /// - Returns: its digest.
     @discardableResult
@@ -133,7 +133,6 @@ public final class Checkpoint {
         var result = ""
         try replaceFile(at: path) { part in
             let file = try HDF5File.create(part)
-            defer { file.close() }
             try file.setAttribute(of: "", named: "format", format)
             try file.setAttribute(of: "", named: "version", version)
             let names = state.arena.parameters.map(\.name)
@@ -158,9 +157,25 @@ public final class Checkpoint {
             try file.setAttribute(of: "", named: "loss_normalizer", header.lossNormalizer)
             try file.setAttribute(of: "", named: "digest", digest)
             try file.setAttribute(of: "", named: "checksum", checksum)
+            try file.finishWriting()
+            try requireWhole(part, digest: digest)
             result = digest
         }
         return result
+    }
+
+    /// Reads a checkpoint just written back, before it takes the place of others.
+    package static func requireWhole(_ path: String, digest: String) throws {
+        let what: String
+        do {
+            guard try Checkpoint(path: path).digest != digest else { return }
+            what = "its contents are not those that were written"
+        } catch let failure as Failure {
+            what = failure.what
+        }
+        throw Failure.failed(
+            "the checkpoint could not be written whole: \(what)", at: .file(path),
+            advice: "free space on the disk, or check it for faults, then start again; the earlier checkpoints are kept")
     }
 
     // MARK: Reading
