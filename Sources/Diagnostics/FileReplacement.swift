@@ -1,7 +1,8 @@
 import Foundation
 
 /// Writes a file so that a reader never sees half of it: `write` fills a neighbour named `PATH.part`, which is then renamed to `path`.
-/// When `write` throws or a signal ends the program, the neighbour is removed and whatever stood at `path` stays as it was. The neighbour is on the disk before it is renamed.
+/// When `write` throws or a signal ends the program, the neighbour is removed and whatever stood at `path` stays as it was. The neighbour is on
+/// the disk before it is renamed.
 ///
 /// - Throws: `Failure` (`.failed`) when the folder cannot be written, the disk is full or the file cannot be renamed; whatever `write` throws, with
 ///   `path` in place of the neighbour's.

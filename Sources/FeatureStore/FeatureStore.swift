@@ -123,7 +123,8 @@ extension FeatureStore {
         guard bytes > 0 || overflow else { return }
         guard !overflow, let offset = matrix.fileOffset, bytes <= size - offset else {
             throw Failure.badInput(
-                "the store ends early: \(matrix.rows) rows of \(matrix.columns) values need \(overflow ? "more than \(Int.max)" : "\(bytes)") bytes, the file holds \(size)",
+                "the store ends early: \(matrix.rows) rows of \(matrix.columns) values need "
+                    + "\(overflow ? "more than \(Int.max)" : "\(bytes)") bytes, the file holds \(size)",
                 at: .file(file.path), .dataset(matrix.name), advice: "copy the store again from its source, or make it again")
         }
     }

@@ -114,7 +114,8 @@ final class RowEncoder<Source: FeatureSource> {
         // `allocate` would end the program where `malloc` says no.
         guard let memory = malloc(bytes) else {
             throw Failure.failed(
-                "\(bytes) bytes of memory for the rows of the longest video could not be had", advice: "use a machine with more memory, or shorter videos")
+                "\(bytes) bytes of memory for the rows of the longest video could not be had",
+                advice: "use a machine with more memory, or shorter videos")
         }
         values = memory.bindMemory(to: Float.self, capacity: capacity)
         halves = storage == .float16 ? (memory + 4 * capacity).bindMemory(to: UInt16.self, capacity: capacity) : nil

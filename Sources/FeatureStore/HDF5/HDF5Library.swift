@@ -41,7 +41,8 @@ enum HDF5Library {
 
     /// The operating system's words ("No space left on device") in an entry that also holds times and addresses.
     private static func systemReason(in text: String) -> String? {
-        guard let begin = text.range(of: "error message = '"), let end = text.range(of: "'", range: begin.upperBound..<text.endIndex) else { return nil }
+        guard let begin = text.range(of: "error message = '") else { return nil }
+        guard let end = text.range(of: "'", range: begin.upperBound..<text.endIndex) else { return nil }
         return String(text[begin.upperBound..<end.lowerBound])
     }
 }
