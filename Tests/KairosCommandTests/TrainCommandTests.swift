@@ -192,6 +192,21 @@ final class TrainCommandTests: XCTestCase {
         XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
     }
 
+    /// Rank 0 may write files of 12 KiB at most, which its log exceeds in the middle of the training; the other rank waits for it in a sum.
+    func testAFailureOfOneRankAloneEndsTheOthers() throws {
+        let limited = [
+            "bash", "-c", "if [ \"$OMPI_COMM_WORLD_RANK\" = 0 ]; then trap '' XFSZ; ulimit -f 12; fi; \"$@\"; sleep 15; exit 0", "launcher",
+        ]
+        let ended = try start(
+            root.appendingPathComponent("launch/mpirun"),
+            ["2", "--mca", "btl", "self,tcp"] + limited + [executable.path, "train", folder + "/run.yaml", "--output", folder + "/e"]
+                + ["training.iterations=1000", "training.checkpoint_every=1000", "training.log_every=1"].flatMap { ["--set", $0] })
+        XCTAssertEqual(ended.code, 1, ended.errors)
+        XCTAssertTrue(ended.errors.contains("error: the log could not be written: "), ended.errors)
+        XCTAssertTrue(ended.errors.contains("  where: rank 0, file 'FOLDER/e/log.jsonl'\n  do: check the free space of the disk\n"), ended.errors)
+        XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
+    }
+
     func testErrorsOfStoreCommandsAreSaidOnce() throws {
         try FileManager.default.createDirectory(atPath: folder + "/empty", withIntermediateDirectories: true)
         let cases: [(arguments: [String], code: Int32)] = [

@@ -178,7 +178,7 @@ public final class TrainingRun {
 
     /// Keys that may change between a run and its continuation: they change no bit of the result.
     private static let freeKeys: Set<String> = [
-        "data.store", "data.annotations", "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
+        "data.store", "data.annotations", "data.labeled_order", "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
         "training.log_every", "training.bucket_elements", "training.evaluate_weights",
     ]
 
@@ -190,8 +190,8 @@ public final class TrainingRun {
                     + "this one has \(store.digest.prefix(12))...",
                 at: .file(checkpoint.path), .file(store.path), advice: "resume with the store of the run")
         }
-        let recordsLabels = !header.labeledDigest.isEmpty
-        guard !recordsLabels || header.labeledDigest == trainer.labeledDigest else {
+        // The digest tells more than the list's path; imported weights have none.
+        guard header.labeledDigest.isEmpty || header.labeledDigest == trainer.labeledDigest else {
             throw Failure.wrongUsage(
                 "the run was begun with other labelled recordings: the digest of their names is \(header.labeledDigest.prefix(12))..., "
                     + "now it is \(trainer.labeledDigest.prefix(12))...",
@@ -200,7 +200,6 @@ public final class TrainingRun {
         }
         let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path)
         for (old, new) in zip(before.lines, configuration.lines) where old != new && !Self.freeKeys.contains(new.key) && !new.key.hasPrefix("test.") {
-            if recordsLabels, new.key == "data.labeled_order" { continue }
             throw Failure.wrongUsage(
                 "the run was begun with \(old.key) = \(old.value), now it is \(new.value)", at: .file(checkpoint.path), .key(new.key),
                 advice: "resume with the configuration of the run (\(folder)/config.yaml), or choose another --output")
