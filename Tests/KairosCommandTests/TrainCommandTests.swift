@@ -253,9 +253,8 @@ final class TrainCommandTests: XCTestCase {
         try JSONSerialization.data(withJSONObject: set).write(to: URL(fileURLWithPath: folder + "/a.json"))
         let ended = try kairos("train", folder + "/run.yaml", "--output", folder + "/m", "--set", "data.annotations=\(folder)/a.json")
         XCTAssertEqual(ended.code, 0, ended.errors)
-        XCTAssertTrue(
-            ended.errors.contains("subset 'Test' has no annotations: metrics.json was not written; the detections are in 'FOLDER/m/predictions.json'\n"),
-            ended.errors)
+        let note = "subset 'Test' has no annotations: metrics.json was not written; the detections are in 'FOLDER/m/predictions.json'\n"
+        XCTAssertTrue(ended.errors.contains(note), ended.errors)
         XCTAssertTrue(ended.output.contains("detections  \(folder)/m/predictions.json"), ended.output)
         XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/m/metrics.json"))
         XCTAssertTrue(FileManager.default.fileExists(atPath: folder + "/m/predictions.json"))

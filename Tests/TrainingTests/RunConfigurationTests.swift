@@ -197,7 +197,10 @@ final class RunConfigurationTests: XCTestCase {
         let cases: [(key: String, value: String, found: String, expected: String, standard: String)] = [
             ("data.batch_size", "9223372036854775804", "9223372036854775804", "a whole number, from 1 to 65536", "2"),
             ("data.max_rows", "\(huge)", "\(huge)", "a whole number or null, from 1 to 1073741824", "null"),
-            ("model.backbone_arch", "[2, 2, 63]", "a list of 3", "a list, each a whole number, as [embedding, stem, branch], from 1, 0 and 0 to 64, 64 and 16", "[2, 2, 5]"),
+            (
+                "model.backbone_arch", "[2, 2, 63]", "a list of 3",
+                "a list, each a whole number, as [embedding, stem, branch], from 1, 0 and 0 to 64, 64 and 16", "[2, 2, 5]"
+            ),
             ("model.n_mha_win_size", "1000001", "1000001", "a whole number or a list of whole numbers, at most 4097", "-1"),
             ("model.n_mha_win_size", "[9, 9, 4099, 9, 9, 9]", "a list of 6", "a whole number or a list of whole numbers, at most 4097", "-1"),
             ("model.embd_dim", "\(huge)", "\(huge)", "a whole number, from 1 to 65536", "512"),

@@ -178,7 +178,8 @@ public final class TrainingRun {
 
     /// Keys that may change between a run and its continuation: they change no bit of the result.
     private static let freeKeys: Set<String> = [
-        "data.store", "data.annotations", "data.labeled_order", "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
+        "data.store", "data.annotations", "data.labeled_order",
+        "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
         "training.log_every", "training.bucket_elements", "training.evaluate_weights",
     ]
 
