@@ -32,13 +32,16 @@ public final class Checkpoint {
         public var inputDimension: Int
         /// JSON of the metrics known so far; empty when there are none.
         public var metrics: String
+        /// `LabeledSubset.digest` of the recordings whose labels are used; empty when nobody recorded it.
+        public var labeledDigest: String
         /// The method's own state.
         public var methodState: [String: [UInt8]]
 
         public init(
             programVersion: String, step: Int, optimizerStep: Int, seed: Int, lossNormalizer: Double, configuration: String,
             configurationDigest: String,
-            storeDigest: String, classes: [String], inputDimension: Int, metrics: String = "", methodState: [String: [UInt8]] = [:]
+            storeDigest: String, classes: [String], inputDimension: Int, metrics: String = "", labeledDigest: String = "",
+            methodState: [String: [UInt8]] = [:]
         ) {
             self.programVersion = programVersion
             self.step = step
@@ -51,6 +54,7 @@ public final class Checkpoint {
             self.classes = classes
             self.inputDimension = inputDimension
             self.metrics = metrics
+            self.labeledDigest = labeledDigest
             self.methodState = methodState
         }
     }
@@ -120,7 +124,7 @@ public final class Checkpoint {
         [
             ("program_version", header.programVersion), ("configuration", header.configuration), ("configuration_digest", header.configurationDigest),
             ("store_digest", header.storeDigest), ("metrics", header.metrics),
-        ]
+        ] + (header.labeledDigest.isEmpty ? [] : [("labeled_digest", header.labeledDigest)])
     }
 
     // MARK: Writing
@@ -209,7 +213,8 @@ public final class Checkpoint {
             optimizerStep: try file.intAttribute(of: "", named: "optimizer_step"), seed: try file.intAttribute(of: "", named: "seed"),
             lossNormalizer: try file.doubleAttribute(of: "", named: "loss_normalizer"), configuration: try text("configuration"),
             configurationDigest: try text("configuration_digest"), storeDigest: try text("store_digest"), classes: try file.readStrings("classes"),
-            inputDimension: try file.intAttribute(of: "", named: "input_dimension"), metrics: try text("metrics"), methodState: methodState)
+            inputDimension: try file.intAttribute(of: "", named: "input_dimension"), metrics: try text("metrics"),
+            labeledDigest: file.exists("labeled_digest") ? try text("labeled_digest") : "", methodState: methodState)
     }
 
     /// Puts the saved state in place, checking first that the model is the same.
