@@ -51,6 +51,8 @@ let package = Package(
                 "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
                 "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
             ]),
+        // Floor 6
+        .target(name: "PseudoLabels", dependencies: ["Collectives", "Detectors", "Diagnostics", "TemporalAnnotations"]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
@@ -81,8 +83,11 @@ let package = Package(
         .testTarget(
             name: "AdaptivePseudoLabelsTests", dependencies: ["AdaptivePseudoLabels", "FeatureStore", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
+        .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
-        .testTarget(name: "ParallelTests", dependencies: ["AdaptivePseudoLabels", "Collectives", "DataParallel", "FeatureStore", "TestSupport", "Training"]),
+        .testTarget(
+            name: "ParallelTests",
+            dependencies: ["AdaptivePseudoLabels", "Collectives", "DataParallel", "FeatureStore", "PseudoLabels", "TestSupport", "Training"]),
     ],
     swiftLanguageModes: [.v5]
 )
