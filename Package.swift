@@ -64,7 +64,8 @@ let package = Package(
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "NeuralNetworks", "TemporalAnnotations", "Training", argumentParser,
+                "AdaptivePseudoLabels", "Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels",
+                "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
             ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
