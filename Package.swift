@@ -65,7 +65,7 @@ let package = Package(
             name: "kairos",
             dependencies: [
                 "AdaptivePseudoLabels", "Collectives", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks",
-                "TemporalAnnotations", "Training", argumentParser,
+                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
             ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),

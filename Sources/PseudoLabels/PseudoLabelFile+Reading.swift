@@ -80,7 +80,7 @@ extension PseudoLabelFile {
         return value
     }
 
-    private static func quality(_ key: String, _ parent: JSONNode, _ path: String) throws -> PseudoLabelQuality? {
+    static func quality(_ key: String, _ parent: JSONNode, _ path: String) throws -> PseudoLabelQuality? {
         guard let node = parent[key] else { return nil }
         if case .null = node.value { return nil }
         guard let classAccuracy = node["class_accuracy"]?.number, let averageTIoU = node["average_tIoU"]?.number,

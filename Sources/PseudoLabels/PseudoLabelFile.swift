@@ -60,9 +60,59 @@ public struct PseudoLabelFile: Equatable, Sendable {
 
     /// - Throws: `Failure` (`.failed`) for a number that JSON lacks or a label that is not among `classes`.
     public func json(classes: ClassMap) throws -> Data {
-        var lists: [VideoID: [String]] = [:]
-        for label in labels { lists[label.video, default: []].append(try entry(label, classes)) }
-        let lines = try videos.map { "\(try quoted($0.name)): [\((lists[$0] ?? []).joined(separator: ",\n  "))]" }
+        var data = Data()
+        try render(classes) { data.append(contentsOf: $0.utf8) }
+        return data
+    }
+
+    /// Writes `json` so that no reader sees half of it, with memory for a recording at a time.
+    public func write(classes: ClassMap, to path: String) throws {
+        try replaceFile(at: path) { part in
+            do {
+                try Data().write(to: URL(fileURLWithPath: part))
+                let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: part))
+                var waiting = Data()
+                try render(classes) {
+                    waiting.append(contentsOf: $0.utf8)
+                    guard waiting.count >= 1 << 20 else { return }
+                    try handle.write(contentsOf: waiting)
+                    waiting.removeAll(keepingCapacity: true)
+                }
+                try handle.write(contentsOf: waiting)
+                try handle.close()
+            } catch let failure as Failure {
+                throw failure
+            } catch {
+                throw Failure.failed(
+                    "the file could not be written: \(error.localizedDescription)", at: .file(path),
+                    advice: "check the folder's permissions and free space")
+            }
+        }
+    }
+
+    private func render(_ classes: ClassMap, emit: (String) throws -> Void) throws {
+        let names = try classes.names.map(quoted)
+        var runs: [VideoID: [Range<Int>]] = [:]
+        var first = 0
+        while first < labels.count {
+            var end = first + 1
+            while end < labels.count, labels[end].video == labels[first].video { end += 1 }
+            runs[labels[first].video, default: []].append(first..<end)
+            first = end
+        }
+        try emit("{\"version\": \"1.0\", \"results\": {\n")
+        for (i, video) in videos.enumerated() {
+            var text = "\(i > 0 ? ",\n" : "")\(try quoted(video.name)): ["
+            var isFirst = true
+            for run in runs[video] ?? [] {
+                for label in labels[run] {
+                    if !isFirst { text += ",\n  " }
+                    isFirst = false
+                    text += try entry(label, names)
+                }
+            }
+            try emit(text + "]")
+        }
         let perClass = try thresholds.thetaPerClass.sorted { $0.key < $1.key }.map { "\(try quoted($0.key)): \(try decimal($0.value))" }
         let external = [
             "\"round\": \(round)", "\"theta\": \(try decimal(thresholds.theta))", "\"theta_per_class\": {\(perClass.joined(separator: ", "))}",
@@ -70,23 +120,17 @@ public struct PseudoLabelFile: Equatable, Sendable {
             "\"labels\": \(labels.reduce(0) { $0 + ($1.fate.isLabel ? 1 : 0) })", "\"quality\": \(try json(quality))",
             "\"previous_quality\": \(try json(previousQuality))",
         ]
-        return Data(
-            "{\"version\": \"1.0\", \"results\": {\n\(lines.joined(separator: ",\n"))\n}, \"external_data\": {\(external.joined(separator: ", "))}}\n".utf8)
+        try emit("\n}, \"external_data\": {\(external.joined(separator: ", "))}}\n")
     }
 
-    /// Writes `json` so that no reader sees half of it.
-    public func write(classes: ClassMap, to path: String) throws {
-        try replaceFile(at: path, with: try json(classes: classes))
-    }
-
-    private func entry(_ label: PseudoLabel, _ classes: ClassMap) throws -> String {
-        guard classes.names.indices.contains(label.label) else {
+    private func entry(_ label: PseudoLabel, _ names: [String]) throws -> String {
+        guard names.indices.contains(label.label) else {
             throw Failure.failed(
-                "a pseudo-label has class \(label.label), there are \(classes.count) classes", at: .video(label.video.name),
+                "a pseudo-label has class \(label.label), there are \(names.count) classes", at: .video(label.video.name),
                 advice: "write pseudo-labels with the classes of the feature store they were made on")
         }
         func text(_ value: Double?) throws -> String { try value.map { try number($0, label.video) } ?? "null" }
-        return "{\"label\": \(try quoted(classes.names[label.label])), "
+        return "{\"label\": \(names[label.label]), "
             + "\"segment\": [\(try text(label.segment.start)), \(try text(label.segment.end))], \"score\": \(try text(label.score)), "
             + "\"P_cls\": \(try text(label.classScore)), \"P_tiou\": \(try text(label.tIoU)), \"P_tnd\": \(try text(label.tND)), "
             + "\"similarity\": \(try text(label.similarity)), \"fate\": \"\(label.fate.rawValue)\"}"

@@ -146,6 +146,38 @@ final class PseudoLabelFileTests: XCTestCase {
                 + "  where: file 'p.json', line 1\n  do: give a file from the run's folder pseudo_labels, as it was written")
     }
 
+    func testTheNewestRoundsQuality() throws {
+        let folder = path + ".folder"
+        XCTAssertNil(try PseudoLabelFile.newestQuality(inFolder: folder))
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        // By the rounds' numbers, not by the files' names.
+        for (round, name) in [(10, "a"), (9, "b")] {
+            var file = file
+            file.round = round
+            file.quality?.count = round
+            try file.write(classes: classes, to: "\(folder)/\(name).json")
+        }
+        let newest = try XCTUnwrap(try PseudoLabelFile.newestQuality(inFolder: folder))
+        XCTAssertEqual(newest.round, 10)
+        XCTAssertEqual(newest.quality.count, 10)
+        var unmeasured = file
+        unmeasured.round = 11
+        unmeasured.quality = nil
+        try unmeasured.write(classes: classes, to: folder + "/c.json")
+        XCTAssertNil(try PseudoLabelFile.newestQuality(inFolder: folder))
+        try DetectionFile.write([], classes: classes, to: folder + "/d.json")
+        XCTAssertThrowsError(try PseudoLabelFile.newestQuality(inFolder: folder)) {
+            XCTAssertEqual(
+                ($0 as? Failure)?.description.replacingOccurrences(of: folder, with: "F"),
+                """
+                error: the file holds detections, not pseudo-labels: 'external_data' has no 'round'
+                  where: file 'F/d.json'
+                  do: move what is no file of pseudo-labels out of the run's folder pseudo_labels
+                """)
+        }
+    }
+
     func testOfADetectorsPrediction() {
         let detection = Detection(video: "a", segment: Segment(start: 1, end: 2), label: 1, score: 0.25)
         var assessed = AssessedDetection(
