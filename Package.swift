@@ -57,15 +57,15 @@ let package = Package(
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams",
-                "TemporalAnnotations",
+                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels",
+                "RandomStreams", "TemporalAnnotations", "Training",
             ]),
         // Floor 8
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "AdaptivePseudoLabels", "Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels",
-                "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
+                "AdaptivePseudoLabels", "Collectives", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks",
+                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
             ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),

@@ -9,7 +9,7 @@ final class ConfigurationDocumentTests: XCTestCase {
     /// Every key stands in the document once, with its default, in the order of the program; nothing else does.
     func testDocumentNamesEveryKeyWithItsDefault() throws {
         let text = try String(contentsOf: root.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
-        let sections = ["data", "model", "training", "test", "method"]
+        let sections = ["data", "model", "training", "test", "method", "apl", "icd", "acp"]
         let rows = text.split(separator: "\n").filter { row in sections.contains { row.hasPrefix("| `\($0).") } }
         let documented = rows.map { row -> String in
             let cells = row.components(separatedBy: " | ")
@@ -21,7 +21,10 @@ final class ConfigurationDocumentTests: XCTestCase {
     func testExampleConfigurationsCanBeRead() throws {
         let folder = root.appendingPathComponent("configs").path
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }.sorted()
-        XCTAssertTrue(Set(names).isSuperset(of: ["demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml"]), "\(names)")
+        XCTAssertTrue(Set(names).isSuperset(of: [
+                "demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml", "sbhar_apl.yaml", "thumos14_i3d_apl.yaml",
+                "activitynet_i3d_apl.yaml",
+            ]), "\(names)")
         for name in names {
             let run = try RunConfiguration(path: folder + "/" + name)
             XCTAssertEqual(try RunConfiguration(yaml: run.canonicalYAML, file: name), run, name)
