@@ -116,6 +116,7 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
         let nothing = ["apl.alqa=none", "icd.eap=false", "icd.mpp=false", "acp.coarse=false", "acp.fine=false", "apl.pretraining_iterations=0"]
         let cases: [String: [String]] = [
             "baseline": nothing + ["apl.selection=fixed", "apl.fixed_threshold=0.01"],
+            "mixup": nothing + ["apl.mixup_alpha=0.4", "apl.selection=fixed", "apl.fixed_threshold=0.01"],
             "tiou": nothing + ["apl.alqa=tiou", "apl.teacher=ema", "training.ema_decay=0.9"],
             "diou": nothing + ["apl.alqa=diou", "apl.selection=adaptive_per_class"],
             "class score": nothing + ["apl.alqa=tiou_tnd", "apl.selection_score=class", "apl.alqa_score=class"],
