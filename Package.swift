@@ -43,7 +43,9 @@ let package = Package(
         .target(name: "DataParallel", dependencies: ["Autograd", "Collectives", "Diagnostics", "Kernels", "NeuralNetworks"]),
         .target(
             name: "Detectors",
-            dependencies: ["Diagnostics", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations"]),
+            dependencies: [
+                "Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
+            ]),
         // Floor 5
         .target(
             name: "Training",

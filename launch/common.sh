@@ -1,6 +1,15 @@
 # Shared by the scripts of this folder; sourced, not run.
 set -euo pipefail
+caller_folder=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# from_caller PATH: a path as the caller meant it, since these scripts work in the project's folder.
+from_caller() {
+    case $1 in
+        /*) printf '%s' "$1" ;;
+        *) printf '%s' "$caller_folder/$1" ;;
+    esac
+}
 
 # fail WHAT ADVICE: the program's error shape, exit code 1.
 fail() {

@@ -27,7 +27,7 @@ public enum MatrixMultiply {
             if !accumulate { for row in 0..<m { (c + row * ldc).update(repeating: 0, count: n) } }
             return
         }
-        let parts = m * n * k < 1 << 18 ? 1 : Threads.count
+        let parts = parts(of: max(m, n), work: min(m, n) * k)
         if m >= n {
             // Multiples of 16 rows, so that only the last part has a ragged edge.
             Threads.overBlocks(m, block: 16, parts: parts) { rows in
@@ -42,6 +42,19 @@ public enum MatrixMultiply {
                     c + columns.lowerBound, ldc, accumulate, alpha)
             }
         }
+    }
+
+    /// OpenBLAS multiplies small matrices (up to 1e6 multiplications) by other kernels, whose sums differ in their last bits. Parts of a larger product
+    /// stay above that, so every element has the same bits for every thread count.
+    private static let leastWork = 1 << 21
+
+    /// How many threads share out `rows` in blocks of 16, each row costing `work` multiplications.
+    private static func parts(of rows: Int, work: Int) -> Int {
+        let blocks = (rows + 15) / 16
+        var parts = min(Threads.count, blocks)
+        // The smallest part has floor(blocks / parts) blocks, of which the last may be ragged.
+        while parts > 1, (blocks / parts * 16 - (blocks * 16 - rows)) * work < leastWork { parts -= 1 }
+        return parts
     }
 
     private static func sgemm(

@@ -32,21 +32,18 @@ public enum Threads {
         }
     }
 
-    /// Sums over rows shared out among threads: `body(rows, partial)` adds to its own zeroed array of `count` floats, and the arrays are added in order.
+    /// Sums over rows in parts whose number depends on the rows alone, shared out among threads: `body(rows, partial)` adds to its own zeroed array of
+    /// `count` floats, and the arrays are added in order. The sum has the same bits for every thread count.
     static func summing(
         rows total: Int, into result: UnsafeMutablePointer<Float>, count: Int, add: Bool,
         _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
     ) {
-        let parts = max(1, min(Threads.count, total / 64))
+        let parts = max(1, min(mostParts, total / 64))
         let scratch = UnsafeMutablePointer<Float>.allocate(capacity: parts * count)
         defer { scratch.deallocate() }
         scratch.update(repeating: 0, count: parts * count)
-        if parts == 1 {
-            body(0..<total, scratch)
-        } else {
-            DispatchQueue.concurrentPerform(iterations: parts) { part in
-                body(total * part / parts..<total * (part + 1) / parts, scratch + part * count)
-            }
+        overRanges(parts, grain: 1) { own in
+            for part in own { body(total * part / parts..<total * (part + 1) / parts, scratch + part * count) }
         }
         for part in 0..<parts {
             let partial = scratch + part * count
@@ -57,4 +54,7 @@ public enum Threads {
             }
         }
     }
+
+    /// Parts of a sum; more threads than this do not help it.
+    private static let mostParts = 16
 }

@@ -57,7 +57,7 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
                 XCTAssertEqual(try file("r\(ranks)/" + name), try file("r1/" + name), "\(ranks) ranks: \(name)")
             }
         }
-        for stop in [2, 4, 20, 34, 36, 39, 43] {
+        for stop in [2, 20, 34, 36, 43] {
             let ended = try object(try train(2, "s", ["--stop-after", "\(stop)"]))
             XCTAssertEqual(ended["step"] as? Int, stop)
             XCTAssertEqual(try object(try train(stop % 2 == 0 ? 4 : 1, "s", ["--resume"]))["digest"] as? String, digest, "stopped after \(stop)")
@@ -111,11 +111,12 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
         XCTAssertEqual(try file("apl.safetensors"), try file("supervised.safetensors"))
     }
 
-    /// Each part alone, and what the paper compares with, trains and gives the same bits on two ranks; settings matter.
+    /// Each part alone, and what the paper compares with, trains; settings matter; the bits do not depend on the ranks where they exchange something.
     func testEachPartCanBeSwitched() throws {
         let nothing = ["apl.alqa=none", "icd.eap=false", "icd.mpp=false", "acp.coarse=false", "acp.fine=false", "apl.pretraining_iterations=0"]
         let cases: [String: [String]] = [
             "baseline": nothing + ["apl.selection=fixed", "apl.fixed_threshold=0.01"],
+            "mixup": nothing + ["apl.mixup_alpha=0.4", "apl.selection=fixed", "apl.fixed_threshold=0.01"],
             "tiou": nothing + ["apl.alqa=tiou", "apl.teacher=ema", "training.ema_decay=0.9"],
             "diou": nothing + ["apl.alqa=diou", "apl.selection=adaptive_per_class"],
             "class score": nothing + ["apl.alqa=tiou_tnd", "apl.selection_score=class", "apl.alqa_score=class"],
@@ -125,9 +126,10 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
         ]
         var digests: [String: String] = [:]
         for (name, settings) in cases.sorted(by: { $0.key < $1.key }) {
-            let options = (settings + ["training.iterations=12", "data.evaluation_subset=null"]).flatMap { ["--set", $0] }
-            let runs = try [1, 2].map { try object(try train($0, "\(name)\($0)", options))["digest"] as? String }
-            XCTAssertEqual(runs[0], runs[1], name)
+            let options = (settings + ["training.iterations=12", "apl.round_iterations=3", "data.evaluation_subset=null"]).flatMap { ["--set", $0] }
+            let ranks = ["diou", "eap", "fine", "mixup"].contains(name) ? [1, 2] : [1]
+            let runs = try ranks.map { try object(try train($0, "\(name)\($0)", options))["digest"] as? String }
+            XCTAssertEqual(Set(runs).count, 1, name)
             XCTAssertEqual(try notes("\(name)1").count, 2, name)
             digests[name] = runs[0]
         }

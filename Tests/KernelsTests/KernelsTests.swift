@@ -183,6 +183,28 @@ final class KernelsTests: XCTestCase {
         Threads.count = 1
     }
 
+    /// Elements do not depend on how rows or columns are shared out: the same bits for every thread count.
+    func testMatrixProductsDoNotDependOnTheThreadCount() {
+        for (m, n, k) in [(64, 64, 64), (100, 100, 101), (129, 70, 450), (777, 256, 450), (450, 256, 777), (256, 1024, 333), (1000, 12, 768), (50, 2, 768)] {
+            for (transposeA, transposeB) in [(false, false), (true, false), (false, true)] {
+                let a = normals(m * k), b = normals(k * n)
+                func product(_ threads: Int) -> [Float] {
+                    Threads.count = threads
+                    defer { Threads.count = 1 }
+                    var c = [Float](repeating: .nan, count: m * n)
+                    MatrixMultiply.multiply(
+                        m: m, n: n, k: k, a, lda: transposeA ? m : k, transposeA: transposeA, b, ldb: transposeB ? k : n, transposeB: transposeB,
+                        into: &c, ldc: n)
+                    return c
+                }
+                let reference = product(1)
+                for threads in [2, 3, 4, 8] {
+                    XCTAssertTrue(product(threads) == reference, "\(m)x\(n)x\(k) \(transposeA) \(transposeB): \(threads) threads give other bits than one")
+                }
+            }
+        }
+    }
+
     func testDetectionLossGradients() {
         let x = normals(40), y = (0..<40).map { Float($0 % 3) / 2 }
         var gradient = [Float](repeating: .nan, count: 40)

@@ -101,10 +101,25 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         let known = labeledVideos(step: position.step, shard: shard).map {
             cropping.crop($0, of: store, instances: store.videos[$0].annotation.instances, random: &random)
         }
-        guard case .round = phase else { return [known] }
-        var second = RandomStream(seed: seed, "crop unlabelled", shard, position.step)
-        let others = unlabeled?.videos(step: position.step - first, shard: shard) ?? []
-        return [known, others.map { cropping.crop($0, of: store, instances: round.instances[$0] ?? [], random: &second) }]
+        var groups = [known]
+        if case .round = phase {
+            var second = RandomStream(seed: seed, "crop unlabelled", shard, position.step)
+            let others = unlabeled?.videos(step: position.step - first, shard: shard) ?? []
+            groups.append(others.map { cropping.crop($0, of: store, instances: round.instances[$0] ?? [], random: &second) })
+        }
+        guard configuration.pseudoLabels.mixupAlpha != nil else { return groups }
+        return groups.enumerated().flatMap { [$1, partners($1.count, group: $0, at: position)] }
+    }
+
+    /// Recordings to mix with those of a group (MixUp), from among all of their kind.
+    private func partners(_ count: Int, group: Int, at position: StepPosition) -> [TrainingVideo] {
+        let all = (group == 0 ? labeled : unlabeled)?.shards.flatMap { $0 } ?? []
+        var random = RandomStream(seed: seed, "partners", position.shard, position.step, group)
+        return (0..<count).map { _ in
+            let index = all[random.uniformIndex(below: all.count)]
+            let instances = group == 0 ? store.videos[index].annotation.instances : round.instances[index] ?? []
+            return cropping.crop(index, of: store, instances: instances, random: &random)
+        }
     }
 
     /// Takes new pseudo-labels. Recordings without any are left out, unless so few have some that a shard would be empty.

@@ -44,6 +44,8 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public var selectionFloor = 0.15
     /// For `fixed`.
     public var fixedThreshold = 0.3
+    /// MixUp's Beta(alpha, alpha). null: no mixing.
+    public var mixupAlpha: Double?
 
     public init() {}
 
@@ -67,6 +69,7 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
         try keys.value("selection_score", &selectionScore)
         try keys.value("selection_floor", &selectionFloor, .within(0...1))
         try keys.value("fixed_threshold", &fixedThreshold, .within(0...1))
+        try keys.value("mixup_alpha", &mixupAlpha, Requirement<Double>.above(0).orNull)
     }
 }
 
