@@ -54,18 +54,21 @@ let package = Package(
                 "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
                 "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
             ]),
+        // Floor 6
+        .target(name: "PseudoLabels", dependencies: ["Collectives", "Detectors", "Diagnostics", "TemporalAnnotations"]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams",
-                "TemporalAnnotations",
+                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels",
+                "RandomStreams", "TemporalAnnotations", "Training",
             ]),
         // Floor 8
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Collectives", "DetectionMetrics", "Diagnostics", "FeatureStore", "NeuralNetworks", "TemporalAnnotations", "Training", argumentParser,
+                "AdaptivePseudoLabels", "Collectives", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks",
+                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
             ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
@@ -84,8 +87,11 @@ let package = Package(
         .testTarget(
             name: "AdaptivePseudoLabelsTests", dependencies: ["AdaptivePseudoLabels", "FeatureStore", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
+        .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
-        .testTarget(name: "ParallelTests", dependencies: ["AdaptivePseudoLabels", "Collectives", "DataParallel", "FeatureStore", "TestSupport", "Training"]),
+        .testTarget(
+            name: "ParallelTests",
+            dependencies: ["AdaptivePseudoLabels", "Collectives", "DataParallel", "FeatureStore", "PseudoLabels", "TestSupport", "Training"]),
     ],
     swiftLanguageModes: [.v5]
 )

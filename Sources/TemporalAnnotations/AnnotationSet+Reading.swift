@@ -187,7 +187,7 @@ private struct AnnotationReader {
 }
 
 /// A number as a person would write it: 12 rather than 12.0.
-func text(_ number: Double) -> String {
+package func text(_ number: Double) -> String {
     if number.isNaN { return "NaN" }
     if let whole = Int(exactly: number) { return "\(whole)" }
     return "\(number)"

@@ -25,7 +25,7 @@ extension AnnotationSet {
 }
 
 /// A JSON string.
-func quoted(_ string: String) throws -> String {
+package func quoted(_ string: String) throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .withoutEscapingSlashes
     return String(decoding: try encoder.encode(string), as: UTF8.self)
@@ -34,7 +34,7 @@ func quoted(_ string: String) throws -> String {
 /// The shortest decimal that reads back as the same double.
 ///
 /// - Throws: `Failure` (`.failed`) when the number is not finite: JSON has no such numbers.
-func number(_ value: Double, _ video: VideoID) throws -> String {
+package func number(_ value: Double, _ video: VideoID) throws -> String {
     guard value.isFinite else {
         throw Failure.failed(
             "the number \(text(value)) cannot be written to JSON", at: .video(video.name),

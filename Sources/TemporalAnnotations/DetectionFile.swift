@@ -11,7 +11,21 @@ public enum DetectionFile {
     ///   - videos: when given, every video must be among these.
     /// - Throws: `Failure` (`.badInput`) for whatever is not as the form wants it, naming file, line and video.
     public static func read(_ path: String, classes: ClassMap, videos: Set<VideoID>? = nil) throws -> [Detection] {
-        let root = try JSONNode.read(path)
+        var detections: [Detection] = []
+        for entry in try entries(of: try JSONNode.read(path), path: path) {
+            let video = VideoID(entry.name)
+            if let videos, !videos.contains(video) {
+                throw Failure.badInput(
+                    "the annotations do not know the video", at: .file(path), .line(entry.line), .video(entry.name),
+                    advice: "check that detections and annotations belong to the same data set")
+            }
+            for node in entry.list { detections.append(try detection(node, of: video, classes: classes, path: path)) }
+        }
+        return detections
+    }
+
+    /// The videos of a file in the form, with the line of their lists.
+    package static func entries(of root: JSONNode, path: String) throws -> [(name: String, line: Int, list: [JSONNode])] {
         guard let results = root["results"] else {
             let isAnnotations = root["database"] != nil
             throw Failure.badInput(
@@ -27,27 +41,19 @@ public enum DetectionFile {
                 "the video stands twice in the file", at: .file(path), .line(repeated.line), .video(repeated.name),
                 advice: "keep one of the two entries")
         }
-        var detections: [Detection] = []
-        for entry in entries {
-            let video = VideoID(entry.name)
-            if let videos, !videos.contains(video) {
-                throw Failure.badInput(
-                    "the annotations do not know the video", at: .file(path), .line(entry.node.line), .video(entry.name),
-                    advice: "check that detections and annotations belong to the same data set")
-            }
+        return try entries.map { entry in
             guard let list = entry.node.array else {
                 throw Failure.badInput(
                     "the video's detections are \(entry.node.kind), not a list", at: .file(path), .line(entry.node.line), .video(entry.name),
                     advice: formAdvice)
             }
-            for node in list { detections.append(try detection(node, of: video, classes: classes, path: path)) }
+            return (entry.name, entry.node.line, list)
         }
-        return detections
     }
 
     static let formAdvice = "the form is {\"results\": {VIDEO: [{\"label\", \"segment\": [start, end], \"score\"}]}}"
 
-    private static func detection(_ node: JSONNode, of video: VideoID, classes: ClassMap, path: String) throws -> Detection {
+    package static func detection(_ node: JSONNode, of video: VideoID, classes: ClassMap, path: String) throws -> Detection {
         func failure(_ what: String, _ advice: String) -> Failure {
             .badInput(what, at: .file(path), .line(node.line), .video(video.name), advice: advice)
         }

@@ -9,8 +9,8 @@ struct Kairos: ParsableCommand {
         abstract: "Temporal action localization from few or weak labels, trained data-parallel over MPI.",
         discussion: "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data.",
         subcommands: [
-            DetectCommand.self, EvaluateCommand.self, ExportCommand.self, ImportCommand.self, InspectCommand.self, SynthesizeCommand.self,
-            TrainCommand.self,
+            AblationCommand.self, BenchmarkCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self, ImportCommand.self,
+            InspectCommand.self, SynthesizeCommand.self, TrainCommand.self,
         ])
 
     /// Parses, runs, and turns every error into one message on standard error and the documented exit code.

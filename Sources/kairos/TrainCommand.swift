@@ -41,7 +41,7 @@ struct TrainCommand: ParsableCommand {
         try withRanks { world in
             let overrides = set + (seed.map { ["training.seed=\($0)"] } ?? [])
             let configuration = try world.throwTogether { try RunConfiguration(path: config, overrides: overrides) }
-            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world)
+            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, makeMethod: makeMethod)
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count
             let outcome = try run.run(stopAfter: stopAfter)

@@ -2,13 +2,9 @@ import Foundation
 import XCTest
 
 /// `train`, `detect`, `export`, `import weights` and `inspect` as a user starts them, alone and under mpirun.
-final class TrainCommandTests: XCTestCase {
-    private var folder = ""
-    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
+final class TrainCommandTests: CommandTestCase {
     override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "/kairos-train-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        try super.setUpWithError()
         let made = try kairos("synthesize", "--output", folder + "/store.h5", "--videos", "12", "--classes", "3", "--dimension", "8", "--seed", "5")
         XCTAssertEqual(made.code, 0, made.errors)
         try Data(
@@ -27,45 +23,6 @@ final class TrainCommandTests: XCTestCase {
             """.utf8
         ).write(to: URL(fileURLWithPath: folder + "/run.yaml"))
     }
-    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
-
-    private typealias Ended = (code: Int32, output: String, errors: String)
-
-    private var executable: URL {
-        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("kairos")
-    }
-
-    private func kairos(_ arguments: String...) throws -> Ended { try start(executable, arguments) }
-
-    private func mpirun(_ ranks: Int, _ arguments: String...) throws -> Ended {
-        try start(root.appendingPathComponent("launch/mpirun"), ["\(ranks)", executable.path] + arguments)
-    }
-
-    private func start(_ program: URL, _ arguments: [String]) throws -> Ended {
-        let process = Process()
-        process.executableURL = program
-        process.arguments = arguments
-        // Other tests of this process start MPI, which leaves its marks in the environment.
-        let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
-        process.environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
-        // Through files: pipes of several ranks could fill up.
-        let paths = ["out", "err"].map { folder + "/" + $0 }
-        for path in paths { FileManager.default.createFile(atPath: path, contents: nil) }
-        process.standardOutput = FileHandle(forWritingAtPath: paths[0])
-        process.standardError = FileHandle(forWritingAtPath: paths[1])
-        try process.run()
-        process.waitUntilExit()
-        let texts = try paths.map { try String(contentsOfFile: $0, encoding: .utf8) }
-        return (process.terminationStatus, texts[0], texts[1].replacingOccurrences(of: folder, with: "FOLDER"))
-    }
-
-    private func object(_ ended: Ended, line: UInt = #line) throws -> [String: Any] {
-        XCTAssertEqual(ended.code, 0, ended.errors, line: line)
-        return try XCTUnwrap(JSONSerialization.jsonObject(with: Data(ended.output.utf8)) as? [String: Any], ended.output, line: line)
-    }
-
-    private func file(_ path: String) throws -> Data { try Data(contentsOf: URL(fileURLWithPath: folder + "/" + path)) }
-
     /// The same bits for every number of ranks, for a run that was stopped, and for one resumed on another number of ranks.
     func testRanksAndResumingDoNotChangeABit() throws {
         let alone = try object(try kairos("train", folder + "/run.yaml", "--output", folder + "/r0", "--json"))

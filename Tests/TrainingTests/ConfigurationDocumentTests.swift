@@ -9,7 +9,7 @@ final class ConfigurationDocumentTests: XCTestCase {
     /// Every key stands in the document once, with its default, in the order of the program; nothing else does.
     func testDocumentNamesEveryKeyWithItsDefault() throws {
         let text = try String(contentsOf: root.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
-        let sections = ["data", "model", "training", "test", "method"]
+        let sections = ["data", "model", "training", "test", "method", "apl", "icd", "acp"]
         let rows = text.split(separator: "\n").filter { row in sections.contains { row.hasPrefix("| `\($0).") } }
         let documented = rows.map { row -> String in
             let cells = row.components(separatedBy: " | ")
@@ -20,12 +20,31 @@ final class ConfigurationDocumentTests: XCTestCase {
 
     func testExampleConfigurationsCanBeRead() throws {
         let folder = root.appendingPathComponent("configs").path
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }.sorted()
-        XCTAssertTrue(Set(names).isSuperset(of: ["demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml"]), "\(names)")
-        for name in names {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("ablation") }.sorted()
+        XCTAssertTrue(Set(names).isSuperset(of: [
+                "demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml", "sbhar_apl.yaml", "thumos14_i3d_apl.yaml",
+                "activitynet_i3d_apl.yaml",
+            ]), "\(names)")
+        for name in names where !name.hasPrefix("ablation_") {
             let run = try RunConfiguration(path: folder + "/" + name)
             XCTAssertEqual(try RunConfiguration(yaml: run.canonicalYAML, file: name), run, name)
             _ = try run.actionFormer(inputDimension: run.model.inputDimension ?? 64, classes: 12)
+        }
+    }
+
+    /// Every run of the grids has a configuration that `train` would take.
+    func testExampleGridsCanBePlanned() throws {
+        let folder = root.appendingPathComponent("configs").path
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("ablation_") }.sorted()
+        XCTAssertTrue(names.contains("ablation_sbhar.yaml"), "\(names)")
+        for name in names {
+            var grid = try AblationGrid(path: folder + "/" + name)
+            grid.configuration = root.appendingPathComponent(grid.configuration).path
+            let runs = try grid.plan(folder: folder + "/nowhere", overrides: ["data.labeled_order=order.json"])
+            XCTAssertEqual(runs.count, grid.settings.count * grid.labeledFractions.count * grid.seeds.count, name)
+            // No two settings train alike.
+            let configurations = try grid.settings.map { try RunConfiguration(path: grid.configuration, overrides: $0.overrides).digest }
+            XCTAssertEqual(Set(configurations).count, configurations.count, name)
         }
     }
 

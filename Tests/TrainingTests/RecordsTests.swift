@@ -54,6 +54,20 @@ final class RecordsTests: XCTestCase {
         log = try RunLog(path: path, cutBackTo: 20)
         try log?.append(record(25))
         XCTAssertEqual(try RunLog.read(path).map(\.step), [10, 20, 25])
+        // What a stage noted before its first step is cut off when the run goes on from just there, since it is noted again.
+        struct Note: Encodable {
+            var step: Int
+            var stage: String
+        }
+        try log?.append(note: Note(step: 25, stage: "round 1"))
+        try log?.append(record(26))
+        func lines() throws -> [String] { try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(String.init) }
+        XCTAssertEqual(try RunLog.read(path).map(\.step), [10, 20, 25, 26])
+        XCTAssertEqual(try lines()[3], #"{"stage":"round 1","step":25}"#)
+        log = try RunLog(path: path, cutBackTo: 26)
+        XCTAssertEqual(try lines().count, 5)
+        log = try RunLog(path: path, cutBackTo: 25)
+        XCTAssertEqual(try lines().count, 3)
         log = try RunLog(path: path, cutBackTo: 0)
         XCTAssertEqual(try RunLog.read(path), [])
         log = nil

@@ -44,6 +44,13 @@ public final class AdamW {
         UnsafeMutableRawPointer(secondMoments).deallocate()
     }
 
+    /// Forgets the moments, as if no step had been taken.
+    public func reset() {
+        step = 0
+        firstMoments.update(repeating: 0, count: arena.count)
+        secondMoments.update(repeating: 0, count: arena.count)
+    }
+
     /// Takes one step along the arena's gradients.
     ///
     /// - Parameters:

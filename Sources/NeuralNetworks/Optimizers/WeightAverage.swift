@@ -16,6 +16,9 @@ public final class WeightAverage {
 
     deinit { UnsafeMutableRawPointer(values).deallocate() }
 
+    /// Begins anew at the present weights.
+    public func reset() { values.update(from: arena.values, count: arena.count) }
+
     /// Runs `body` with the averaged weights in the model's place, then puts the current ones back.
     public func withAveragedWeights<Result>(_ body: () throws -> Result) rethrows -> Result {
         exchange()

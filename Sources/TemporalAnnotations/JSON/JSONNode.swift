@@ -2,8 +2,8 @@ import Diagnostics
 import Foundation
 
 /// A JSON value that remembers where it stands and keeps what `JSONSerialization` loses: the order of an object's members and names given twice.
-struct JSONNode {
-    enum Value {
+package struct JSONNode {
+    package enum Value {
         case null
         case bool(Bool)
         case number(Double)
@@ -12,27 +12,27 @@ struct JSONNode {
         case object([(name: String, node: JSONNode)])
     }
 
-    var value: Value
+    package var value: Value
     /// Line of the file on which the value begins, from 1.
-    var line: Int
+    package var line: Int
 
-    var number: Double? { if case .number(let number) = value { number } else { nil } }
-    var string: String? { if case .string(let string) = value { string } else { nil } }
-    var array: [JSONNode]? { if case .array(let array) = value { array } else { nil } }
-    var members: [(name: String, node: JSONNode)]? { if case .object(let members) = value { members } else { nil } }
+    package var number: Double? { if case .number(let number) = value { number } else { nil } }
+    package var string: String? { if case .string(let string) = value { string } else { nil } }
+    package var array: [JSONNode]? { if case .array(let array) = value { array } else { nil } }
+    package var members: [(name: String, node: JSONNode)]? { if case .object(let members) = value { members } else { nil } }
 
     /// The first member of an object with this name; nil when there is none or the value is no object.
-    subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.node }
+    package subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.node }
 
     /// The first name that occurs a second time in this object, with the line of the second.
-    var repeatedName: (name: String, line: Int)? {
+    package var repeatedName: (name: String, line: Int)? {
         var seen = Set<String>()
         for member in members ?? [] where !seen.insert(member.name).inserted { return (member.name, member.node.line) }
         return nil
     }
 
     /// "a number", "a list", ... for messages.
-    var kind: String {
+    package var kind: String {
         switch value {
         case .null: "null"
         case .bool: "true or false"
@@ -45,7 +45,7 @@ struct JSONNode {
 
     /// - Throws: `Failure` (`.badInput`) when the file cannot be read or is not JSON. Python's `NaN` and `Infinity` are read as numbers, so
     ///   that the reader of the value can say which number is not finite.
-    static func read(_ path: String) throws -> JSONNode {
+    package static func read(_ path: String) throws -> JSONNode {
         let data: Data
         do {
             data = try Data(contentsOf: URL(fileURLWithPath: path))

@@ -48,6 +48,11 @@ extension RunConfiguration {
         result.emptyClasses = training.emptyClasses
         result.dropout = Float(training.dropout)
         result.dropPath = Float(training.dropPath)
+        if method.name == .apl {
+            result.quality = QualitySettings(pseudoLabels.alqa)
+            result.quality.focalScore = pseudoLabels.alqaScore
+            result.quality.localizationWeight = Float(pseudoLabels.localizationWeight)
+        }
         result.detection = test.detectionSettings
         return result
     }

@@ -12,6 +12,9 @@ public struct RunConfiguration: Equatable, Sendable {
     public var training = TrainingConfiguration()
     public var test = TestConfiguration()
     public var method = MethodConfiguration()
+    public var pseudoLabels = PseudoLabelConfiguration()
+    public var discriminator = DiscriminatorConfiguration()
+    public var contrast = ContrastConfiguration()
 
     public init() {}
 
@@ -44,6 +47,9 @@ public struct RunConfiguration: Equatable, Sendable {
         try keys.section("training", &training)
         try keys.section("test", &test)
         try keys.section("method", &method)
+        try keys.section("apl", &pseudoLabels)
+        try keys.section("icd", &discriminator)
+        try keys.section("acp", &contrast)
     }
 
     /// Every key with its value.
@@ -112,6 +118,33 @@ extension RunConfiguration {
                 advice: "set training.schedule to multistep, or remove the steps")
         }
         try checkModel(refuse)
+        if method.name == .apl { try checkPseudoLabels(refuse) }
+    }
+
+    private func checkPseudoLabels(_ refuse: (String, String, String) -> Failure) throws {
+        let apl = pseudoLabels
+        if apl.pretrainingIterations != nil, apl.pretrainingEpochs != nil {
+            throw refuse(
+                "both pretraining_iterations and pretraining_epochs are given", "apl.pretraining_epochs",
+                "keep one of apl.pretraining_iterations and apl.pretraining_epochs")
+        }
+        if (apl.pretrainingIterations ?? apl.pretrainingEpochs ?? 0) > 0, !contrast.isOn {
+            throw refuse(
+                "a pre-training is asked for, but acp.coarse and acp.fine are both off", "apl.pretraining_iterations",
+                "set one of acp.coarse and acp.fine, or the length of the pre-training to 0")
+        }
+        switch (apl.roundIterations, apl.roundEpochs) {
+        case (.some, .some):
+            throw refuse("both round_iterations and round_epochs are given", "apl.round_epochs", "keep one of apl.round_iterations and apl.round_epochs")
+        case (nil, nil) where apl.rounds > 0:
+            throw refuse("the length of a round is not given", "apl.round_iterations", "set one of apl.round_iterations and apl.round_epochs")
+        default: break
+        }
+        guard apl.unlabeledBatchSize % data.virtualShards == 0 else {
+            throw refuse(
+                "unlabeled_batch_size \(apl.unlabeledBatchSize) is not a multiple of virtual_shards \(data.virtualShards)", "apl.unlabeled_batch_size",
+                "every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards")
+        }
     }
 
     private func checkModel(_ refuse: (String, String, String) -> Failure) throws {

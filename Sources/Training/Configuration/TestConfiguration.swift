@@ -36,11 +36,3 @@ public struct TestConfiguration: ConfigurationSection {
         })
     }
 }
-
-/// Section `method`: what is learnt from.
-public struct MethodConfiguration: ConfigurationSection {
-    public enum Name: String, ConfigurationChoice, Sendable { case supervised }
-    public var name = Name.supervised
-    public init() {}
-    public mutating func visit(_ keys: ConfigurationKeys) throws { try keys.value("name", &name) }
-}

@@ -1,4 +1,3 @@
-import Autograd
 import Detectors
 import FeatureStore
 import RandomStreams
@@ -10,11 +9,13 @@ public final class SupervisedMethod: TrainingMethod {
     private let sampler: TrainingSampler
     private let cropping: Cropping
     private let seed: UInt64
+    private let configuration: RunConfiguration
 
     /// - Parameter labeled: positions in the store of the recordings to learn from.
     public init(store: FeatureStore, detector: any Detector, labeled: [Int], configuration: RunConfiguration) throws {
         self.store = store
         self.detector = detector
+        self.configuration = configuration
         let data = configuration.data
         seed = UInt64(configuration.training.seed)
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
@@ -24,22 +25,31 @@ public final class SupervisedMethod: TrainingMethod {
 
     public var iterationsPerEpoch: Int { sampler.stepsPerEpoch }
 
-    public func videos(at position: StepPosition) -> [TrainingVideo] {
-        var random = RandomStream(seed: seed, "crop", position.shard, position.step)
-        return sampler.videos(step: position.step, shard: position.shard).map { index in
-            let video = store.videos[index]
-            let instances = video.annotation.instances.map { GridInstance(segment: video.grid.gridSegment($0.segment), label: $0.label) }
-            let halfWindow = Float(0.5 * video.grid.window / video.grid.stride)
-            let crop = cropping.crop(rows: video.rows, instances: instances, halfWindow: halfWindow, random: &random)
-            return TrainingVideo(index: index, rows: crop.rows, instances: crop.instances)
-        }
+    public var stages: [TrainingStage] {
+        [
+            TrainingStage(
+                "training", iterations: configuration.iterations(perEpoch: iterationsPerEpoch),
+                schedule: configuration.learningRateSchedule(iterationsPerEpoch: iterationsPerEpoch))
+        ]
     }
 
-    public func targets(_ batch: PackedBatch, at position: StepPosition) -> PointTargets { detector.assignTargets(batch) }
+    public func videos(at position: StepPosition) -> [[TrainingVideo]] {
+        var random = RandomStream(seed: seed, "crop", position.shard, position.step)
+        return [
+            sampler.videos(step: position.step, shard: position.shard).map { index in
+                cropping.crop(index, of: store, instances: store.videos[index].annotation.instances, random: &random)
+            }
+        ]
+    }
 
-    public func losses(
-        _ batch: PackedBatch, targets: PointTargets, normalizer: Float, at position: StepPosition, tape: Tape, random: inout RandomStream
-    ) -> [String: Double] {
-        detector.losses(batch, targets: targets, normalizer: normalizer, tape: tape, random: &random)
+    public func step(_ step: TrainingStep) throws -> [[String: Double]] {
+        let targets = step.batches.map { detector.assignTargets($0.groups[0]) }
+        let normalizer = try step.updateNormalizer(
+            &step.state.lossNormalizer, positives: targets.reduce(0) { $0 + $1.positives.count })
+        return try step.forwardAndBackward { shard, groups, tape in
+            var random = step.random("forward", shard: shard)
+            return detector.losses(
+                groups[0], targets: targets[shard - step.shards.owned.lowerBound], normalizer: normalizer, tape: tape, random: &random)
+        }
     }
 }

@@ -1,7 +1,5 @@
-import Autograd
 import Detectors
-import Foundation
-import RandomStreams
+import NeuralNetworks
 
 /// One recording of a batch: which rows of it, and the actions known in them, counted from the first of these rows.
 public struct TrainingVideo: Equatable, Sendable {
@@ -18,7 +16,7 @@ public struct TrainingVideo: Equatable, Sendable {
 
 /// Where in the run something is computed.
 public struct StepPosition: Hashable, Sendable {
-    /// Counted from 0.
+    /// Counted from 0 over the whole run.
     public var step: Int
     public var shard: Int
     public init(step: Int, shard: Int) {
@@ -27,27 +25,49 @@ public struct StepPosition: Hashable, Sendable {
     }
 }
 
+/// A part of a run with a learning rate of its own. What is trained, and on what, may change between stages.
+public struct TrainingStage: Equatable, Sendable {
+    public var name: String
+    public var iterations: Int
+    public var schedule: LearningRateSchedule
+    /// The schedule's iteration at the stage's first step: stages may share one schedule.
+    public var firstIteration: Int
+
+    public init(_ name: String, iterations: Int, schedule: LearningRateSchedule, firstIteration: Int = 0) {
+        self.name = name
+        self.iterations = iterations
+        self.schedule = schedule
+        self.firstIteration = firstIteration
+    }
+}
+
 /// What is learnt from: which recordings and labels a step sees, and what its loss is. The trainer does the rest.
+///
+/// Every answer must be a function of the position and the method's saved state, so that ranks and resuming change no bit.
 public protocol TrainingMethod: AnyObject {
     /// Steps in which about every recording is seen once: the unit of `training.epochs`.
     var iterationsPerEpoch: Int { get }
-    /// The recordings of a shard at a step; must not depend on anything but the position and the method's saved state.
-    func videos(at position: StepPosition) -> [TrainingVideo]
-    /// Targets of a batch; their positives, counted over all shards, set the loss normaliser.
-    func targets(_ batch: PackedBatch, at position: StepPosition) -> PointTargets
-    /// Runs forward, seeds the gradients and returns the parts of the loss, `total` among them; the same names on every rank.
-    func losses(
-        _ batch: PackedBatch, targets: PointTargets, normalizer: Float, at position: StepPosition, tape: Tape, random: inout RandomStream
-    ) -> [String: Double]
-    /// Called on all ranks together before a step (`step` is done): rounds that label anew go here.
-    func prepare(step: Int) throws
-    /// What a checkpoint must keep for this method.
+    /// The parts of the run, one after another, none empty.
+    var stages: [TrainingStage] { get }
+    /// The recordings of a shard at a step, group by group (labelled ones, unlabelled ones): as many groups for every shard.
+    func videos(at position: StepPosition) -> [[TrainingVideo]]
+    /// Computes the losses and the gradients of the rank's shards; all ranks call it together. What is trained beside the detector is trained here.
+    ///
+    /// - Returns: for each owned shard the parts of the loss, `total` among them; the same names for every shard.
+    func step(_ step: TrainingStep) throws -> [[String: Double]]
+    /// Called on all ranks together before training begins or goes on, after `restore`.
+    func prepare(_ run: RunContext) throws
+    /// Called on all ranks together before the first step of a stage; not when a run goes on within one.
+    func begin(stage: Int, _ run: RunContext) throws
+    /// What a checkpoint must keep for this method; the same on all ranks.
     var state: [String: [UInt8]] { get }
+    /// - Throws: `Failure.badInput` when the state is not this method's.
     func restore(_ state: [String: [UInt8]]) throws
 }
 
 extension TrainingMethod {
-    public func prepare(step: Int) throws {}
+    public func prepare(_ run: RunContext) throws {}
+    public func begin(stage: Int, _ run: RunContext) throws {}
     public var state: [String: [UInt8]] { [:] }
     public func restore(_ state: [String: [UInt8]]) throws {}
 }

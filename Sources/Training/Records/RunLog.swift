@@ -45,7 +45,7 @@ public struct LogRecord: Codable, Equatable, Sendable {
     }
 }
 
-/// The run's log, one JSON object per line.
+/// The run's log, one JSON object per line: records, and notes of stages.
 public final class RunLog {
     public let path: String
     private let handle: FileHandle
@@ -67,16 +67,29 @@ public final class RunLog {
 
     private static func kept(_ path: String, _ step: Int) -> Data {
         guard step > 0, let data = FileManager.default.contents(atPath: path) else { return Data() }
-        struct Stepped: Decodable { let step: Int }
+        // What a stage notes before its first step is noted again when the run goes on from just there.
+        struct Stepped: Decodable {
+            let step: Int
+            let stage: String?
+        }
         var result = Data()
         for line in data.split(separator: UInt8(ascii: "\n")) {
-            guard let record = try? JSONDecoder().decode(Stepped.self, from: Data(line)), record.step <= step else { continue }
+            guard let record = try? JSONDecoder().decode(Stepped.self, from: Data(line)), record.step < step + (record.stage == nil ? 1 : 0) else {
+                continue
+            }
             result += line + [UInt8(ascii: "\n")]
         }
         return result
     }
 
-    public func append(_ record: LogRecord) throws {
+    public func append(_ record: LogRecord) throws { try write(record) }
+
+    /// Notes the beginning of a stage.
+    ///
+    /// - Parameter note: encodes as an object with the keys `step` (steps done) and `stage` (its name).
+    public func append(note: some Encodable) throws { try write(note) }
+
+    private func write(_ record: some Encodable) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
@@ -88,12 +101,14 @@ public final class RunLog {
         }
     }
 
-    /// Reads a log.
+    /// Reads a log; what stages noted at their beginning is left out.
     public static func read(_ path: String) throws -> [LogRecord] {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw Failure.badInput("the log cannot be read", at: .file(path), advice: "check the path")
         }
-        return try data.split(separator: UInt8(ascii: "\n")).enumerated().map { number, line in
+        struct Note: Decodable { let stage: String }
+        return try data.split(separator: UInt8(ascii: "\n")).enumerated().compactMap { number, line in
+            if (try? JSONDecoder().decode(Note.self, from: Data(line))) != nil { return nil }
             guard let record = try? JSONDecoder().decode(LogRecord.self, from: Data(line)) else {
                 throw Failure.badInput("the line is not a record of the log", at: .file(path), .line(number + 1), advice: "remove the line")
             }

@@ -9,16 +9,16 @@ final class BatchLoader {
     private let owned: Range<Int>
     private let prefetcher: FeaturePrefetcher
     private let ahead: Int
-    private let plan: (StepPosition) -> [TrainingVideo]
+    private let plan: (StepPosition) -> [[TrainingVideo]]
     private var nextRequest: Int
     private let end: Int
-    private var planned: [StepPosition: [TrainingVideo]] = [:]
+    private var planned: [StepPosition: [[TrainingVideo]]] = [:]
 
     /// - Parameters:
     ///   - steps: the steps that will be asked for, one after another.
     ///   - ahead: steps read ahead.
     init(
-        store: FeatureStore, owned: Range<Int>, steps: Range<Int>, ahead: Int, videosPerShard: Int, plan: @escaping (StepPosition) -> [TrainingVideo]
+        store: FeatureStore, owned: Range<Int>, steps: Range<Int>, ahead: Int, plan: @escaping (StepPosition) -> [[TrainingVideo]]
     ) {
         self.store = store
         self.owned = owned
@@ -26,26 +26,32 @@ final class BatchLoader {
         self.plan = plan
         nextRequest = steps.lowerBound
         end = steps.upperBound
-        prefetcher = FeaturePrefetcher(store: store, depth: ahead * owned.count * videosPerShard)
+        let perShard = steps.isEmpty ? 1 : plan(StepPosition(step: steps.lowerBound, shard: owned.lowerBound)).reduce(0) { $0 + $1.count }
+        prefetcher = FeaturePrefetcher(store: store, depth: ahead * owned.count * perShard)
     }
 
     var waitedSeconds: Double { prefetcher.waitedSeconds }
 
-    /// The batches of a step, one per owned shard.
-    func batches(step: Int) throws -> [(shard: Int, batch: PackedBatch)] {
+    /// The batches of a step, for each owned shard one per group.
+    func batches(step: Int) throws -> [(shard: Int, groups: [PackedBatch])] {
         while nextRequest < min(step + 1 + ahead, end) {
             for shard in owned {
                 let position = StepPosition(step: nextRequest, shard: shard)
                 let videos = plan(position)
                 planned[position] = videos
-                for video in videos { prefetcher.request(video: video.index, rows: video.rows) }
+                for video in videos.joined() { prefetcher.request(video: video.index, rows: video.rows) }
             }
             nextRequest += 1
         }
         return try owned.map { shard in
-            let videos = planned.removeValue(forKey: StepPosition(step: step, shard: shard)) ?? []
-            return (shard, try Self.pack(videos, store: store) { _ in try prefetcher.next() })
+            let groups = planned.removeValue(forKey: StepPosition(step: step, shard: shard)) ?? []
+            return (shard, try groups.map { try Self.pack($0, store: store) { _ in try prefetcher.next() } })
         }
+    }
+
+    /// A whole recording, for detection.
+    static func whole(_ index: Int, of store: FeatureStore, rows: FeatureRows) -> PackedBatch {
+        pack([TrainingVideo(index: index, rows: 0..<store.videos[index].rows, instances: [])], store: store) { _ in rows }
     }
 
     /// Puts recordings one after another.

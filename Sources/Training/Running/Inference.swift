@@ -12,23 +12,13 @@ public enum Inference {
         _ detector: any Detector, store: FeatureStore, videos: [Int], communicator: Communicator, title: String = "detecting"
     ) throws -> [(video: VideoID, detections: [Detection])]? {
         let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { $0 }
-        let prefetcher = FeaturePrefetcher(store: store, depth: 2)
-        for i in own { prefetcher.request(video: videos[i], rows: 0..<store.videos[videos[i]].rows) }
-        let progress = ProgressBar(title, total: own.count, unit: "recordings", isSilent: !communicator.isRoot)
         // Per detection: place in the list, start, end, class, score.
-        let found: [Double] = try communicator.throwTogether {
-            var found: [Double] = []
-            for (count, i) in own.enumerated() {
-                let video = TrainingVideo(index: videos[i], rows: 0..<store.videos[videos[i]].rows, instances: [])
-                let batch = try BatchLoader.pack([video], store: store) { _ in try prefetcher.next() }
-                for detection in detector.detect(batch)[0] {
-                    found += [Double(i), detection.segment.start, detection.segment.end, Double(detection.label), detection.score]
-                }
-                progress.update(count + 1)
+        var found: [Double] = []
+        try forEach(own.map { videos[$0] }, store: store, communicator: communicator, title: title) { place, batch in
+            for detection in detector.detect(batch)[0] {
+                found += [Double(own[place]), detection.segment.start, detection.segment.end, Double(detection.label), detection.score]
             }
-            return found
         }
-        progress.finish()
         guard let gathered = try communicator.gather(found) else { return nil }
         var result = videos.map { (video: store.videos[$0].id, detections: [Detection]()) }
         for list in gathered {
@@ -41,5 +31,25 @@ public enum Inference {
             }
         }
         return result
+    }
+
+    /// Reads this rank's recordings whole, one after another; all ranks call it together.
+    ///
+    /// - Parameters:
+    ///   - own: positions in the store.
+    ///   - body: takes the place in `own` and the recording alone in a batch.
+    public static func forEach(
+        _ own: [Int], store: FeatureStore, communicator: Communicator, title: String, _ body: (_ place: Int, _ batch: PackedBatch) throws -> Void
+    ) throws {
+        let prefetcher = FeaturePrefetcher(store: store, depth: 2)
+        for video in own { prefetcher.request(video: video, rows: 0..<store.videos[video].rows) }
+        let progress = ProgressBar(title, total: own.count, unit: "recordings", isSilent: !communicator.isRoot)
+        try communicator.throwTogether {
+            for (place, video) in own.enumerated() {
+                try body(place, BatchLoader.whole(video, of: store, rows: try prefetcher.next()))
+                progress.update(place + 1)
+            }
+        }
+        progress.finish()
     }
 }

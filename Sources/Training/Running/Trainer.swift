@@ -10,8 +10,8 @@ import RandomStreams
 
 /// Trains a detector by a method: steps over virtual shards, log, checkpoints. Knows neither which detector nor which method.
 ///
-/// A step: targets -> positives of all shards -> normaliser -> per shard forward and backward, sums on their way meanwhile -> clip, AdamW, average
-/// -> log.
+/// A run is a list of stages, each with its own learning rates. A step: batches -> the method's losses and gradients, sums over shards on their way
+/// meanwhile -> clip, AdamW, average -> log.
 public final class Trainer {
     public let configuration: RunConfiguration
     public let state: TrainingState
@@ -21,10 +21,11 @@ public final class Trainer {
     let communicator: Communicator
     let shards: VirtualShards
     let checkpoints: CheckpointFolder
-    let schedule: LearningRateSchedule
+    let stages: [TrainingStage]
+    /// Steps of each stage.
+    let stageSteps: [Range<Int>]
     private let folder: String
     private let reduction: GradientReduction
-    private var lossNames: [String] = []
     /// Seconds spent waiting in collective calls outside the gradient reduction.
     private var waitedMPI = 0.0
     /// JSON of metrics, kept in checkpoints.
@@ -52,8 +53,11 @@ public final class Trainer {
             arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm)
         reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, bucketElements: training.bucketElements)
         checkpoints = CheckpointFolder(path: folder + "/checkpoints", keep: training.keep)
-        schedule = configuration.learningRateSchedule(iterationsPerEpoch: method.iterationsPerEpoch)
-        iterations = configuration.iterations(perEpoch: method.iterationsPerEpoch)
+        stages = method.stages
+        var steps: [Range<Int>] = []
+        for stage in stages { steps.append((steps.last?.upperBound ?? 0)..<(steps.last?.upperBound ?? 0) + stage.iterations) }
+        stageSteps = steps
+        iterations = steps.last?.upperBound ?? 0
     }
 
     /// Goes on from a checkpoint.
@@ -74,71 +78,68 @@ public final class Trainer {
     /// - Throws: `Failure` on all ranks: a loss that is no number (with step and recordings), features that cannot be read, a full disk.
     public func train(stopAfter: Int? = nil) throws {
         let last = min(iterations, stopAfter ?? iterations)
-        let loader = BatchLoader(
-            store: store, owned: shards.owned, steps: state.step..<max(last, state.step), ahead: configuration.data.prefetch,
-            videosPerShard: configuration.data.batchSize / shards.count
-        ) { [method] in method.videos(at: $0) }
         let log = try communicator.throwTogether {
             communicator.isRoot ? try RunLog(path: folder + "/log.jsonl", cutBackTo: state.step) : nil
         }
+        let run = RunContext(
+            store: store, communicator: communicator, shards: shards, state: state, folder: folder, log: log, prefetch: configuration.data.prefetch)
+        try method.prepare(run)
         let progress = ProgressBar("training", total: iterations, done: state.step, isSilent: !communicator.isRoot)
+        for (stage, steps) in stageSteps.enumerated() where state.step < min(last, steps.upperBound) {
+            if state.step == steps.lowerBound { try method.begin(stage: stage, run) }
+            try train(stage, from: steps.lowerBound, to: min(last, steps.upperBound), log, progress)
+        }
+        progress.finish(state.step)
+    }
+
+    /// Trains from the present step to step `end` of one stage. A checkpoint is left at the last step of the run and before it is stopped.
+    private func train(_ stage: Int, from first: Int, to end: Int, _ log: RunLog?, _ progress: ProgressBar) throws {
+        let training = configuration.training
+        let loader = BatchLoader(
+            store: store, owned: shards.owned, steps: state.step..<end, ahead: configuration.data.prefetch
+        ) { [method] in method.videos(at: $0) }
         var interval = Interval()
-        while state.step < last {
+        while state.step < end {
             let waitedBefore = (data: loader.waitedSeconds, mpi: waitedMPI + reduction.waitedSeconds)
             let began = Self.now()
-            try method.prepare(step: state.step)
-            let rate = schedule.rate(at: state.step)
-            let report = try step(loader, learningRate: rate)
+            let rate = stages[stage].schedule.rate(at: stages[stage].firstIteration + state.step - first)
+            let report = try step(loader, stage: stage, learningRate: rate)
             state.step += 1
             let data = loader.waitedSeconds - waitedBefore.data, mpi = waitedMPI + reduction.waitedSeconds - waitedBefore.mpi
             interval.add(report.loss, norm: report.gradientNorm, videos: report.videos, seconds: Self.now() - began, data: data, mpi: mpi)
             progress.update(state.step, detail: String(format: "loss %.4f", report.loss["total"] ?? .nan))
-            if state.step % configuration.training.logEvery == 0 || state.step == last {
+            if state.step % training.logEvery == 0 || state.step == end {
                 let record = interval.record(
                     step: state.step, epoch: Double(state.step) / Double(method.iterationsPerEpoch), learningRate: rate,
                     normalizer: state.lossNormalizer)
                 interval = Interval()
                 try log?.append(record)
             }
-            if state.step % configuration.training.checkpointEvery == 0 || state.step == last { try save() }
+            if state.step % training.checkpointEvery == 0 || state.step == end { try save() }
         }
-        progress.finish(state.step)
     }
 
     // MARK: One step
 
-    private func step(_ loader: BatchLoader, learningRate: Double) throws -> StepReport {
+    private func step(_ loader: BatchLoader, stage: Int, learningRate: Double) throws -> StepReport {
         let batches = try together { try loader.batches(step: state.step) }
-        let targets = batches.map { method.targets($0.batch, at: StepPosition(step: state.step, shard: $0.shard)) }
-        let positives = try timed { try communicator.allReduce(targets.reduce(0) { $0 + $1.positives.count }, .sum) }
-        state.lossNormalizer = 0.9 * state.lossNormalizer + 0.1 * Double(max(positives, 1))
-
-        var parts: [(shard: Int, loss: [String: Double])] = []
-        reduction.beginStep()
-        for ((shard, batch), targets) in zip(batches, targets) {
-            let position = StepPosition(step: state.step, shard: shard)
-            let tape = Tape()
-            var random = RandomStream(seed: UInt64(configuration.training.seed), "forward", shard, state.step)
-            reduction.beginShard(shard, tape: tape)
-            parts.append(
-                (shard, method.losses(batch, targets: targets, normalizer: Float(state.lossNormalizer), at: position, tape: tape, random: &random)))
-            tape.backward()
-            reduction.finishShard()
-        }
-        try reduction.finishStep()
-
-        let loss = try totalLoss(parts)
+        let step = TrainingStep(
+            step: state.step, stage: stage, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
+            shards: shards, reduction: reduction)
+        let losses = try method.step(step)
+        waitedMPI += step.waitedSeconds
+        let loss = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
         let norm = GradientNorm.norm(state.arena.gradients, count: state.arena.count)
         guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)", shards: Array(0..<shards.count)) }
         state.optimizer.update(
             learningRate: learningRate, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm),
             average: state.average)
-        return StepReport(loss: loss, gradientNorm: norm, videos: configuration.data.batchSize)
+        return StepReport(loss: loss, gradientNorm: norm, videos: shards.count * (batches.first?.groups.reduce(0) { $0 + $1.videos.count } ?? 0))
     }
 
     /// Sums the losses of all shards in their order: every shard has a place of its own, so the sum over ranks adds only zeros.
     private func totalLoss(_ parts: [(shard: Int, loss: [String: Double])]) throws -> [String: Double] {
-        if lossNames.isEmpty { lossNames = parts[0].loss.keys.sorted() }
+        let lossNames = parts[0].loss.keys.sorted()
         let width = lossNames.count
         var table = [Double](repeating: 0, count: shards.count * width)
         for (shard, loss) in parts {
@@ -156,7 +157,7 @@ public final class Trainer {
     }
 
     private func diverged(_ what: String, shards: [Int]) -> Failure {
-        let videos = shards.flatMap { method.videos(at: StepPosition(step: state.step, shard: $0)) }.map {
+        let videos = shards.flatMap { method.videos(at: StepPosition(step: state.step, shard: $0)).joined() }.map {
             Failure.Place.video(store.videos[$0.index].id.name)
         }
         return Failure(

@@ -7,6 +7,18 @@ import Foundation
 import NeuralNetworks
 import TemporalAnnotations
 
+/// The recordings of the training subset, as positions in the store.
+public struct TrainingRecordings: Equatable, Sendable {
+    /// Those whose labels may be used, in the order of their choice.
+    public var labeled: [Int]
+    /// The others, in the store's order.
+    public var unlabeled: [Int]
+    public init(labeled: [Int], unlabeled: [Int]) {
+        self.labeled = labeled
+        self.unlabeled = unlabeled
+    }
+}
+
 /// A run from its configuration to its metrics: opens the store, checks that all ranks agree, trains or goes on, detects, evaluates, writes `RUN/`.
 public final class TrainingRun {
     public let configuration: RunConfiguration
@@ -36,14 +48,17 @@ public final class TrainingRun {
 
     /// Makes the detector that the configuration names.
     public typealias MakeDetector = (RunConfiguration, FeatureStore) throws -> any Detector
+    /// Makes the method that the configuration names.
+    public typealias MakeMethod = (RunConfiguration, FeatureStore, any Detector, TrainingRecordings) throws -> any TrainingMethod
 
     /// - Parameters:
     ///   - folder: where the run's files go; made when missing.
     ///   - resume: go on from the newest checkpoint there.
     ///   - makeDetector: for tests; ActionFormer otherwise.
+    ///   - makeMethod: knows the methods that the configuration may name; the supervised one alone otherwise.
     public init(
         _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator,
-        makeDetector: MakeDetector = TrainingRun.makeDetector
+        makeDetector: MakeDetector = TrainingRun.makeDetector, makeMethod: MakeMethod = TrainingRun.makeSupervised
     ) throws {
         self.configuration = configuration
         self.folder = folder
@@ -59,13 +74,13 @@ public final class TrainingRun {
         (detector, trainer, notes) = try communicator.throwTogether {
             let detector = try makeDetector(configuration, store)
             detector.initializeParameters(seed: UInt64(configuration.training.seed))
-            let labeled = try Self.labeledVideos(configuration, store)
-            let method = try SupervisedMethod(store: store, detector: detector, labeled: labeled, configuration: configuration)
+            let recordings = try Self.recordings(configuration, store)
+            let method = try makeMethod(configuration, store, detector, recordings)
             let trainer = try Trainer(
                 configuration: configuration, store: store, detector: detector, method: method, communicator: communicator, folder: folder)
-            let rows = labeled.reduce(0) { $0 + store.videos[$1].rows }
+            let rows = recordings.labeled.reduce(0) { $0 + store.videos[$1].rows }
             let note =
-                "\(labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
+                "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
                 + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.state.arena.learntCount) parameters"
             trainer.labeledDigest = LabeledSubset.digest(labeled.map { store.videos[$0].id.name })
             return (detector, trainer, [note])
@@ -113,14 +128,29 @@ public final class TrainingRun {
         }
     }
 
-    private static func labeledVideos(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> [Int] {
+    /// Learns from the labelled recordings alone.
+    ///
+    /// - Throws: `Failure` (`.wrongUsage`) when the configuration names another method.
+    public static func makeSupervised(
+        _ configuration: RunConfiguration, _ store: FeatureStore, _ detector: any Detector, _ recordings: TrainingRecordings
+    ) throws -> any TrainingMethod {
+        guard configuration.method.name == .supervised else {
+            throw Failure.wrongUsage(
+                "the method '\(configuration.method.name.rawValue)' is not available here", at: .key("method.name"), advice: "set it to supervised")
+        }
+        return try SupervisedMethod(store: store, detector: detector, labeled: recordings.labeled, configuration: configuration)
+    }
+
+    private static func recordings(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> TrainingRecordings {
         let data = configuration.data
         let training = try Self.videos(in: data.trainingSubset, key: "data.training_subset", store)
         let order = try data.labeledOrder.map(LabeledSubset.readOrder)
         let chosen = try LabeledSubset.choose(
             training.map { store.videos[$0].id.name }, fraction: data.labeledFraction, order: order, seed: UInt64(configuration.training.seed),
             file: data.labeledOrder ?? "")
-        return chosen.map { training[$0] }
+        let isLabeled = Set(chosen)
+        return TrainingRecordings(
+            labeled: chosen.map { training[$0] }, unlabeled: training.indices.filter { !isLabeled.contains($0) }.map { training[$0] })
     }
 
     /// Positions of a subset's recordings; the subset's name may differ in case.
@@ -183,6 +213,12 @@ public final class TrainingRun {
         "training.log_every", "training.bucket_elements", "training.evaluate_weights",
     ]
 
+    /// What is detected decides pseudo-labels; a supervised run detects at its end alone.
+    private func isFree(_ key: String) -> Bool {
+        if key.hasPrefix("test.") { return configuration.method.name == .supervised || key == "test.tiou_thresholds" }
+        return Self.freeKeys.contains(key)
+    }
+
     private func requireSameRun(_ checkpoint: Checkpoint) throws {
         let header = checkpoint.header
         guard header.storeDigest == store.digest else {
@@ -200,7 +236,7 @@ public final class TrainingRun {
                 advice: "resume with the run's list of labelled recordings, or choose another --output")
         }
         let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path)
-        for (old, new) in zip(before.lines, configuration.lines) where old != new && !Self.freeKeys.contains(new.key) && !new.key.hasPrefix("test.") {
+        for (old, new) in zip(before.lines, configuration.lines) where old != new && !isFree(new.key) {
             throw Failure.wrongUsage(
                 "the run was begun with \(old.key) = \(old.value), now it is \(new.value)", at: .file(checkpoint.path), .key(new.key),
                 advice: "resume with the configuration of the run (\(folder)/config.yaml), or choose another --output")

@@ -1,5 +1,7 @@
 import Detectors
+import FeatureStore
 import RandomStreams
+import TemporalAnnotations
 
 /// Random crops of long recordings in training, as the published `truncate_feats` draws them.
 public struct Cropping: Equatable, Sendable {
@@ -55,5 +57,16 @@ public struct Cropping: Equatable, Sendable {
         let low = max(Int((ratio[0] * Double(rows)).rounded(.toNearestOrEven)), 1)
         let high = min(Int((ratio[1] * Double(rows)).rounded(.toNearestOrEven)), rows)
         return low + random.uniformIndex(below: max(high - low, 0) + 1)
+    }
+}
+
+extension Cropping {
+    /// Crops a stored recording whose actions are these.
+    public func crop(_ index: Int, of store: FeatureStore, instances: [ActionInstance], random: inout RandomStream) -> TrainingVideo {
+        let video = store.videos[index]
+        let onGrid = instances.map { GridInstance(segment: video.grid.gridSegment($0.segment), label: $0.label) }
+        let halfWindow = Float(0.5 * video.grid.window / video.grid.stride)
+        let crop = crop(rows: video.rows, instances: onGrid, halfWindow: halfWindow, random: &random)
+        return TrainingVideo(index: index, rows: crop.rows, instances: crop.instances)
     }
 }

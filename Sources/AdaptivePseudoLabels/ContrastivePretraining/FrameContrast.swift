@@ -1,0 +1,126 @@
+import Autograd
+import Collectives
+import Detectors
+import RandomStreams
+import Training
+
+/// ACP's two contrasts of one step: frames of the step's recordings, their classes, the loss and its gradient.
+struct FrameContrast {
+    enum Classes {
+        /// By clustering the frames' input features: two clusters per recording, so many over the mini-batch.
+        case clusters(Int)
+        /// By the instances that the frames lie in.
+        case instances(background: Int)
+    }
+
+    /// Sampled frames of a shard's recordings of one group.
+    struct ShardFrames {
+        let shard: Int
+        let group: Int
+        /// [frames, levels * channels], recording by recording; its gradient is what `seed` writes.
+        let embedding: PackedSequence
+        /// [frames, columns].
+        let inputs: [Float]
+        /// Per recording, the frames.
+        let frames: [[Int]]
+        let instances: [[GridInstance]]
+    }
+
+    private let settings: ContrastConfiguration
+    private let step: TrainingStep
+
+    init(_ settings: ContrastConfiguration, step: TrainingStep) {
+        self.settings = settings
+        self.step = step
+    }
+
+    /// Draws frames and records their multi-scale representation.
+    func sample(_ batch: PackedBatch, _ levels: [PackedSequence], shard: Int, group: Int, tape: Tape) -> ShardFrames {
+        let columns = batch.features.columns
+        var random = RandomStream(seed: step.seed, "frames", shard, step.step, group)
+        var frames: [[Int]] = [], inputs: [Float] = []
+        for video in 0..<batch.features.count {
+            let rows = batch.features.rows(of: video)
+            let chosen = FrameSampling.frames(rows: rows.count, parts: settings.frames, random: &random)
+            for frame in chosen {
+                inputs += UnsafeBufferPointer(start: batch.features.tensor.values + (rows.lowerBound + frame) * columns, count: columns)
+            }
+            frames.append(chosen)
+        }
+        return ShardFrames(
+            shard: shard, group: group, embedding: tape.multiScaleRows(levels, frames: frames), inputs: inputs, frames: frames,
+            instances: batch.instances)
+    }
+
+    /// Computes both losses over all ranks and seeds the gradient of `weight` times their sum.
+    ///
+    /// - Returns: per shard the losses without the weight; sums over all shards are the whole losses.
+    func seed(_ parts: [ShardFrames], classes: Classes, weight: Double) throws -> [(coarse: Double, fine: Double)] {
+        var losses = parts.map { _ in (coarse: 0.0, fine: 0.0) }
+        for part in parts {
+            let tensor = part.embedding.tensor, (gradient, add) = tensor.gradientToWrite()
+            if !add { gradient.update(repeating: 0, count: tensor.count) }
+        }
+        if settings.coarse {
+            let videos = Double(step.shards.count * (parts.first?.frames.count ?? 1))
+            for (i, part) in parts.enumerated() {
+                for video in part.frames.indices { losses[i].coarse += coarse(part, video, classes, weight: weight / videos) / videos }
+            }
+        }
+        if settings.fine { losses[0].fine = try fine(parts, classes, weight: weight) }
+        return losses
+    }
+
+    /// Action against background within one recording.
+    private func coarse(_ part: ShardFrames, _ video: Int, _ classes: Classes, weight: Double) -> Double {
+        let rows = part.embedding.rows(of: video), width = part.embedding.columns
+        let labels: [Int]
+        switch classes {
+        case .clusters:
+            let columns = part.inputs.count / part.embedding.rows
+            var random = RandomStream(seed: step.seed, "coarse", part.shard, step.step, part.group, video)
+            labels = part.inputs.withUnsafeBufferPointer { buffer in
+                guard let base = buffer.baseAddress else { return [] }
+                return KMeans(base + rows.lowerBound * columns, rows: rows.count, columns: columns, clusters: 2, random: &random).labels
+            }
+        case .instances(let background):
+            labels = FrameSampling.labels(frames: part.frames[video], instances: part.instances[video], background: background)
+                .map { $0 == background ? 0 : 1 }
+        }
+        let tensor = part.embedding.tensor
+        let loss = InfoNCE(
+            tensor.values + rows.lowerBound * width, columns: width, labels: labels, anchors: 0..<rows.count,
+            anchorCount: InfoNCE.anchorsWithPositives(labels), temperature: Float(settings.temperature))
+        add(loss.gradient, to: tensor, at: rows.lowerBound * width, weight: Float(weight))
+        return loss.loss
+    }
+
+    /// Classes against each other, over the frames of the global mini-batch. The whole loss.
+    private func fine(_ parts: [ShardFrames], _ classes: Classes, weight: Double) throws -> Double {
+        let contrast = GlobalContrast(shards: step.shards, communicator: step.communicator)
+        let labels: [Int]
+        switch classes {
+        case .clusters(let count):
+            let inputs = try contrast.gather(parts.map(\.inputs), columns: parts[0].inputs.count / max(1, parts[0].embedding.rows))
+            var random = RandomStream(seed: step.seed, "fine", step.step)
+            labels = contrast.cluster(inputs, clusters: count, random: &random)
+        case .instances(let background):
+            let own = parts.flatMap { part in
+                part.frames.indices.flatMap {
+                    FrameSampling.labels(frames: part.frames[$0], instances: part.instances[$0], background: background)
+                }
+            }
+            labels = try step.communicator.allGather(own).flatMap { $0 }
+        }
+        let embeddings = try contrast.gather(parts.map { $0.embedding.tensor.array }, columns: parts[0].embedding.columns)
+        let (loss, gradients) = try contrast.infoNCE(embeddings, labels: labels, temperature: Float(settings.temperature))
+        for (part, gradient) in zip(parts, gradients) { add(gradient, to: part.embedding.tensor, at: 0, weight: Float(weight)) }
+        // Rank 0's first shard says it.
+        return step.communicator.isRoot ? loss : 0
+    }
+
+    private func add(_ gradient: [Float], to tensor: Tensor, at place: Int, weight: Float) {
+        let pointer = tensor.gradientToWrite().pointer + place
+        for (i, value) in gradient.enumerated() { pointer[i] += weight * value }
+    }
+}

@@ -1,0 +1,87 @@
+import Autograd
+import Collectives
+import DataParallel
+import FeatureStore
+import NeuralNetworks
+import RandomStreams
+import Training
+
+/// Trains the discriminator beside the detector: its own parameters, optimiser and sum of gradients, the features of all labelled instances at hand.
+final class DiscriminatorTraining {
+    let discriminator: InstanceDiscriminator
+    let arena: ParameterArena
+    let optimizer: AdamW
+    private let settings: DiscriminatorConfiguration
+    private var reduction: GradientReduction?
+    /// All labelled instances, recording by recording in the order of the store; the same on all ranks.
+    private(set) var bank: InstanceSet
+    /// By position of the recording in the store.
+    private var instances: [Int: Range<Int>] = [:]
+
+    init(_ settings: DiscriminatorConfiguration, columns: Int, seed: UInt64) {
+        self.settings = settings
+        discriminator = InstanceDiscriminator(columns: columns, hidden: settings.hidden)
+        discriminator.initializeParameters(seed: seed)
+        arena = ParameterArena(discriminator)
+        optimizer = AdamW(arena, weightDecay: settings.weightDecay)
+        bank = InstanceSet(columns: columns)
+    }
+
+    /// Gathers the labelled instances' features: each rank reads its part of the recordings, once.
+    func prepare(_ run: RunContext, labeled: [Int]) throws {
+        guard reduction == nil else { return }
+        reduction = GradientReduction(
+            arena: arena, communicator: run.communicator, shards: run.shards, bucketElements: arena.count)
+        let store = run.store, columns = store.dimension, videos = labeled.sorted()
+        let own = stride(from: run.communicator.rank, to: videos.count, by: run.communicator.size).map { videos[$0] }
+        var part = InstanceSet(columns: columns), places: [Int] = []
+        try Inference.forEach(own, store: store, communicator: run.communicator, title: "labelled instances") { place, batch in
+            for instance in store.videos[own[place]].annotation.instances {
+                let segment = store.videos[own[place]].grid.gridSegment(instance.segment)
+                part.append(segment, label: instance.label, video: batch.features.tensor.values, rows: batch.features.rows)
+                places.append(own[place])
+            }
+        }
+        let features = try run.communicator.allGather(part.features), labels = try run.communicator.allGather(part.labels)
+        let owners = try run.communicator.allGather(places)
+        var found: [Int: (rank: Int, range: Range<Int>)] = [:]
+        for (rank, list) in owners.enumerated() {
+            for (i, video) in list.enumerated() { found[video] = (rank, (found[video]?.range.lowerBound ?? i)..<i + 1) }
+        }
+        var all: [Float] = [], classes: [Int] = []
+        for video in videos {
+            guard let (rank, range) = found[video] else { continue }
+            instances[video] = classes.count..<classes.count + range.count
+            all += features[rank][range.lowerBound * columns..<range.upperBound * columns]
+            classes += labels[rank][range]
+        }
+        bank = InstanceSet(columns: columns, features: all, labels: classes)
+    }
+
+    /// One step on the labelled instances of the mini-batch (Eq. 7, 8); all ranks together.
+    ///
+    /// - Parameter videos: the recordings of a shard.
+    /// - Returns: the loss per owned shard; their sum over all shards is the mean over all pairs.
+    func train(_ step: TrainingStep, videos: (Int) -> [Int]) throws -> [Double] {
+        guard let reduction else { return step.batches.map { _ in 0 } }
+        let pairs = step.shards.owned.map { shard in
+            var random = step.random("pairs", shard: shard)
+            let anchors = videos(shard).flatMap { instances[$0].map(Array.init) ?? [] }
+            return InstancePairs.balanced(anchors: anchors, labels: bank.labels, perSide: settings.pairs, random: &random)
+        }
+        let count = try step.communicator.allReduce(pairs.reduce(0) { $0 + $1.count }, .sum)
+        guard count > 0 else { return pairs.map { _ in 0 } }
+        var losses: [Double] = []
+        reduction.beginStep()
+        for (shard, pairs) in zip(step.shards.owned, pairs) {
+            let tape = Tape()
+            reduction.beginShard(shard, tape: tape)
+            losses.append(discriminator.loss(pairs, bank: bank, normalizer: Float(count), tape: tape))
+            tape.backward()
+            reduction.finishShard()
+        }
+        try reduction.finishStep()
+        optimizer.update(learningRate: settings.learningRate)
+        return losses
+    }
+}

@@ -1,0 +1,172 @@
+import Collectives
+import Detectors
+import Diagnostics
+import FeatureStore
+import Foundation
+import PseudoLabels
+import TemporalAnnotations
+import Training
+
+extension AdaptivePseudoLabelMethod {
+    /// Labels the unlabelled recordings anew: each rank predicts on its part, rank 0 selects and refines over the whole set and writes the round's
+    /// file, all ranks receive what is to be learnt from.
+    func beginRound(_ number: Int, name: String, _ run: RunContext) throws {
+        func predict() throws -> [PseudoLabel] { try predictions(run, title: "\(name): labelling") }
+        let isAveraged = configuration.pseudoLabels.teacher == .ema
+        let own = isAveraged ? try run.state.average.withAveragedWeights(predict) : try predict()
+        let gathered = try PseudoLabelExchange.gather(own, communicator: run.communicator)
+        var quality: PseudoLabelQuality?
+        let chosen = try run.communicator.throwTogether { () throws -> [PseudoLabel] in
+            guard let gathered else { return [] }
+            let (labels, thresholds) = selected(gathered)
+            quality = try record(labels, thresholds, round: number, name: name, run)
+            return labels.filter(\.fate.isLabel)
+        }
+        let labels = try PseudoLabelExchange.broadcast(chosen, communicator: run.communicator)
+        var next = RoundLabels(round: number, normalizer: number == 1 ? run.state.lossNormalizer : round.normalizer, quality: quality)
+        for label in labels {
+            guard let index = store.index(of: label.video) else { continue }
+            next.instances[index, default: []].append(ActionInstance(segment: label.segment, label: label.label))
+        }
+        try take(next)
+    }
+
+    /// Of this rank's part of the unlabelled recordings, those that are not too unsure, with their similarity to the labelled instances.
+    private func predictions(_ run: RunContext, title: String) throws -> [PseudoLabel] {
+        let all = recordings.unlabeled
+        let own = stride(from: run.communicator.rank, to: all.count, by: run.communicator.size).map { all[$0] }
+        let labelled = discriminator.map { $0.discriminator.projected($0.bank) }
+        var result: [PseudoLabel] = []
+        try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { _, batch in
+            let found = detector.detectWithParts(batch)[0].filter {
+                score(PseudoLabel($0)) >= configuration.pseudoLabels.selectionFloor && $0.detection.segment.length > 0
+            }
+            var similarities = [Float](repeating: .nan, count: found.count)
+            if let discriminator, let labelled, !found.isEmpty {
+                var instances = InstanceSet(columns: store.dimension)
+                for one in found {
+                    instances.append(
+                        one.gridSegment, label: one.detection.label, video: batch.features.tensor.values, rows: batch.features.rows)
+                }
+                similarities = discriminator.discriminator.similarities(instances, to: labelled)
+            }
+            for (one, similarity) in zip(found, similarities) { result.append(PseudoLabel(one, similarity: similarity)) }
+        }
+        return result
+    }
+
+    /// What selection looks at: the joint score, or P_cls, lowered by Soft-NMS just as much.
+    private func score(_ label: PseudoLabel) -> Double {
+        guard configuration.pseudoLabels.selectionScore == .classScore else { return label.score }
+        guard let overlap = label.tIoU else { return label.score }
+        let floor = Double(QualitySettings().floor)
+        return min(1, label.score / (label.tND.map { max(overlap - $0, floor) } ?? max(overlap, .leastNormalMagnitude)))
+    }
+
+    /// Selection by score (Eq. 6), refinement by similarity (EAP, MPP), over all recordings.
+    func selected(_ gathered: [PseudoLabel]) -> (labels: [PseudoLabel], thresholds: PseudoLabelThresholds) {
+        let apl = configuration.pseudoLabels, icd = configuration.discriminator, classes = store.classes
+        let threshold: SelectionSettings.Threshold =
+            switch apl.selection {
+            case .adaptive: .adaptive
+            case .adaptivePerClass: .adaptivePerClass
+            case .fixed: .fixed(apl.fixedThreshold)
+            }
+        let instances = gathered.map {
+            PseudoInstance(
+                video: 0, label: $0.label, start: Float($0.segment.start), end: Float($0.segment.end), jointScore: Float(score($0)),
+                classScore: Float($0.classScore))
+        }
+        let selection = PseudoLabelSelection(
+            instances, classes: classes.count, settings: SelectionSettings(threshold: threshold, floor: apl.selectionFloor))
+        let refinement = RefinementSettings(
+            eap: icd.eap, mpp: icd.mpp, eapThreshold: Float(icd.eapThreshold), mppThreshold: Float(icd.mppThreshold))
+        let fates = selection.refined(similarities: gathered.map { $0.similarity.map { Float($0) } ?? .nan }, settings: refinement)
+        var labels: [PseudoLabel] = []
+        for (label, fate) in zip(gathered, fates) {
+            guard let known = PseudoLabelFate(fate) else { continue }
+            labels.append(label)
+            labels[labels.count - 1].fate = known
+        }
+        let perClass = zip(classes.names, selection.perClass).filter { $1.threshold.isFinite }.map { ($0, $1.threshold) }
+        let isOne = selection.perClass.isEmpty && selection.overall.threshold.isFinite
+        let thresholds = PseudoLabelThresholds(
+            theta: isOne ? selection.overall.threshold : nil, thetaPerClass: Dictionary(uniqueKeysWithValues: perClass),
+            removedBelow: icd.eap ? icd.eapThreshold : nil, promotedFrom: icd.mpp ? icd.mppThreshold : nil)
+        return (labels, thresholds)
+    }
+
+    /// Rank 0 writes the round's file and a line of the log.
+    private func record(
+        _ labels: [PseudoLabel], _ thresholds: PseudoLabelThresholds, round number: Int, name: String, _ run: RunContext
+    ) throws -> PseudoLabelQuality? {
+        let truth = recordings.unlabeled.map { store.videos[$0].annotation }
+        let quality = truth.contains { !$0.instances.isEmpty } ? PseudoLabelQuality(labels: labels, truth: truth) : nil
+        let folder = run.folder + "/pseudo_labels"
+        if !FileManager.default.fileExists(atPath: folder) {
+            do {
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            } catch {
+                throw Failure.failed(
+                    "the folder cannot be made: \(error.localizedDescription)", at: .file(folder), advice: "check the run's folder")
+            }
+        }
+        let file = PseudoLabelFile(
+            round: number, labels: labels, videos: truth.map(\.id), thresholds: thresholds, quality: quality, previousQuality: round.quality)
+        try file.write(classes: store.classes, to: "\(folder)/round-\(number).json")
+        try run.log?.append(
+            note: RoundNote(step: run.state.step, stage: name, labels: labels, thresholds: thresholds, quality: quality, previous: round.quality))
+        return quality
+    }
+}
+
+extension PseudoLabelFate {
+    /// nil for predictions that were dropped first.
+    init?(_ fate: PseudoInstanceFate) {
+        switch fate {
+        case .dropped: return nil
+        case .positive: self = .positive
+        case .removed: self = .removed
+        case .promoted: self = .promoted
+        case .candidate, .rejected: self = .rejected
+        }
+    }
+}
+
+/// The line of the log that a round begins with.
+private struct RoundNote: Encodable {
+    struct Quality: Encodable {
+        var class_accuracy: Double
+        var average_tIoU: Double
+        var positive_accuracy: Double
+    }
+
+    var step: Int
+    var stage: String
+    var recordings: Int
+    var positive: Int
+    var removed: Int
+    var promoted: Int
+    var rejected: Int
+    var theta: Double?
+    var quality: Quality?
+    var previous_quality: Quality?
+
+    init(
+        step: Int, stage: String, labels: [PseudoLabel], thresholds: PseudoLabelThresholds, quality: PseudoLabelQuality?, previous: PseudoLabelQuality?
+    ) {
+        func count(_ fate: PseudoLabelFate) -> Int { labels.reduce(0) { $0 + ($1.fate == fate ? 1 : 0) } }
+        func numbers(_ quality: PseudoLabelQuality?) -> Quality? {
+            quality.map {
+                Quality(class_accuracy: $0.classAccuracy, average_tIoU: $0.averageTIoU, positive_accuracy: $0.positiveAccuracy)
+            }
+        }
+        self.step = step
+        self.stage = stage
+        recordings = Set(labels.filter(\.fate.isLabel).map(\.video)).count
+        (positive, removed, promoted, rejected) = (count(.positive), count(.removed), count(.promoted), count(.rejected))
+        theta = thresholds.theta
+        self.quality = numbers(quality)
+        previous_quality = numbers(previous)
+    }
+}

@@ -1,0 +1,228 @@
+import Collectives
+import DataParallel
+import Detectors
+import Diagnostics
+import FeatureStore
+import NeuralNetworks
+import PseudoLabels
+import RandomStreams
+import TemporalAnnotations
+import Training
+
+/// APL: pre-training without labels, burn-in on the labelled recordings with the discriminator beside, then rounds of labelling the others anew and
+/// training on both. docs/methods.md says which file holds which equation.
+///
+/// Everything is a function of seed, stage, step and shard, or in the checkpoint: pseudo-labels, normaliser, the discriminator's weights and moments.
+public final class AdaptivePseudoLabelMethod: TrainingMethod {
+    enum Phase: Equatable {
+        case pretraining
+        case burnIn
+        /// Counted from 1.
+        case round(Int)
+    }
+
+    let configuration: RunConfiguration
+    let store: FeatureStore
+    let detector: any PyramidDetector
+    let recordings: TrainingRecordings
+    let seed: UInt64
+    public let stages: [TrainingStage]
+    let phases: [Phase]
+    private let firstSteps: [Int]
+    private let cropping: Cropping
+    private let all: TrainingSampler?
+    let labeled: TrainingSampler
+    let discriminator: DiscriminatorTraining?
+
+    /// Of the present round; part of the state.
+    var round = RoundLabels()
+    private var unlabeled: TrainingSampler?
+
+    /// - Throws: `Failure` for a detector without a pyramid, and when a part of the recordings is too small for the virtual shards.
+    public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
+        guard let detector = detector as? any PyramidDetector else {
+            throw Failure.wrongUsage(
+                "the method needs a detector over a feature pyramid", at: .key("model.name"), advice: "set model.name to actionformer")
+        }
+        self.configuration = configuration
+        self.store = store
+        self.detector = detector
+        self.recordings = recordings
+        let data = configuration.data, apl = configuration.pseudoLabels
+        seed = UInt64(configuration.training.seed)
+        cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
+        if apl.rounds > 0, recordings.unlabeled.count < data.virtualShards {
+            throw Failure.badInput(
+                "\(recordings.unlabeled.count) unlabelled training recordings are too few for \(data.virtualShards) virtual shards",
+                at: .key("data.labeled_fraction"), advice: "label fewer recordings, use fewer virtual shards, or set apl.rounds to 0")
+        }
+        func sampler(_ videos: [Int]) throws -> TrainingSampler {
+            try TrainingSampler(
+                videos: videos.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize,
+                seed: UInt64(configuration.training.seed))
+        }
+        labeled = try sampler(recordings.labeled)
+        let everything = try sampler((recordings.labeled + recordings.unlabeled).sorted())
+        let plan = StagePlan(
+            configuration, labeledEpoch: labeled.stepsPerEpoch, wholeEpoch: everything.stepsPerEpoch,
+            unlabeledEpoch: max(1, recordings.unlabeled.count / apl.unlabeledBatchSize))
+        all = plan.phases.contains(.pretraining) ? everything : nil
+        (stages, phases) = (plan.stages, plan.phases)
+        var steps = [0]
+        for stage in plan.stages { steps.append(steps[steps.count - 1] + stage.iterations) }
+        firstSteps = steps
+        discriminator =
+            configuration.discriminator.isOn && apl.rounds > 0
+            ? DiscriminatorTraining(configuration.discriminator, columns: store.dimension, seed: seed) : nil
+    }
+
+    public var iterationsPerEpoch: Int { labeled.stepsPerEpoch }
+
+    // MARK: Recordings
+
+    private func phase(of step: Int) -> (phase: Phase, first: Int) {
+        let stage = (phases.indices.last { firstSteps[$0] <= step }) ?? 0
+        return (phases[stage], firstSteps[stage])
+    }
+
+    /// Steps of the labelled recordings' order go on from burn-in through the rounds.
+    func labeledVideos(step: Int, shard: Int) -> [Int] {
+        let first = phases.firstIndex(of: .burnIn).map { firstSteps[$0] } ?? 0
+        return labeled.videos(step: step - first, shard: shard)
+    }
+
+    public func videos(at position: StepPosition) -> [[TrainingVideo]] {
+        let (phase, first) = phase(of: position.step), shard = position.shard
+        var random = RandomStream(seed: seed, "crop", shard, position.step)
+        if phase == .pretraining {
+            let videos = all?.videos(step: position.step - first, shard: shard) ?? []
+            return [videos.map { cropping.crop($0, of: store, instances: [], random: &random) }]
+        }
+        let known = labeledVideos(step: position.step, shard: shard).map {
+            cropping.crop($0, of: store, instances: store.videos[$0].annotation.instances, random: &random)
+        }
+        var groups = [known]
+        if case .round = phase {
+            var second = RandomStream(seed: seed, "crop unlabelled", shard, position.step)
+            let others = unlabeled?.videos(step: position.step - first, shard: shard) ?? []
+            groups.append(others.map { cropping.crop($0, of: store, instances: round.instances[$0] ?? [], random: &second) })
+        }
+        guard configuration.pseudoLabels.mixupAlpha != nil else { return groups }
+        return groups.enumerated().flatMap { [$1, partners($1.count, group: $0, at: position)] }
+    }
+
+    /// Recordings to mix with those of a group (MixUp), from among all of their kind.
+    private func partners(_ count: Int, group: Int, at position: StepPosition) -> [TrainingVideo] {
+        let all = (group == 0 ? labeled : unlabeled)?.shards.flatMap { $0 } ?? []
+        var random = RandomStream(seed: seed, "partners", position.shard, position.step, group)
+        return (0..<count).map { _ in
+            let index = all[random.uniformIndex(below: all.count)]
+            let instances = group == 0 ? store.videos[index].annotation.instances : round.instances[index] ?? []
+            return cropping.crop(index, of: store, instances: instances, random: &random)
+        }
+    }
+
+    /// Takes new pseudo-labels. Recordings without any are left out, unless so few have some that a shard would be empty.
+    func take(_ labels: RoundLabels) throws {
+        round = labels
+        let data = configuration.data
+        guard labels.round > 0 else {
+            unlabeled = nil
+            return
+        }
+        let filled = recordings.unlabeled.filter { labels.instances[$0] != nil }
+        let chosen = filled.count >= data.virtualShards ? filled : recordings.unlabeled
+        unlabeled = try TrainingSampler(
+            videos: chosen.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: configuration.pseudoLabels.unlabeledBatchSize,
+            seed: seed &+ UInt64(labels.round) &* 0x9E37_79B9_7F4A_7C15)
+    }
+
+    // MARK: Stages
+
+    public func prepare(_ run: RunContext) throws { try discriminator?.prepare(run, labeled: recordings.labeled) }
+
+    public func begin(stage: Int, _ run: RunContext) throws {
+        switch phases[stage] {
+        case .pretraining: break
+        case .burnIn where stage > 0: try leavePretraining(run.state)
+        case .burnIn: break
+        case .round(let number): try beginRound(number, name: stages[stage].name, run)
+        }
+    }
+
+    /// Burn-in begins with the pre-trained pyramid, heads as if never touched, and a new optimiser and average.
+    private func leavePretraining(_ state: TrainingState) throws {
+        let prefixes = detector.pyramidParameters
+        let trained = state.arena.parameters.filter { parameter in prefixes.contains { parameter.name.hasPrefix($0) } }
+        let values = trained.map { Array($0.values) }
+        detector.initializeParameters(seed: seed)
+        for (parameter, array) in zip(trained, values) {
+            for (i, value) in array.enumerated() { parameter.values[i] = value }
+        }
+        state.optimizer.reset()
+        state.average.reset()
+    }
+
+    public func step(_ step: TrainingStep) throws -> [[String: Double]] {
+        switch phases[step.stage] {
+        case .pretraining: return try pretrain(step)
+        case .burnIn:
+            var losses = try joint(step)
+            if let discriminator {
+                let parts = try discriminator.train(step) { labeledVideos(step: step.step, shard: $0) }
+                for i in losses.indices { losses[i]["discriminator"] = parts[i] }
+            }
+            return losses
+        case .round: return try joint(step)
+        }
+    }
+}
+
+/// The pseudo-labels of a round.
+struct RoundLabels: Equatable {
+    /// Counted from 1; 0: none yet.
+    var round = 0
+    /// By position in the store.
+    var instances: [Int: [ActionInstance]] = [:]
+    /// What the unlabelled recordings' losses are divided by.
+    var normalizer = 0.0
+    /// Known where the store holds the truth; on rank 0 alone.
+    var quality: PseudoLabelQuality?
+}
+
+/// The stages that a configuration asks for.
+struct StagePlan {
+    var stages: [TrainingStage] = []
+    var phases: [AdaptivePseudoLabelMethod.Phase] = []
+
+    init(_ configuration: RunConfiguration, labeledEpoch: Int, wholeEpoch: Int, unlabeledEpoch: Int) {
+        let apl = configuration.pseudoLabels, training = configuration.training
+        let warmup = configuration.warmupIterations(perEpoch: labeledEpoch)
+        let isCosine = training.schedule == .cosine
+        func schedule(_ rate: Double?, warmup: Int, iterations: Int) -> LearningRateSchedule {
+            let minimum = warmup > 0 ? LearningRateSchedule.publishedMinimum : 0
+            return LearningRateSchedule(
+                base: rate ?? training.learningRate, warmupIterations: warmup,
+                shape: isCosine ? .cosine(iterations: iterations, minimum: minimum) : .constant)
+        }
+        let pretraining = apl.pretrainingIterations ?? (apl.pretrainingEpochs ?? 0) * wholeEpoch
+        if pretraining > 0 {
+            stages.append(
+                TrainingStage(
+                    "pre-training", iterations: pretraining,
+                    schedule: schedule(apl.pretrainingLearningRate, warmup: min(warmup, pretraining), iterations: pretraining)))
+            phases.append(.pretraining)
+        }
+        stages.append(
+            TrainingStage(
+                "burn-in", iterations: configuration.iterations(perEpoch: labeledEpoch),
+                schedule: configuration.learningRateSchedule(iterationsPerEpoch: labeledEpoch)))
+        phases.append(.burnIn)
+        let length = apl.roundIterations ?? (apl.roundEpochs ?? 0) * unlabeledEpoch
+        let rounds = schedule(apl.roundLearningRate, warmup: apl.roundWarmupIterations, iterations: apl.rounds * length)
+        for number in 0..<apl.rounds {
+            stages.append(TrainingStage("round \(number + 1)", iterations: length, schedule: rounds, firstIteration: number * length))
+            phases.append(.round(number + 1))
+        }
+    }
+}

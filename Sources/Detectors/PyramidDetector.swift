@@ -1,0 +1,22 @@
+import Autograd
+import NeuralNetworks
+
+/// A detector over a feature pyramid, whose levels can be had before its heads run: for losses on the levels themselves.
+public protocol PyramidDetector: Detector {
+    /// Beginnings of the names of the parameters that the levels depend on.
+    var pyramidParameters: [String] { get }
+    /// The levels, finest first, each half as long as the one before (rounded up).
+    func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence]
+    /// The rest of `Detector.losses`.
+    func losses(_ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass) -> [String: Double]
+    /// Like `detect`, and what each score is made of.
+    func detectWithParts(_ batch: PackedBatch) -> [[AssessedDetection]]
+}
+
+extension ActionFormer: PyramidDetector {
+    public var pyramidParameters: [String] { ["backbone.", "neck."] }
+
+    public func losses(_ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass) -> [String: Double] {
+        seedLosses(heads(levels, pass), targets: targets, normalizer: normalizer)
+    }
+}

@@ -1,0 +1,52 @@
+import TemporalAnnotations
+
+/// How good pseudo-labels are, measured on recordings whose truth is known: the three numbers of the APL paper (section 4.3, "Ablation on the quality
+/// of pseudo labels", and Fig. 3c), as fractions.
+///
+/// Only labels that are learnt from (`PseudoLabelFate.isLabel`) in recordings whose truth is given count. Without any, all three are 0.
+///
+/// *Choices* where the paper is silent: a label is compared with the true instance of highest tIoU, of whatever class (of equally high ones one of
+/// the label's class); several labels may meet the same true instance; a label that meets none counts as a wrong class and with tIoU 0.
+public struct PseudoLabelQuality: Equatable, Sendable {
+    /// "Class Acc": labels whose true instance has their class.
+    public var classAccuracy: Double
+    /// "Avg tIoU": mean tIoU with the true instance.
+    public var averageTIoU: Double
+    /// "Pos Acc": labels with a true instance of their class and a tIoU above `tIoU`.
+    public var positiveAccuracy: Double
+    /// Labels that were measured.
+    public var count: Int
+
+    /// - Parameters:
+    ///   - labels: of any fate, in any order.
+    ///   - truth: of the recordings whose annotations are known; one without instances makes all its labels wrong.
+    ///   - tIoU: above this a label of the right class is positive; 0.5 in the paper.
+    public init(labels: [PseudoLabel], truth: [VideoAnnotation], tIoU threshold: Double = 0.5) {
+        let instances = Dictionary(truth.map { ($0.id, $0.instances) }, uniquingKeysWith: +)
+        var sameClass = 0, positive = 0, count = 0
+        var overlap = 0.0
+        for label in labels where label.fate.isLabel {
+            guard let instances = instances[label.video] else { continue }
+            var best = 0.0, bestOfClass = 0.0
+            for instance in instances {
+                let tIoU = instance.segment.tIoU(label.segment)
+                best = max(best, tIoU)
+                if instance.label == label.label { bestOfClass = max(bestOfClass, tIoU) }
+            }
+            count += 1
+            overlap += best
+            if best > 0, bestOfClass == best { sameClass += 1 }
+            if bestOfClass > threshold { positive += 1 }
+        }
+        let total = Double(max(count, 1))
+        self.init(
+            classAccuracy: Double(sameClass) / total, averageTIoU: overlap / total, positiveAccuracy: Double(positive) / total, count: count)
+    }
+
+    public init(classAccuracy: Double, averageTIoU: Double, positiveAccuracy: Double, count: Int) {
+        self.classAccuracy = classAccuracy
+        self.averageTIoU = averageTIoU
+        self.positiveAccuracy = positiveAccuracy
+        self.count = count
+    }
+}

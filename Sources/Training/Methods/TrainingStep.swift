@@ -1,0 +1,116 @@
+import Autograd
+import Collectives
+import DataParallel
+import Detectors
+import FeatureStore
+import Foundation
+import RandomStreams
+
+/// What a method may use outside of steps: at the beginning of a run and of its stages.
+public struct RunContext {
+    public let store: FeatureStore
+    public let communicator: Communicator
+    public let shards: VirtualShards
+    public let state: TrainingState
+    /// The run's folder; only rank 0 writes there.
+    public let folder: String
+    /// Puts a line in the run's log; nil on all ranks but the first.
+    public let log: RunLog?
+    /// Reads ahead so many recordings.
+    public let prefetch: Int
+}
+
+/// One step as its method sees it: the batches of the rank's shards, and what turns losses into the sum of gradients.
+public final class TrainingStep {
+    /// Counted from 0 over the whole run; the stage's place in the list of stages.
+    public let step: Int
+    public let stage: Int
+    public let seed: UInt64
+    /// For each shard of this rank its batches, group by group.
+    public let batches: [(shard: Int, groups: [PackedBatch])]
+    public let state: TrainingState
+    public let communicator: Communicator
+    public let shards: VirtualShards
+    private let reduction: GradientReduction
+    /// Seconds spent waiting in collective calls.
+    private(set) var waitedSeconds = 0.0
+
+    init(
+        step: Int, stage: Int, seed: UInt64, batches: [(shard: Int, groups: [PackedBatch])], state: TrainingState, communicator: Communicator,
+        shards: VirtualShards, reduction: GradientReduction
+    ) {
+        self.step = step
+        self.stage = stage
+        self.seed = seed
+        self.batches = batches
+        self.state = state
+        self.communicator = communicator
+        self.shards = shards
+        self.reduction = reduction
+    }
+
+    /// The random stream of a shard's part of this step.
+    public func random(_ purpose: String, shard: Int) -> RandomStream { RandomStream(seed: seed, purpose, shard, step) }
+
+    /// Moves the running count of positives that losses are divided by: `n = 0.9 n + 0.1 max(positives of all ranks, 1)`.
+    ///
+    /// - Parameter positives: of this rank's shards.
+    public func updateNormalizer(_ normalizer: inout Double, positives: Int) throws -> Float {
+        let all = try timed { try communicator.allReduce(positives, .sum) }
+        normalizer = 0.9 * normalizer + 0.1 * Double(max(all, 1))
+        return Float(normalizer)
+    }
+
+    /// For each shard of this rank forward, then backward, the sums of gradients on their way meanwhile.
+    ///
+    /// - Parameter forward: records a shard's operations and seeds their gradients.
+    /// - Returns: what `forward` returned, per shard.
+    public func forwardAndBackward(
+        _ forward: (_ shard: Int, _ groups: [PackedBatch], _ tape: Tape) throws -> [String: Double]
+    ) throws -> [[String: Double]] {
+        reduction.beginStep()
+        var losses: [[String: Double]] = []
+        for (shard, groups) in batches {
+            let tape = Tape()
+            reduction.beginShard(shard, tape: tape)
+            losses.append(try forward(shard, groups, tape))
+            tape.backward()
+            reduction.finishShard()
+        }
+        try reduction.finishStep()
+        return losses
+    }
+
+    /// Forward of all shards of this rank, then something over all ranks, then backward shard by shard.
+    ///
+    /// - Parameters:
+    ///   - forward: records a shard's operations; may seed gradients.
+    ///   - together: seeds the gradients that need what other shards and ranks have computed.
+    public func forwardThenBackward<Result>(
+        _ forward: (_ shard: Int, _ groups: [PackedBatch], _ tape: Tape) throws -> Result, together: ([Result]) throws -> [[String: Double]]
+    ) throws -> [[String: Double]] {
+        var results: [Result] = [], tapes: [Tape] = []
+        for (shard, groups) in batches {
+            let tape = Tape()
+            results.append(try forward(shard, groups, tape))
+            tapes.append(tape)
+        }
+        let losses = try timed { try together(results) }
+        // What the tapes do not hold is not needed any more.
+        results = []
+        reduction.beginStep()
+        for (place, tape) in tapes.enumerated() {
+            reduction.beginShard(batches[place].shard, tape: tape)
+            tape.backward()
+            reduction.finishShard()
+        }
+        try reduction.finishStep()
+        return losses
+    }
+
+    private func timed<Result>(_ body: () throws -> Result) rethrows -> Result {
+        let began = DispatchTime.now().uptimeNanoseconds
+        defer { waitedSeconds += Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9 }
+        return try body()
+    }
+}

@@ -1,0 +1,8 @@
+import ArgumentParser
+
+struct BenchmarkCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "benchmark",
+        abstract: "Measure parts of the work, alone or under mpirun.",
+        subcommands: [BenchmarkSelectionCommand.self])
+}

@@ -1,0 +1,164 @@
+import Foundation
+import XCTest
+
+/// `ablation plan`, `ablation table`, `launch/ablation` and `benchmark selection` as a user starts them.
+final class AblationCommandTests: XCTestCase {
+    private var folder = ""
+    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+
+    override func setUpWithError() throws {
+        folder = NSTemporaryDirectory() + "/kairos-ablation-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
+
+    private typealias Ended = (code: Int32, output: String, errors: String)
+
+    private var executable: URL {
+        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("kairos")
+    }
+
+    private func start(_ program: URL, _ arguments: [String]) throws -> Ended {
+        let process = Process()
+        process.executableURL = program
+        process.arguments = arguments
+        // Other tests of this process start MPI, which leaves its marks in the environment.
+        let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
+        var environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
+        environment["KAIROS"] = executable.path
+        process.environment = environment
+        // Through files: pipes of several ranks could fill up.
+        let paths = ["out", "err"].map { folder + "/" + $0 }
+        for path in paths { FileManager.default.createFile(atPath: path, contents: nil) }
+        process.standardOutput = FileHandle(forWritingAtPath: paths[0])
+        process.standardError = FileHandle(forWritingAtPath: paths[1])
+        try process.run()
+        process.waitUntilExit()
+        let texts = try paths.map { try String(contentsOfFile: $0, encoding: .utf8).replacingOccurrences(of: folder, with: "FOLDER") }
+        return (process.terminationStatus, texts[0], texts[1])
+    }
+
+    private func kairos(_ arguments: String...) throws -> Ended { try start(executable, arguments) }
+
+    private func write(_ text: String, _ name: String) throws {
+        try Data(text.replacingOccurrences(of: "FOLDER", with: folder).utf8).write(to: URL(fileURLWithPath: folder + "/" + name))
+    }
+
+    private func makeGrid() throws {
+        let made = try kairos("synthesize", "--output", folder + "/store.h5", "--videos", "12", "--classes", "3", "--dimension", "8", "--seed", "5")
+        XCTAssertEqual(made.code, 0, made.errors)
+        try write(
+            """
+            data: {store: nowhere.h5, max_rows: 100}
+            model:
+              backbone_arch: [1, 1, 2]
+              n_mha_win_size: 5
+              n_head: 2
+              embd_dim: 8
+              fpn_dim: 8
+              head_dim: 8
+              regression_range: [[0, 4], [4, 16], [16, 10000]]
+            training: {iterations: 4, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 2, log_every: 2, threads: 1}
+            test: {max_seg_num: 20}
+            """, "base.yaml")
+        try write(
+            """
+            configuration: FOLDER/base.yaml
+            ranks: 2
+            labeled_fractions: [0.5]
+            seeds: [1, 2]
+            settings:
+              slow: {training.learning_rate: 0.001}
+              fast:
+            """, "grid.yaml")
+    }
+
+    func testPlanIsOneLinePerRun() throws {
+        try makeGrid()
+        let plan = try kairos("ablation", "plan", folder + "/grid.yaml", folder + "/runs", "--set", "data.store=\(folder)/store.h5")
+        XCTAssertEqual(plan.code, 0, plan.errors)
+        let lines = plan.output.split(separator: "\n").map { $0.split(separator: "\t").map(String.init) }
+        XCTAssertEqual(lines.map { $0[0] }, ["slow-labels-0.5-seed-1", "slow-labels-0.5-seed-2", "fast-labels-0.5-seed-1", "fast-labels-0.5-seed-2"])
+        XCTAssertEqual(
+            lines[0],
+            [
+                "slow-labels-0.5-seed-1", "new", "2", "train", "FOLDER/base.yaml", "--output", "FOLDER/runs/slow-labels-0.5-seed-1", "--resume",
+                "--set", "training.learning_rate=0.001", "--set", "data.store=FOLDER/store.h5", "--set", "data.labeled_fraction=0.5", "--set", "training.seed=1",
+            ])
+        let wrong = try kairos("ablation", "plan", folder + "/nowhere.yaml", folder + "/runs")
+        XCTAssertEqual(wrong.code, 3)
+        XCTAssertEqual(
+            wrong.errors,
+            """
+            error: the grid cannot be read
+              where: file 'FOLDER/nowhere.yaml'
+              do: check the path; configs/ holds an example, docs/ablation.md its keys
+
+            """)
+    }
+
+    /// All runs, then again with one run's metrics and another's last checkpoint gone: these two alone are repeated, and the table has the same bits.
+    func testAGridFromEndToEnd() throws {
+        try makeGrid()
+        let script = root.appendingPathComponent("launch/ablation")
+        let arguments = [folder + "/grid.yaml", folder + "/runs", "--set", "data.store=\(folder)/store.h5"]
+        let first = try start(script, arguments)
+        XCTAssertEqual(first.code, 0, first.errors)
+        let table = try Data(contentsOf: URL(fileURLWithPath: folder + "/runs/table.json"))
+        let object = try XCTUnwrap(JSONSerialization.jsonObject(with: table) as? [String: Any])
+        XCTAssertEqual((object["runs"] as? [Any])?.count, 4)
+        XCTAssertTrue(first.output.contains("| slow | "), first.output)
+        XCTAssertTrue(first.output.hasSuffix("table: FOLDER/runs/table.md, FOLDER/runs/table.json\n"), first.output)
+
+        try FileManager.default.removeItem(atPath: folder + "/runs/slow-labels-0.5-seed-2/metrics.json")
+        try FileManager.default.removeItem(atPath: folder + "/runs/fast-labels-0.5-seed-1/metrics.json")
+        try FileManager.default.removeItem(atPath: folder + "/runs/fast-labels-0.5-seed-1/checkpoints/step-00000004.h5")
+        let second = try start(script, arguments)
+        XCTAssertEqual(second.code, 0, second.errors)
+        XCTAssertEqual(
+            second.output.split(separator: "\n").filter { $0.hasPrefix("== ") },
+            [
+                "== 1 of 4: slow-labels-0.5-seed-1 is done", "== 2 of 4: slow-labels-0.5-seed-2", "== 3 of 4: fast-labels-0.5-seed-1",
+                "== 4 of 4: fast-labels-0.5-seed-2 is done",
+            ])
+        XCTAssertTrue(second.errors.contains("going on from step 2 of 4"), second.errors)
+        XCTAssertEqual(try Data(contentsOf: URL(fileURLWithPath: folder + "/runs/table.json")), table)
+    }
+
+    func testARunThatFailsIsNamedAndTheOthersGoOn() throws {
+        try makeGrid()
+        try write(
+            "configuration: FOLDER/base.yaml\nsettings:\n  lost: {data.store: FOLDER/nowhere.h5}\n  found: {data.store: FOLDER/store.h5}\n",
+            "grid.yaml")
+        let ended = try start(root.appendingPathComponent("launch/ablation"), [folder + "/grid.yaml", folder + "/runs"])
+        XCTAssertEqual(ended.code, 1)
+        XCTAssertTrue(
+            ended.errors.hasSuffix(
+                "error: 1 of 2 runs failed: lost-labels-1.0-seed-0\n  do: look at their messages above, then start the same command again\n"),
+            ended.errors)
+        XCTAssertTrue(FileManager.default.fileExists(atPath: folder + "/runs/found-labels-1.0-seed-0/metrics.json"))
+        XCTAssertTrue(try String(contentsOfFile: folder + "/runs/table.md", encoding: .utf8).contains("| lost | – (0 of 1 runs) |"))
+    }
+
+    func testBenchmarkOfSelection() throws {
+        let arguments = ["benchmark", "selection", "--videos", "40", "--predictions", "30", "--repetitions", "2", "--json"]
+        let alone = try start(executable, arguments)
+        let parallel = try start(root.appendingPathComponent("launch/mpirun"), ["2", executable.path] + arguments)
+        var labels: [Int?] = []
+        for (ended, ranks) in [(alone, 1), (parallel, 2)] {
+            XCTAssertEqual(ended.code, 0, ended.errors)
+            let object = try XCTUnwrap(JSONSerialization.jsonObject(with: Data(ended.output.utf8)) as? [String: Any], ended.output)
+            XCTAssertEqual(object["ranks"] as? Int, ranks)
+            XCTAssertEqual((object["seconds"] as? [Double])?.count, 2)
+            XCTAssertEqual((object["peak_rss_mib"] as? [Int])?.count, ranks)
+            // Half of the 1,200 labels come from the other rank: 41 bytes each, and 20 + "video_0000001" per recording.
+            XCTAssertEqual(object["bytes_gathered"] as? Int, ranks == 1 ? 0 : 600 * 41 + 20 * (8 + 13))
+            labels.append(object["labels"] as? Int)
+        }
+        XCTAssertEqual(labels[0], labels[1])
+        XCTAssertGreaterThan(try XCTUnwrap(labels[0]), 0)
+        let wrong = try kairos("benchmark", "selection", "--videos", "0")
+        XCTAssertEqual(wrong.code, 2)
+        XCTAssertTrue(wrong.errors.hasPrefix("Error: --videos must be at least 1, not 0\n"), wrong.errors)
+    }
+}

@@ -1,0 +1,169 @@
+import Foundation
+import Training
+import XCTest
+
+/// Whole APL runs as a user starts them: pre-training, burn-in with the discriminator, two rounds.
+final class AdaptivePseudoLabelCommandTests: CommandTestCase {
+    /// Stages end at steps 4, 34, 39 and 44.
+    private let text = """
+        data: {store: FOLDER/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100, labeled_fraction: 0.4}
+        model:
+          backbone_arch: [1, 1, 2]
+          n_mha_win_size: 5
+          n_head: 2
+          embd_dim: 8
+          fpn_dim: 8
+          head_dim: 8
+          regression_range: [[0, 4], [4, 16], [16, 10000]]
+        training: {iterations: 30, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 6, log_every: 5, threads: 1}
+        test: {max_seg_num: 20, min_score: 0.001}
+        method: {name: apl}
+        apl: {pretraining_iterations: 4, round_iterations: 5, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}
+        icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
+        acp: {frames: 16}
+        """
+
+    override func setUpWithError() throws {
+        try super.setUpWithError()
+        let made = try kairos("synthesize", "--output", folder + "/store.h5", "--videos", "24", "--classes", "3", "--dimension", "8", "--seed", "5")
+        XCTAssertEqual(made.code, 0, made.errors)
+        try Data(text.replacingOccurrences(of: "FOLDER", with: folder).utf8).write(to: URL(fileURLWithPath: folder + "/apl.yaml"))
+    }
+
+    private func round(_ run: String, _ number: Int) throws -> [String: Any] {
+        try XCTUnwrap(JSONSerialization.jsonObject(with: try file("\(run)/pseudo_labels/round-\(number).json")) as? [String: Any])
+    }
+
+    private func notes(_ run: String) throws -> [[String: Any]] {
+        try file("\(run)/log.jsonl").split(separator: UInt8(ascii: "\n"))
+            .compactMap { try JSONSerialization.jsonObject(with: Data($0)) as? [String: Any] }.filter { $0["stage"] != nil }
+    }
+
+    private func train(_ ranks: Int, _ run: String, _ more: [String] = []) throws -> Ended {
+        try start(
+            root.appendingPathComponent("launch/mpirun"),
+            ["\(ranks)", executable.path, "train", folder + "/apl.yaml", "--output", folder + "/" + run, "--json"] + more)
+    }
+
+    /// The same bits for 1, 2 and 4 ranks, and for a run stopped within and at the end of each stage and resumed on another number of ranks.
+    func testRanksAndResumingDoNotChangeABit() throws {
+        let whole = try object(try train(1, "r1"))
+        let digest = try XCTUnwrap(whole["digest"] as? String)
+        XCTAssertEqual(whole["step"] as? Int, 44)
+        XCTAssertNotNil(whole["average_mAP"])
+        for ranks in [2, 4] {
+            XCTAssertEqual(try object(try train(ranks, "r\(ranks)"))["digest"] as? String, digest, "\(ranks) ranks")
+            for name in ["pseudo_labels/round-1.json", "pseudo_labels/round-2.json", "predictions.json", "metrics.json"] {
+                XCTAssertEqual(try file("r\(ranks)/" + name), try file("r1/" + name), "\(ranks) ranks: \(name)")
+            }
+        }
+        for stop in [2, 20, 34, 36, 43] {
+            let ended = try object(try train(2, "s", ["--stop-after", "\(stop)"]))
+            XCTAssertEqual(ended["step"] as? Int, stop)
+            XCTAssertEqual(try object(try train(stop % 2 == 0 ? 4 : 1, "s", ["--resume"]))["digest"] as? String, digest, "stopped after \(stop)")
+            XCTAssertEqual(try file("s/pseudo_labels/round-2.json"), try file("r1/pseudo_labels/round-2.json"), "stopped after \(stop)")
+            XCTAssertEqual(try notes("s").map { $0["step"] as? Int }, [34, 39], "stopped after \(stop)")
+            XCTAssertEqual(try RunLog.read(folder + "/s/log.jsonl").last?.step, 44)
+            try FileManager.default.removeItem(atPath: folder + "/s")
+        }
+
+        // What the rounds have written agrees with what they noted.
+        for (number, note) in try notes("r1").enumerated() {
+            let written = try round("r1", number + 1)
+            let results = try XCTUnwrap(written["results"] as? [String: [[String: Any]]])
+            let outside = try XCTUnwrap(written["external_data"] as? [String: Any])
+            XCTAssertEqual(note["stage"] as? String, "round \(number + 1)")
+            XCTAssertEqual(results.count, 10, "every unlabelled recording is listed")
+            XCTAssertEqual(note["theta"] as? Double, outside["theta"] as? Double)
+            let theta = try XCTUnwrap(outside["theta"] as? Double)
+            var counts: [String: Int] = [:]
+            for entry in results.values.joined() {
+                let fate = try XCTUnwrap(entry["fate"] as? String)
+                counts[fate, default: 0] += 1
+                let score = try XCTUnwrap(entry["score"] as? Double), similarity = try XCTUnwrap(entry["similarity"] as? Double)
+                switch fate {
+                case "positive": XCTAssertTrue(score >= theta && similarity >= Double(Float(0.4)), "\(entry)")
+                case "removed": XCTAssertTrue(score >= theta && similarity < Double(Float(0.4)), "\(entry)")
+                case "promoted": XCTAssertTrue(score < theta && similarity >= Double(Float(0.6)), "\(entry)")
+                default: XCTAssertTrue(score < theta && similarity < Double(Float(0.6)), "\(entry)")
+                }
+                for key in ["P_cls", "P_tiou", "P_tnd"] { XCTAssertNotNil(entry[key] as? Double, key) }
+            }
+            for fate in ["positive", "removed", "promoted", "rejected"] { XCTAssertEqual(note[fate] as? Int, counts[fate] ?? 0, fate) }
+            XCTAssertGreaterThan((counts["positive"] ?? 0) + (counts["promoted"] ?? 0), 0)
+            XCTAssertGreaterThan((counts["removed"] ?? 0) + (counts["promoted"] ?? 0), 0, "the discriminator decides something")
+            XCTAssertNotNil(outside["quality"] as? [String: Any])
+            XCTAssertEqual(outside["previous_quality"] is [String: Any], number > 0)
+        }
+    }
+
+    /// Without any of the parts, the burn-in is the supervised run, to the bit.
+    func testBurnInWithoutPartsIsTheSupervisedRun() throws {
+        let off = ["apl.alqa=none", "apl.pretraining_iterations=0", "apl.rounds=0", "acp.coarse=false", "acp.fine=false"]
+        let options = off.flatMap { ["--set", $0] }
+        _ = try object(try train(2, "apl", options))
+        _ = try object(try train(2, "supervised", ["--set", "method.name=supervised"]))
+        for run in ["apl", "supervised"] {
+            let exported = try kairos(
+                "export", "--checkpoint", folder + "/\(run)/checkpoints/step-00000030.h5", "--output", folder + "/\(run).safetensors")
+            XCTAssertEqual(exported.code, 0, exported.errors)
+        }
+        XCTAssertEqual(try file("apl.safetensors"), try file("supervised.safetensors"))
+    }
+
+    /// Each part alone, and what the paper compares with, trains; settings matter; the bits do not depend on the ranks where they exchange something.
+    func testEachPartCanBeSwitched() throws {
+        let nothing = ["apl.alqa=none", "icd.eap=false", "icd.mpp=false", "acp.coarse=false", "acp.fine=false", "apl.pretraining_iterations=0"]
+        let cases: [String: [String]] = [
+            "baseline": nothing + ["apl.selection=fixed", "apl.fixed_threshold=0.01"],
+            "mixup": nothing + ["apl.mixup_alpha=0.4", "apl.selection=fixed", "apl.fixed_threshold=0.01"],
+            "tiou": nothing + ["apl.alqa=tiou", "apl.teacher=ema", "training.ema_decay=0.9"],
+            "diou": nothing + ["apl.alqa=diou", "apl.selection=adaptive_per_class"],
+            "class score": nothing + ["apl.alqa=tiou_tnd", "apl.selection_score=class", "apl.alqa_score=class"],
+            "eap": nothing + ["icd.eap=true"],
+            "coarse": nothing + ["acp.coarse=true", "apl.pretraining_iterations=3"],
+            "fine": nothing + ["acp.fine=true", "apl.pretraining_iterations=3", "acp.clusters=3"],
+        ]
+        var digests: [String: String] = [:]
+        for (name, settings) in cases.sorted(by: { $0.key < $1.key }) {
+            let options = (settings + ["training.iterations=12", "apl.round_iterations=3", "data.evaluation_subset=null"]).flatMap { ["--set", $0] }
+            let ranks = ["diou", "eap", "fine", "mixup"].contains(name) ? [1, 2] : [1]
+            let runs = try ranks.map { try object(try train($0, "\(name)\($0)", options))["digest"] as? String }
+            XCTAssertEqual(Set(runs).count, 1, name)
+            XCTAssertEqual(try notes("\(name)1").count, 2, name)
+            digests[name] = runs[0]
+        }
+        XCTAssertEqual(Set(digests.values).count, cases.count)
+    }
+
+    func testErrors() throws {
+        let cases: [(settings: [String], code: Int32, error: String)] = [
+            (
+                ["data.labeled_fraction=1"], 3,
+                """
+                error: 0 unlabelled training recordings are too few for 4 virtual shards
+                  where: rank 0, key 'data.labeled_fraction'
+                  do: label fewer recordings, use fewer virtual shards, or set apl.rounds to 0
+                """
+            ),
+            (
+                ["apl.unlabeled_batch_size=2"], 2,
+                """
+                error: unlabeled_batch_size 2 is not a multiple of virtual_shards 4
+                  where: rank 0, key '--set apl.unlabeled_batch_size'
+                  do: every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards
+                """
+            ),
+        ]
+        for (settings, code, error) in cases {
+            let ended = try train(2, "e", settings.flatMap { ["--set", $0] })
+            XCTAssertEqual(ended.code, code, ended.errors)
+            XCTAssertTrue(ended.errors.contains(error + "\n"), ended.errors)
+        }
+        // Detections are learnt from, so they may not change.
+        _ = try object(try train(1, "t", ["--stop-after", "1"]))
+        let other = try train(1, "t", ["--resume", "--set", "test.nms_sigma=0.4"])
+        XCTAssertEqual(other.code, 2)
+        XCTAssertTrue(other.errors.hasPrefix("error: the run was begun with test.nms_sigma = 0.5, now it is 0.4\n"), other.errors)
+    }
+}
