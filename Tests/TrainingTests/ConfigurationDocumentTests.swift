@@ -25,10 +25,26 @@ final class ConfigurationDocumentTests: XCTestCase {
                 "demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml", "sbhar_apl.yaml", "thumos14_i3d_apl.yaml",
                 "activitynet_i3d_apl.yaml",
             ]), "\(names)")
-        for name in names {
+        for name in names where !name.hasPrefix("ablation_") {
             let run = try RunConfiguration(path: folder + "/" + name)
             XCTAssertEqual(try RunConfiguration(yaml: run.canonicalYAML, file: name), run, name)
             _ = try run.actionFormer(inputDimension: run.model.inputDimension ?? 64, classes: 12)
+        }
+    }
+
+    /// Every run of the grids has a configuration that `train` would take.
+    func testExampleGridsCanBePlanned() throws {
+        let folder = root.appendingPathComponent("configs").path
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("ablation_") }.sorted()
+        XCTAssertTrue(names.contains("ablation_sbhar.yaml"), "\(names)")
+        for name in names {
+            var grid = try AblationGrid(path: folder + "/" + name)
+            grid.configuration = root.appendingPathComponent(grid.configuration).path
+            let runs = try grid.plan(folder: folder + "/nowhere", overrides: ["data.labeled_order=order.json"])
+            XCTAssertEqual(runs.count, grid.settings.count * grid.labeledFractions.count * grid.seeds.count, name)
+            // No two settings train alike.
+            let configurations = try grid.settings.map { try RunConfiguration(path: grid.configuration, overrides: $0.overrides).digest }
+            XCTAssertEqual(Set(configurations).count, configurations.count, name)
         }
     }
 
