@@ -85,7 +85,11 @@ let package = Package(
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
         .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "RandomStreams", "TestSupport"]),
         .testTarget(
-            name: "AdaptivePseudoLabelsTests", dependencies: ["AdaptivePseudoLabels", "FeatureStore", "Kernels", "RandomStreams", "TestSupport"]),
+            name: "AdaptivePseudoLabelsTests",
+            dependencies: [
+                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams",
+                "TemporalAnnotations", "TestSupport", "Training",
+            ]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),

@@ -5,6 +5,7 @@ import NeuralNetworks
 public protocol PyramidDetector: Detector {
     /// Beginnings of the names of the parameters that the levels depend on.
     var pyramidParameters: [String] { get }
+    func points(_ features: PackedSequence) -> PyramidPoints
     /// The levels, finest first, each half as long as the one before (rounded up).
     func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence]
     /// The rest of `Detector.losses`.

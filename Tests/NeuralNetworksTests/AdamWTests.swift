@@ -36,6 +36,24 @@ final class AdamWTests: XCTestCase {
         }
     }
 
+    /// After a reset the next step is a first step, and the average begins at the weights.
+    func testReset() {
+        let model = TwoParameters(size: 3, biases: 1), fresh = TwoParameters(size: 3, biases: 1)
+        let arena = ParameterArena(model), other = ParameterArena(fresh)
+        let optimizer = AdamW(arena, weightDecay: 0.05), second = AdamW(other, weightDecay: 0.05), average = WeightAverage(arena, decay: 0.5)
+        for i in 0..<3 { arena.gradients[i] = Float(i) - 0.5 }
+        for _ in 0..<3 { optimizer.update(learningRate: 1e-2, average: average) }
+        for i in 0..<3 { (other.values[i], other.gradients[i]) = (arena.values[i], arena.gradients[i]) }
+        XCTAssertNotEqual((0..<3).map { average.values[$0] }, Array(model.weight.values))
+        optimizer.reset()
+        average.reset()
+        XCTAssertEqual(optimizer.step, 0)
+        XCTAssertEqual((0..<3).map { average.values[$0] }, Array(model.weight.values))
+        optimizer.update(learningRate: 1e-2)
+        second.update(learningRate: 1e-2)
+        XCTAssertEqual(Array(model.weight.values), Array(fresh.weight.values))
+    }
+
     /// Element by element in Double, with clipping and the moving average; odd sizes, several thread counts.
     func testAgainstNaiveTwin() {
         for threads in [1, 2, 3] {

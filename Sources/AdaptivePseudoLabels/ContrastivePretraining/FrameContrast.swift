@@ -5,8 +5,8 @@ import RandomStreams
 import Training
 
 /// ACP's two contrasts of one step: frames of the step's recordings, their classes, the loss and its gradient.
-struct FrameContrast {
-    enum Classes {
+package struct FrameContrast {
+    package enum Classes {
         /// By clustering the frames' input features: two clusters per recording, so many over the mini-batch.
         case clusters(Int)
         /// By the instances that the frames lie in.
@@ -14,28 +14,28 @@ struct FrameContrast {
     }
 
     /// Sampled frames of a shard's recordings of one group.
-    struct ShardFrames {
+    package struct ShardFrames {
         let shard: Int
         let group: Int
         /// [frames, levels * channels], recording by recording; its gradient is what `seed` writes.
-        let embedding: PackedSequence
+        package let embedding: PackedSequence
         /// [frames, columns].
-        let inputs: [Float]
+        package let inputs: [Float]
         /// Per recording, the frames.
-        let frames: [[Int]]
+        package let frames: [[Int]]
         let instances: [[GridInstance]]
     }
 
     private let settings: ContrastConfiguration
     private let step: TrainingStep
 
-    init(_ settings: ContrastConfiguration, step: TrainingStep) {
+    package init(_ settings: ContrastConfiguration, step: TrainingStep) {
         self.settings = settings
         self.step = step
     }
 
     /// Draws frames and records their multi-scale representation.
-    func sample(_ batch: PackedBatch, _ levels: [PackedSequence], shard: Int, group: Int, tape: Tape) -> ShardFrames {
+    package func sample(_ batch: PackedBatch, _ levels: [PackedSequence], shard: Int, group: Int, tape: Tape) -> ShardFrames {
         let columns = batch.features.columns
         var random = RandomStream(seed: step.seed, "frames", shard, step.step, group)
         var frames: [[Int]] = [], inputs: [Float] = []
@@ -55,7 +55,7 @@ struct FrameContrast {
     /// Computes both losses over all ranks and seeds the gradient of `weight` times their sum.
     ///
     /// - Returns: per shard the losses without the weight; sums over all shards are the whole losses.
-    func seed(_ parts: [ShardFrames], classes: Classes, weight: Double) throws -> [(coarse: Double, fine: Double)] {
+    package func seed(_ parts: [ShardFrames], classes: Classes, weight: Double) throws -> [(coarse: Double, fine: Double)] {
         var losses = parts.map { _ in (coarse: 0.0, fine: 0.0) }
         for part in parts {
             let tensor = part.embedding.tensor, (gradient, add) = tensor.gradientToWrite()

@@ -69,7 +69,7 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
         try keys.value("selection_score", &selectionScore)
         try keys.value("selection_floor", &selectionFloor, .within(0...1))
         try keys.value("fixed_threshold", &fixedThreshold, .within(0...1))
-        try keys.value("mixup_alpha", &mixupAlpha, Requirement<Double>.above(0).orNull)
+        try keys.value("mixup_alpha", &mixupAlpha, Requirement<Double>.upTo(1, above: 0).orNull)
     }
 }
 

@@ -35,7 +35,7 @@ public final class TrainingStep {
     /// Seconds spent waiting in collective calls.
     private(set) var waitedSeconds = 0.0
 
-    init(
+    package init(
         step: Int, stage: Int, seed: UInt64, batches: [(shard: Int, groups: [PackedBatch])], state: TrainingState, communicator: Communicator,
         shards: VirtualShards, reduction: GradientReduction
     ) {
