@@ -1,24 +1,58 @@
 import Foundation
 
 /// Writes a file so that a reader never sees half of it: `write` fills a neighbour named `PATH.part`, which is then renamed to `path`.
-/// When `write` throws, the neighbour is removed and whatever stood at `path` stays as it was.
+/// When `write` throws or a signal ends the program, the neighbour is removed and whatever stood at `path` stays as it was. The neighbour is on
+/// the disk before it is renamed.
 ///
-/// - Throws: `Failure` (`.failed`) when the folder cannot be written or the file cannot be renamed; whatever `write` throws.
+/// - Throws: `Failure` (`.failed`) when the folder cannot be written, the disk is full or the file cannot be renamed; whatever `write` throws, with
+///   `path` in place of the neighbour's.
 public func replaceFile(at path: String, write: (_ partPath: String) throws -> Void) throws {
     let part = path + ".part"
     try requireWritableFolder(of: path)
+    let unfinished = UnfinishedFile(part)
+    defer { unfinished.forget() }
     do {
         try write(part)
+        try putInPlace(part, path)
     } catch {
         unlink(part)
-        throw error
+        throw naming(path, insteadOf: part, in: error)
+    }
+}
+
+/// Renames a finished neighbour to `path`, once all of it is on the disk.
+///
+/// - Throws: `Failure` (`.failed`) when the disk does not take it all or the file cannot be renamed; the neighbour stays.
+package func putInPlace(_ part: String, _ path: String) throws {
+    let reason = synchronize(part)
+    guard reason == nil else {
+        throw Failure.failed(
+            "the file could not be written whole: \(reason ?? "")", at: .file(path), advice: "free space on the disk, then start again")
     }
     guard rename(part, path) == 0 else {
-        let reason = String(cString: strerror(errno))
-        unlink(part)
         throw Failure.failed(
-            "the finished file could not be put in its place: \(reason)", at: .file(path), advice: "check the folder's permissions and free space")
+            "the finished file could not be put in its place: \(String(cString: strerror(errno)))", at: .file(path),
+            advice: "check the folder's permissions and free space")
     }
+    // The rename itself; a file system that cannot do this for folders has said nothing wrong of the file.
+    _ = synchronize(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+}
+
+/// An error that names the file a user knows.
+package func naming(_ path: String, insteadOf part: String, in error: any Error) -> any Error {
+    guard var failure = error as? Failure else { return error }
+    failure.places = failure.places.map { $0 == .file(part) ? .file(path) : $0 }
+    return failure
+}
+
+/// Waits until a file or folder is on the disk.
+///
+/// - Returns: why it is not, or nil.
+private func synchronize(_ path: String) -> String? {
+    let descriptor = open(path, O_RDONLY)
+    guard descriptor >= 0 else { return String(cString: strerror(errno)) }
+    defer { close(descriptor) }
+    return fsync(descriptor) == 0 ? nil : String(cString: strerror(errno))
 }
 
 /// Writes `data` by `replaceFile(at:write:)`.

@@ -15,6 +15,7 @@ public final class FeaturePrefetcher {
         thread.start()
     }
 
+    /// Waits for a read that is under way: when this object is gone, so is its use of the store.
     deinit { state.stop() }
 
     /// Asks for rows of the video at position `video` of the store; returns at once.
@@ -32,17 +33,21 @@ public final class FeaturePrefetcher {
     package var readyCount: Int { state.readyCount }
 
     private final class State: @unchecked Sendable {
-        private let store: FeatureStore
+        private let path: String
+        /// Let go by the thread at its end.
+        private var store: FeatureStore?
         private let depth: Int
         private let condition = NSCondition()
         private var requests: [(video: Int, rows: Range<Int>)] = []
         private var answers: [Result<FeatureRows, any Error>] = []
         private var outstanding = 0
         private var isStopped = false
+        private var isEnded = false
         private var waited = 0.0
 
         init(store: FeatureStore, depth: Int) {
             self.store = store
+            path = store.path
             self.depth = depth
         }
 
@@ -62,6 +67,7 @@ public final class FeaturePrefetcher {
             condition.withLock {
                 isStopped = true
                 condition.broadcast()
+                while !isEnded { condition.wait() }
             }
         }
 
@@ -69,7 +75,7 @@ public final class FeaturePrefetcher {
             condition.lock()
             defer { condition.unlock() }
             guard outstanding > 0 else {
-                throw Failure.failed("no rows were requested", at: .file(store.path), advice: "report this as a fault of the program")
+                throw Failure.failed("no rows were requested", at: .file(path), advice: "report this as a fault of the program")
             }
             if answers.isEmpty {
                 let start = DispatchTime.now().uptimeNanoseconds
@@ -83,6 +89,16 @@ public final class FeaturePrefetcher {
         }
 
         func work() {
+            if let store { serve(store) }
+            // The last reference to the store must not go after `stop`, when the program may be ending.
+            condition.withLock {
+                store = nil
+                isEnded = true
+                condition.broadcast()
+            }
+        }
+
+        private func serve(_ store: FeatureStore) {
             while let request = nextRequest() {
                 let answer = Result { () throws -> FeatureRows in
                     let rows = FeatureRows(video: request.video, rows: request.rows, columns: store.dimension)

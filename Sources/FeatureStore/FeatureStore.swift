@@ -119,11 +119,12 @@ extension FeatureStore {
 
     private static func requireLength(_ file: HDF5File, _ matrix: HDF5Matrix) throws {
         let size = (try? FileManager.default.attributesOfItem(atPath: file.path)[.size] as? Int) ?? 0
-        let bytes = matrix.rows * matrix.bytesPerRow
-        guard bytes > 0 else { return }
-        guard let offset = matrix.fileOffset, offset + bytes <= size else {
+        let (bytes, overflow) = matrix.rows.multipliedReportingOverflow(by: matrix.bytesPerRow)
+        guard bytes > 0 || overflow else { return }
+        guard !overflow, let offset = matrix.fileOffset, bytes <= size - offset else {
             throw Failure.badInput(
-                "the store ends early: \(matrix.rows) rows of \(matrix.columns) values need \(bytes) bytes, the file holds \(size)",
+                "the store ends early: \(matrix.rows) rows of \(matrix.columns) values need "
+                    + "\(overflow ? "more than \(Int.max)" : "\(bytes)") bytes, the file holds \(size)",
                 at: .file(file.path), .dataset(matrix.name), advice: "copy the store again from its source, or make it again")
         }
     }
@@ -160,18 +161,39 @@ extension FeatureStore {
 
         var instances = [[ActionInstance]](repeating: [], count: ids.count)
         for index in owners.indices {
-            guard ids.indices.contains(owners[index]), 0..<classCount ~= labels[index] else {
+            guard ids.indices.contains(owners[index]) else {
                 throw Failure.badInput(
-                    "annotation \(index) names video number \(owners[index]) and class number \(labels[index]); "
-                        + "the store has \(ids.count) videos and \(classCount) classes",
+                    "annotation \(index) names video number \(owners[index]); the store has \(ids.count) videos",
                     at: .file(file.path), .dataset("annotations/video"), advice: "make the store again")
             }
+            let id = ids[owners[index]]
+            guard 0..<classCount ~= labels[index] else {
+                throw Failure.badInput(
+                    "annotation \(index) names class number \(labels[index]); the store has \(classCount) classes",
+                    at: .file(file.path), .video(id), .dataset("annotations/label"), advice: "make the store again")
+            }
             let segment = Segment(start: starts[index], end: ends[index])
+            guard segment.start.isFinite, segment.end.isFinite, segment.start <= segment.end else {
+                throw Failure.badInput(
+                    "the segment [\(segment.start), \(segment.end)] is \(segment.start > segment.end ? "reversed" : "not finite")",
+                    at: .file(file.path), .video(id), .dataset("annotations/start"), advice: "make the store again")
+            }
             instances[owners[index]].append(ActionInstance(segment: segment, label: labels[index]))
         }
         var expected = 0
         let videos = try ids.indices.map { index in
-            guard firstRows[index] == expected, rows[index] > 0 else {
+            let times: [(name: String, what: String, value: Double, most: Double)] = [
+                ("videos/duration", "the duration is", durations[index], FeatureLimits.duration),
+                ("videos/fps", "the fps are", fps[index], FeatureLimits.fps),
+                ("videos/stride", "the stride is", strides[index], FeatureLimits.frames.upperBound),
+                ("videos/window", "the window is", windows[index], FeatureLimits.frames.upperBound),
+            ]
+            for time in times where !(time.value > 0 && time.value <= time.most) {
+                throw Failure.badInput(
+                    "\(time.what) \(time.value), not a positive number up to \(Int(time.most))", at: .file(file.path), .video(ids[index]),
+                    .dataset(time.name), advice: "make the store again")
+            }
+            guard firstRows[index] == expected, rows[index] > 0, rows[index] <= Int.max - expected else {
                 throw Failure.badInput(
                     "the index does not fit together: video '\(ids[index])' has \(rows[index]) rows from row \(firstRows[index]), "
                         + "row \(expected) was expected",

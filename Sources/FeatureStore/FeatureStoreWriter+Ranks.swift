@@ -17,25 +17,24 @@ extension FeatureStoreWriter {
         try communicator.agree(on: index.digest(rowDigests: []), name: "the list of videos to write")
         let part = path + ".part"
         try communicator.throwTogether {
-            guard communicator.isRoot else { return }
-            try requireWritableFolder(of: path)
-            try prepare(index, at: part)
+            if communicator.isRoot { try requireWritableFolder(of: path) }
         }
+        let unfinished = communicator.isRoot ? UnfinishedFile(part) : nil
+        defer { unfinished?.forget() }
         do {
+            try communicator.throwTogether {
+                if communicator.isRoot { try prepare(index, at: part) }
+            }
             let leaves = try writeRows(of: source, index, to: part, communicator)
             try communicator.throwTogether {
                 guard communicator.isRoot else { return }
                 _ = try finish(index, rowDigests: leaves, at: part)
-                guard rename(part, path) == 0 else {
-                    throw Failure.failed(
-                        "the finished file could not be put in its place: \(String(cString: strerror(errno)))", at: .file(path),
-                        advice: "check the folder's permissions and free space")
-                }
+                try putInPlace(part, path)
             }
             return index.digest(rowDigests: leaves)
         } catch {
             if communicator.isRoot { unlink(part) }
-            throw error
+            throw naming(path, insteadOf: part, in: error)
         }
     }
 
@@ -57,7 +56,7 @@ extension FeatureStoreWriter {
         }
         defer { HDF5Library.locked { _ = H5Pclose(transfer) } }
 
-        let encoder = RowEncoder(source: source, storage: storage)
+        let encoder = try communicator.throwTogether { try RowEncoder(source: source, storage: storage) }
         var leaves: [UInt8] = []
         var failure: (any Error)?
         for round in 0..<rounds {
@@ -79,7 +78,12 @@ extension FeatureStoreWriter {
             }
             if failure == nil, round < owned.count { progress?(round + 1, owned.count) }
         }
-        try communicator.throwTogether { if let failure { throw failure } }
+        matrix.close()
+        // Both ways all ranks flush and close together.
+        try communicator.throwTogether {
+            do { try file.finishWriting() } catch { failure = failure ?? error }
+            if let failure { throw failure }
+        }
         let gathered = try communicator.allGather(leaves)
         return (0..<count).map { number in
             let first = number / communicator.size * 32

@@ -28,7 +28,7 @@ public struct FeatureStoreWriter {
             try prepare(index, at: part)
             let file = try HDF5File.openForWriting(part)
             let matrix = try HDF5Matrix(in: file, FeatureStoreFormat.matrix)
-            let encoder = RowEncoder(source: source, storage: storage)
+            let encoder = try RowEncoder(source: source, storage: storage)
             var leaves: [[UInt8]] = []
             for (number, video) in index.videos.enumerated() {
                 leaves.append(try encoder.encode(number))
@@ -36,7 +36,7 @@ public struct FeatureStoreWriter {
                 progress?(number + 1, index.videos.count)
             }
             matrix.close()
-            file.close()
+            try file.finishWriting()
             digest = try finish(index, rowDigests: leaves, at: part)
         }
         return digest
@@ -50,6 +50,10 @@ public struct FeatureStoreWriter {
             throw Failure.badInput("there is no video to write", advice: "check the source folder and the annotations")
         }
         guard source.dimension > 0 else { throw Failure.badInput("the features have no columns", advice: "check the features' files") }
+        guard source.dimension <= FeatureLimits.dimension else {
+            throw Failure.badInput(
+                "the rows have \(source.dimension) values, a store takes at most \(FeatureLimits.dimension)", advice: "check the features' files")
+        }
         var seen: Set<VideoID> = []
         var firstRow = 0
         let videos = try source.videos.map { video in
@@ -59,6 +63,11 @@ public struct FeatureStoreWriter {
             }
             guard video.rows > 0 else {
                 throw Failure(.badInput, "the video has no feature rows", at: places, advice: "extract its features again or leave the video out")
+            }
+            guard video.rows <= FeatureLimits.rows else {
+                throw Failure(
+                    .badInput, "the video has \(video.rows) feature rows, a store takes at most \(FeatureLimits.rows) of one video", at: places,
+                    advice: "check the video's duration, the frames per second and the stride")
             }
             defer { firstRow += video.rows }
             return StoredVideo(firstRow: firstRow, rows: video.rows, grid: video.grid, annotation: video.annotation)
@@ -73,6 +82,7 @@ public struct FeatureStoreWriter {
         try index.write(to: file)
         let rows = index.videos.reduce(0) { $0 + $1.rows }
         try HDF5Matrix.create(in: file, FeatureStoreFormat.matrix, rows: rows, columns: index.dimension, storage: storage)
+        try file.finishWriting()
     }
 
     /// Adds the digest.
@@ -81,6 +91,7 @@ public struct FeatureStoreWriter {
         let file = try HDF5File.openForWriting(part)
         defer { file.close() }
         try file.setAttribute(of: "", named: "digest", digest)
+        try file.finishWriting()
         return digest
     }
 }
@@ -94,18 +105,23 @@ final class RowEncoder<Source: FeatureSource> {
     /// The last video's rows as they are stored.
     var stored: UnsafeRawPointer { halves.map { UnsafeRawPointer($0) } ?? UnsafeRawPointer(values) }
 
-    init(source: Source, storage: FeatureStorage) {
+    /// - Throws: `Failure.failed` when there is not enough memory for the longest video.
+    init(source: Source, storage: FeatureStorage) throws {
         self.source = source
         self.storage = storage
         let capacity = max((source.videos.map(\.rows).max() ?? 0) * source.dimension, 1)
-        values = .allocate(capacity: capacity)
-        halves = storage == .float16 ? .allocate(capacity: capacity) : nil
+        let bytes = capacity * (storage == .float16 ? 6 : 4)
+        // `allocate` would end the program where `malloc` says no.
+        guard let memory = malloc(bytes) else {
+            throw Failure.failed(
+                "\(bytes) bytes of memory for the rows of the longest video could not be had",
+                advice: "use a machine with more memory, or shorter videos")
+        }
+        values = memory.bindMemory(to: Float.self, capacity: capacity)
+        halves = storage == .float16 ? (memory + 4 * capacity).bindMemory(to: UInt16.self, capacity: capacity) : nil
     }
 
-    deinit {
-        values.deallocate()
-        halves?.deallocate()
-    }
+    deinit { free(values) }
 
     /// Reads, checks and converts a video's rows; they are in `stored` then.
     ///

@@ -1,11 +1,13 @@
 /// Suppresses overlapping detections: per class or over all classes, then sorts by score and cuts. Results equal the published
 /// ActionFormer's (`batched_nms` with its C++ kernels): arithmetic is float32 in the same order, equal scores go by input order.
 ///
-/// - Returns: the survivors with their new scores (and, with voting, new ends), best first. With `.none`, the input as it is.
+/// - Returns: the survivors with their new scores (and, with voting, new ends), best first. With `.none`, the best of the input as they are.
 public func suppress(_ candidates: [Candidate], settings: SuppressionSettings) -> [Candidate] {
-    guard settings.method != .none, !candidates.isEmpty else { return candidates }
+    guard !candidates.isEmpty else { return [] }
     var kept: [Candidate] = []
-    if settings.perClass {
+    if settings.method == .none {
+        kept = candidates
+    } else if settings.perClass {
         var byClass: [Int: [Candidate]] = [:]
         for candidate in candidates { byClass[candidate.label, default: []].append(candidate) }
         for label in byClass.keys.sorted() { kept += suppressTogether(byClass[label] ?? [], settings: settings) }

@@ -4,15 +4,15 @@ import TemporalAnnotations
 
 /// Pseudo-labels between the ranks. All ranks call together.
 ///
-/// They travel in messages of at most `labelsPerMessage` labels (2.7 MiB), so that a rank needs memory for one message beside its own labels, and rank 0
-/// for what it has received (41 bytes a label) beside the result. Numbers arrive with the same bits.
+/// They travel in messages of at most `labelsPerMessage` labels (2.7 MiB), so that a rank needs memory for one message beside its own labels, and
+/// rank 0 for what it has received (41 bytes a label) beside the result. Numbers arrive with the same bits.
 public enum PseudoLabelExchange {
     /// Labels in one message.
     public static let labelsPerMessage = 65_536
     private static let tag = 15_301
 
-    /// The labels of all ranks on rank 0, nil on the others: ordered by recording's name, those of one recording in the order of their rank's list. When every
-    /// recording is on one rank, the result does not depend on which, nor on how many there are.
+    /// The labels of all ranks on rank 0, nil on the others: ordered by recording's name, those of one recording in the order of their rank's list.
+    /// When every recording is on one rank, the result does not depend on which, nor on how many there are.
     ///
     /// - Parameter received: called on rank 0 with the bytes that came from other ranks.
     /// - Throws: `Failure` on all ranks, of the lowest rank where something failed.

@@ -3,7 +3,8 @@ import Foundation
 import TemporalAnnotations
 
 extension PseudoLabelFile {
-    /// Round and quality of the newest round among the `.json` files of a run's folder `pseudo_labels`; nil when there is none or it was not measured.
+    /// Round and quality of the newest round among the `.json` files of a run's folder `pseudo_labels`; nil when there is none or it was not
+    /// measured.
     public static func newestQuality(inFolder folder: String) throws -> (round: Int, quality: PseudoLabelQuality)? {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         var newest: (round: Int, quality: PseudoLabelQuality?)?

@@ -21,9 +21,10 @@ public struct PseudoLabelThresholds: Equatable, Sendable {
     }
 }
 
-/// A round's pseudo-labels as people read them: ActivityNet's results JSON, which `kairos evaluate` reads too. Beside label, segment and score an entry has
-/// `P_cls`, `P_tiou`, `P_tnd`, `similarity` (null where there is none) and `fate`; `external_data` has `round`, `theta`, `theta_per_class`, `removed_below`,
-/// `promoted_from`, `labels` (how many are learnt from), `quality` and `previous_quality` (null when not measured).
+/// A round's pseudo-labels as people read them: ActivityNet's results JSON, which `kairos evaluate` reads too. Beside label, segment and score an
+/// entry has `P_cls`, `P_tiou`, `P_tnd`, `similarity` (null where there is none) and `fate`; `external_data` has `round`, `theta`,
+/// `theta_per_class`, `removed_below`, `promoted_from`, `labels` (how many are learnt from), `quality` and `previous_quality` (null when not
+/// measured).
 public struct PseudoLabelFile: Equatable, Sendable {
     public var round: Int
     /// Those of a recording stand together.

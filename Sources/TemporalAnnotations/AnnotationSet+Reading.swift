@@ -100,6 +100,11 @@ private struct AnnotationReader {
         guard duration.isFinite, duration > 0 else {
             throw failure("the duration is \(text(duration)), not a positive number of seconds", durationNode, id, advice: "correct the duration")
         }
+        guard duration <= FeatureLimits.duration else {
+            throw failure(
+                "the duration is \(text(duration)) s, more than \(text(FeatureLimits.duration))", durationNode, id,
+                advice: "correct the duration; it is in seconds")
+        }
         let fps = try framesPerSecond(node["fps"], id)
         let annotationsNode = node["annotations"] ?? JSONNode(value: .array([]), line: node.line)
         guard let annotations = annotationsNode.array else {
@@ -119,6 +124,11 @@ private struct AnnotationReader {
         guard let number = node.number, number.isFinite, number > 0 else {
             let found = node.number.map { text($0) } ?? node.kind
             throw failure("the fps are \(found), not a positive number", node, id, advice: "correct the frames per second or leave the key out")
+        }
+        guard number <= FeatureLimits.fps else {
+            throw failure(
+                "the fps are \(text(number)), more than \(text(FeatureLimits.fps))", node, id,
+                advice: "correct the frames per second or leave the key out")
         }
         return number
     }

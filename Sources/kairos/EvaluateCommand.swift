@@ -31,6 +31,7 @@ struct EvaluateCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        try requireOneRank("evaluate")
         let thresholds = try tiouThresholds(tiou)
         let set = try AnnotationSet(readingJSON: annotations, segments: .asWritten)
         let videos = set.videos(in: try set.subset(named: subset))

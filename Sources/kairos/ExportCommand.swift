@@ -24,6 +24,7 @@ struct ExportCommand: ParsableCommand {
     @OptionGroup var report: OutputOptions
 
     func run() throws {
+        try requireOneRank("export")
         try requireWritableFolder(of: output)
         let source = try Checkpoint(path: checkpoint)
         let chosen = try weights ?? RunConfiguration(yaml: source.header.configuration, file: checkpoint).training.evaluateWeights

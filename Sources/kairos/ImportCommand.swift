@@ -41,13 +41,14 @@ struct ImportSBHARCommand: ParsableCommand {
     @OptionGroup var report: OutputOptions
 
     func run() throws {
-        let world = try Communicator.world()
-        let recordings = try world.throwTogether {
-            try requireWritableFolder(of: output)
-            return try SBHARRecordings(folder: source, channels: channels, clipSeconds: clipSeconds)
+        try withRanks { world in
+            let recordings = try world.throwTogether {
+                try requireWritableFolder(of: output)
+                return try SBHARRecordings(folder: source, channels: channels, clipSeconds: clipSeconds)
+            }
+            try StoreOutput.write(
+                recordings, to: output, storage: storage, annotationsOutput: annotationsOutput, version: "sbhar", output: report)
         }
-        try StoreOutput.write(
-            recordings, to: output, storage: storage, annotationsOutput: annotationsOutput, version: "sbhar", output: report)
     }
 }
 
@@ -94,24 +95,25 @@ struct ImportFeaturesCommand: ParsableCommand {
     @OptionGroup var report: OutputOptions
 
     func run() throws {
-        let world = try Communicator.world()
-        let (source, version) = try world.throwTogether {
-            try requireWritableFolder(of: output)
-            let set = try AnnotationSet(readingJSON: annotations, segments: .asWritten)
-            var options = NumpyFeatures.Options()
-            options.stride = featureStride
-            options.window = window
-            options.fps = fps
-            options.rescaledRows = rescale
-            options.allowMissing = allowMissing
-            options.cutSegments = cutSegments
-            options.durationFromFeatures = Set(durationFromFeatures.map { VideoID($0) })
-            options.filePrefix = filePrefix
-            options.fileSuffix = fileSuffix
-            return (try NumpyFeatures(folder: features, annotations: set, options: options, annotationsPath: annotations), set.version)
+        try withRanks { world in
+            let (source, version) = try world.throwTogether {
+                try requireWritableFolder(of: output)
+                let set = try AnnotationSet(readingJSON: annotations, segments: .asWritten)
+                var options = NumpyFeatures.Options()
+                options.stride = featureStride
+                options.window = window
+                options.fps = fps
+                options.rescaledRows = rescale
+                options.allowMissing = allowMissing
+                options.cutSegments = cutSegments
+                options.durationFromFeatures = Set(durationFromFeatures.map { VideoID($0) })
+                options.filePrefix = filePrefix
+                options.fileSuffix = fileSuffix
+                return (try NumpyFeatures(folder: features, annotations: set, options: options, annotationsPath: annotations), set.version)
+            }
+            StoreOutput.warn(source.notes)
+            try StoreOutput.write(
+                source, to: output, storage: storage, annotationsOutput: annotationsOutput, version: version, missing: source.missing, output: report)
         }
-        StoreOutput.warn(source.notes)
-        try StoreOutput.write(
-            source, to: output, storage: storage, annotationsOutput: annotationsOutput, version: version, missing: source.missing, output: report)
     }
 }

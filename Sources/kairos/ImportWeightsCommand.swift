@@ -26,6 +26,7 @@ struct ImportWeightsCommand: ParsableCommand {
     @OptionGroup var report: OutputOptions
 
     func run() throws {
+        try requireOneRank("import weights")
         try requireWritableFolder(of: output)
         let count = try WeightImport.run(source: source, configuration: try RunConfiguration(path: config, overrides: set), output: output)
         try report.report(WeightSummary(parameters: count, output: output), text: "\(output): \(count) parameters")

@@ -29,6 +29,7 @@ struct InspectCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
+        try requireOneRank("inspect")
         let inspection = try inspect()
         try output.report(inspection.object, text: inspection.text)
     }

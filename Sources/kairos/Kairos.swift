@@ -19,18 +19,26 @@ struct Kairos: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
-        } catch let failure as Failure {
-            FileHandle.standardError.write(Data((failure.description + "\n").utf8))
-            Foundation.exit(failure.exitCode)
         } catch {
-            let code = exitCode(for: error)
-            let message = fullMessage(for: error)
-            if code.isSuccess {
-                print(message)
-                Foundation.exit(0)
-            }
-            FileHandle.standardError.write(Data((message + "\n").utf8))
-            Foundation.exit(code == .validationFailure ? 2 : 1)
+            Foundation.exit(say(error))
         }
+    }
+
+    /// Says an error on standard error (or the help that was asked for on standard output).
+    ///
+    /// - Returns: the exit code.
+    static func say(_ error: any Error) -> Int32 {
+        if let failure = error as? Failure {
+            FileHandle.standardError.write(Data((failure.description + "\n").utf8))
+            return failure.exitCode
+        }
+        let code = exitCode(for: error)
+        let message = fullMessage(for: error)
+        if code.isSuccess {
+            print(message)
+            return 0
+        }
+        FileHandle.standardError.write(Data((message + "\n").utf8))
+        return code == .validationFailure ? 2 : 1
     }
 }

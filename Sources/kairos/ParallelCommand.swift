@@ -1,22 +1,43 @@
+import ArgumentParser
 import Collectives
 import Diagnostics
 import Foundation
 
 /// Runs the body of a command that all ranks run together, so that an error is said once.
 ///
-/// Errors that all ranks share are said by rank 0, whose exit makes `mpirun` end the others; a rank that fails alone waits a moment for that, then
-/// speaks.
+/// Errors that all ranks share are said by rank 0, which then ends all ranks. A rank that fails alone waits a moment for that, then speaks and ends
+/// all ranks itself: those that wait for it would wait for ever where nobody watches over exit codes (`srun` without `--kill-on-bad-exit`).
 func withRanks(_ body: (Communicator) throws -> Void) throws {
     let world = try Communicator.world()
     do {
         try body(world)
     } catch {
-        guard world.size > 1, !world.isRoot else { throw error }
-        Thread.sleep(forTimeInterval: 3)
-        guard var failure = error as? Failure else { throw error }
-        if !failure.places.contains(where: { if case .rank = $0 { true } else { false } }) { failure.places.insert(.rank(world.rank), at: 0) }
-        throw failure
+        guard world.size > 1 else { throw error }
+        if !world.isRoot { Thread.sleep(forTimeInterval: 3 + 0.1 * Double(min(world.rank, 20))) }
+        var said = error
+        if var failure = error as? Failure, !failure.places.contains(where: { if case .rank = $0 { true } else { false } }) {
+            failure.places.insert(.rank(world.rank), at: 0)
+            said = failure
+        }
+        world.abort(Kairos.say(said))
     }
+}
+
+/// Refuses to run on several ranks, for commands that work alone: each rank would do the same work and write the same files.
+///
+/// Asks the environment, so that such a command need not start MPI.
+func requireOneRank(_ command: String) throws {
+    let environment = ProcessInfo.processInfo.environment
+    func number(_ names: [String]) -> Int? { names.lazy.compactMap { environment[$0].flatMap(Int.init) }.first }
+    guard let ranks = number(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"]), ranks > 1 else { return }
+    let failure = Failure.wrongUsage(
+        "'kairos \(command)' works on one rank, \(ranks) were started", advice: "start it without mpirun, or with one rank")
+    if (number(["OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"]) ?? 0) > 0 {
+        // Rank 0 speaks; its exit ends the others under mpirun.
+        Thread.sleep(forTimeInterval: 3)
+        Foundation.exit(failure.exitCode)
+    }
+    throw failure
 }
 
 /// Writes a line for people to standard error.

@@ -43,20 +43,21 @@ struct SynthesizeCommand: ParsableCommand {
     @OptionGroup var report: OutputOptions
 
     func run() throws {
-        let world = try Communicator.world()
-        let (source, version) = try world.throwTogether {
-            try requireWritableFolder(of: output)
-            let set = try annotationSet()
-            StoreOutput.warn(set.notes)
-            let isReal = annotations != nil
-            let source = try SyntheticFeatures(
-                annotations: set, dimension: dimension ?? (isReal ? 2048 : 64), stride: featureStride ?? (isReal ? 4 : 15),
-                window: window ?? (isReal ? 16 : 30), fps: fps, seed: seed)
-            return (source, set.version)
+        try withRanks { world in
+            let (source, version) = try world.throwTogether {
+                try requireWritableFolder(of: output)
+                let set = try annotationSet()
+                StoreOutput.warn(set.notes)
+                let isReal = annotations != nil
+                let source = try SyntheticFeatures(
+                    annotations: set, dimension: dimension ?? (isReal ? 2048 : 64), stride: featureStride ?? (isReal ? 4 : 15),
+                    window: window ?? (isReal ? 16 : 30), fps: fps, seed: seed)
+                return (source, set.version)
+            }
+            try StoreOutput.write(
+                source, to: output, storage: storage ?? (annotations == nil ? .float32 : .float16), annotationsOutput: annotationsOutput,
+                version: version, output: report)
         }
-        try StoreOutput.write(
-            source, to: output, storage: storage ?? (annotations == nil ? .float32 : .float16), annotationsOutput: annotationsOutput,
-            version: version, output: report)
     }
 
     private func annotationSet() throws -> AnnotationSet {

@@ -43,13 +43,16 @@ struct TrainCommand: ParsableCommand {
             let configuration = try world.throwTogether { try RunConfiguration(path: config, overrides: overrides) }
             let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, makeMethod: makeMethod)
             if world.isRoot { run.notes.forEach(note) }
+            let said = run.notes.count
             let outcome = try run.run(stopAfter: stopAfter)
             guard world.isRoot else { return }
-            try report.report(TrainingReport(outcome), text: text(outcome, classes: run.classNames))
+            run.notes.dropFirst(said).forEach(note)
+            try report.report(
+                TrainingReport(outcome), text: text(outcome, classes: run.classNames, isDetected: configuration.data.evaluationSubset != nil))
         }
     }
 
-    private func text(_ outcome: TrainingRun.Outcome, classes: [String]) -> String {
+    private func text(_ outcome: TrainingRun.Outcome, classes: [String], isDetected: Bool) -> String {
         var lines: [String] = []
         if let evaluation = outcome.evaluation { lines += [evaluation.table(classOrder: classes), ""] }
         lines += [
@@ -58,10 +61,11 @@ struct TrainCommand: ParsableCommand {
             "checkpoint  \(outcome.checkpoint)",
             "digest      \(outcome.digest)",
         ]
-        if outcome.evaluation != nil {
-            lines += ["detections  \(output)/predictions.json", "metrics     \(output)/metrics.json"]
-        } else if outcome.step < outcome.iterations {
+        if outcome.step < outcome.iterations {
             lines.append("stopped early: go on with --resume")
+        } else if isDetected {
+            lines.append("detections  \(output)/predictions.json")
+            if outcome.evaluation != nil { lines.append("metrics     \(output)/metrics.json") }
         }
         return lines.joined(separator: "\n")
     }

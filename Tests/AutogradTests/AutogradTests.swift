@@ -102,6 +102,29 @@ final class OperationGradientTests: XCTestCase {
         }
     }
 
+    /// A window beyond the longest sequence costs no memory and changes no bit.
+    func testAttentionWindowBeyondTheSequences() {
+        for offsets in [[0, 5], [0, 1, 8, 8, 12], [0, 1]] {
+            let rows = offsets.last!, longest = zip(offsets, offsets.dropFirst()).map { $1 - $0 }.max()!
+            func result(window: Int) -> [[UInt32]] {
+                var random = RandomStream(seed: 3, "attention window")
+                let tensors = (0..<3).map { _ in Tensor(rows: rows, columns: 6, requiresGradient: true) }
+                for tensor in tensors { for i in 0..<rows * 6 { tensor.values[i] = random.normal() } }
+                let tape = Tape()
+                let packed = tensors.map { PackedSequence($0, offsets: offsets) }
+                let y = tape.attention(packed[0], packed[1], packed[2], heads: 2, window: window).tensor
+                let dy = y.gradientToWrite().pointer
+                for i in 0..<rows * 6 { dy[i] = random.normal() }
+                tape.backward()
+                return ([y.values] + tensors.compactMap(\.gradient)).map { values in (0..<rows * 6).map { values[$0].bitPattern } }
+            }
+            let expected = result(window: 2 * longest + 1)
+            XCTAssertEqual(expected.count, 4)
+            // Without the clamp the last one would need 10^12 floats.
+            for window in [2 * longest + 3, 101, 1_000_000_000_001] { XCTAssertEqual(result(window: window), expected, "window \(window)") }
+        }
+    }
+
     func testPooling() {
         for offsets in Self.packings {
             let x = spreadParameter(offsets.last!, 3)

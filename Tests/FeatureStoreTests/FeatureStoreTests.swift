@@ -243,11 +243,27 @@ final class FeatureStoreTests: FolderTestCase {
         let label = try changed { try replace($0, "annotations/label", [2]) }
         assertFailure(
             """
-            error: annotation 0 names video number 1 and class number 2; the store has 2 videos and 2 classes
-              where: file 'FOLDER/a.h5', dataset 'annotations/video'
+            error: annotation 0 names class number 2; the store has 2 classes
+              where: file 'FOLDER/a.h5', video 'video_1', dataset 'annotations/label'
               do: make the store again
             """
         ) { try FeatureStore(path: label) }
+        let owner = try changed { try replace($0, "annotations/video", [2]) }
+        assertFailure(
+            """
+            error: annotation 0 names video number 2; the store has 2 videos
+              where: file 'FOLDER/a.h5', dataset 'annotations/video'
+              do: make the store again
+            """
+        ) { try FeatureStore(path: owner) }
+        let endless = try changed { try replace($0, "videos/rows", [2, Int.max]) }
+        assertFailure(
+            """
+            error: the index does not fit together: video 'video_1' has 9223372036854775807 rows from row 2, row 2 was expected
+              where: file 'FOLDER/a.h5', dataset 'videos/first_row'
+              do: make the store again
+            """
+        ) { try FeatureStore(path: endless) }
         let twice = try changed {
             try $0.remove("videos/id")
             try $0.writeStrings("videos/id", ["video_0", "video_0"])
@@ -271,6 +287,32 @@ final class FeatureStoreTests: FolderTestCase {
               do: check that the file is of the kind expected here
             """
         ) { try FeatureStore(path: without) }
+    }
+
+    func testTimesThatAreNoneAreRefusedOnOpening() throws {
+        func check(_ dataset: String, _ values: [Double], video: Int, _ what: String, line: UInt = #line) throws {
+            try FeatureStoreWriter().write(CountingSource(rows: [2, 3]), to: path("a.h5"))
+            let file = try HDF5File.openForWriting(path("a.h5"))
+            try file.remove(dataset)
+            try file.writeDoubles(dataset, values)
+            try file.finishWriting()
+            assertFailure(
+                """
+                error: \(what)
+                  where: file 'FOLDER/a.h5', video 'video_\(video)', dataset '\(dataset.replacingOccurrences(of: "/end", with: "/start"))'
+                  do: make the store again
+                """, line: line
+            ) { try FeatureStore(path: path("a.h5")) }
+        }
+        try check("videos/fps", [25, 0], video: 1, "the fps are 0.0, not a positive number up to 1000000")
+        try check("videos/fps", [1e30, 25], video: 0, "the fps are 1e+30, not a positive number up to 1000000")
+        try check("videos/stride", [.nan, 4], video: 0, "the stride is nan, not a positive number up to 1000000000")
+        try check("videos/window", [16, -1], video: 1, "the window is -1.0, not a positive number up to 1000000000")
+        try check("videos/duration", [10, .nan], video: 1, "the duration is nan, not a positive number up to 10000000")
+        try check("videos/duration", [.infinity, 11], video: 0, "the duration is inf, not a positive number up to 10000000")
+        try check("annotations/start", [3], video: 1, "the segment [3.0, 0.5] is reversed")
+        try check("annotations/end", [.infinity], video: 1, "the segment [0.0, inf] is not finite")
+        try check("annotations/end", [.nan], video: 1, "the segment [0.0, nan] is not finite")
     }
 
     func testTruncatedStoreIsRefusedAtEveryLength() throws {
@@ -330,6 +372,20 @@ final class FeaturePrefetcherTests: FolderTestCase {
         XCTAssertEqual(try prefetcher.next().rows, 4..<5)
         assertFailure("error: no rows were requested\n  where: file 'FOLDER/a.h5'\n  do: report this as a fault of the program", kind: .failed) {
             try prefetcher.next()
+        }
+    }
+
+    func testAPrefetcherThatIsGoneHasLetGoOfTheStore() throws {
+        try FeatureStoreWriter().write(CountingSource(rows: [5, 4000, 9]), to: path("a.h5"))
+        for _ in 0..<50 {
+            weak var seen: FeatureStore?
+            do {
+                let store = try FeatureStore(path: path("a.h5"))
+                seen = store
+                let prefetcher = FeaturePrefetcher(store: store, depth: 8)
+                for _ in 0..<8 { prefetcher.request(video: 1, rows: 0..<4000) }
+            }
+            XCTAssertNil(seen, "its thread still reads, and would while the program ends")
         }
     }
 

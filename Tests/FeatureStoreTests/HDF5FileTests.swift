@@ -165,8 +165,7 @@ final class HDF5FileTests: FolderTestCase {
         ) { try reader.stringAttribute(of: "", named: "format") }
         assertFailure(
             """
-            error: the file could not be made: unable to open file: name = '\(folder)/no/a.h5', errno = 2, \
-            error message = 'No such file or directory', flags = 13, o_flags = 242
+            error: the file could not be made: No such file or directory
               where: file 'FOLDER/no/a.h5'
               do: check the folder's permissions and free space
             """.replacingOccurrences(of: folder, with: "FOLDER"), kind: .failed

@@ -77,6 +77,26 @@ final class NumpyFeaturesTests: FolderTestCase {
             }.videos[0].file, path("v_a.feat"))
     }
 
+    func testNumbersBeyondAllBoundsAreRefused() throws {
+        try npy("a.npy", shape: [60, 4])
+        func check(_ change: (inout NumpyFeatures.Options) -> Void, _ expected: String, line: UInt = #line) {
+            var options = NumpyFeatures.Options()
+            change(&options)
+            let set = AnnotationSet(
+                version: "", classes: ClassMap(names: ["run"]),
+                videos: [VideoAnnotation(id: "a", subset: "Test", duration: 10, fps: 24, instances: [])])
+            assertFailure(expected, kind: .wrongUsage, line: line) { try NumpyFeatures(folder: folder, annotations: set, options: options) }
+        }
+        let frames = "give a number from 1e-06 to 1000000000"
+        check({ $0.stride = 1e-25 }, "error: --feature-stride is 1e-25\n  do: \(frames)")
+        check({ $0.window = 1e30 }, "error: --window is 1e+30\n  do: \(frames)")
+        check({ $0.fps = 1e30 }, "error: --fps is 1e+30\n  do: give a number from 1e-06 to 1000000")
+        check({ $0.rescaledRows = .max }, "error: --rescale is 9223372036854775807\n  do: give a number from 1 to 1000000")
+        // Whoever asks for the rows of such a video is told a number all the same.
+        XCTAssertEqual(
+            RowCountCheck(duration: 1e300, grid: FeatureGrid(fps: 1e30, stride: 1e-25, window: 1)).accepted, 1...1_000_000_000_000_000)
+    }
+
     func testRowCountsThatFit() throws {
         for rows in [57, 59, 63, 65] {
             try npy("a.npy", shape: [rows, 4])
@@ -122,6 +142,13 @@ final class NumpyFeaturesTests: FolderTestCase {
         check("the file ends late: its header promises 60 x 4 float32 (960 bytes of values), it holds 964", copy)
         try npy("a.npy", shape: [60, 4], drop: 960 + 20)
         check("the file ends early: its header has 118 bytes, the file 108", copy)
+        // 2^63 - 128 bytes behind a header of 128; and more than can be counted.
+        try npy("a.npy", shape: [17_179_869_120, 268_435_457], type: "<f2", values: [])
+        check("the file ends early: its header promises 17179869120 x 268435457 float16 (9223372036854775680 bytes of values), it holds 0", copy)
+        try npy("a.npy", shape: [17_179_869_120, 268_435_457], values: [])
+        check(
+            "the file ends early: its header promises 17179869120 x 268435457 float32 (more than 9223372036854775807 bytes of values), it holds 0",
+            copy)
         try npy("a.npy", shape: [60, 4], type: "<i8")
         let types = "save them as numpy.save(path, array.astype('<f4'))"
         check("the values are of NumPy type '<i8'; float16, float32 or float64, little-endian, were expected", types)

@@ -189,6 +189,9 @@ final class SBHARTests: FolderTestCase {
         assertFailure(
             "error: clips of 0.5 s are shorter than one window of 50 samples (1 s)\n  do: give --clip-seconds at least 1", kind: .wrongUsage
         ) { try SBHARRecordings(folder: folder, clipSeconds: 0.5) }
+        assertFailure("error: --clip-seconds is 1e+30, more than 10000000\n  do: leave it out to keep recordings whole", kind: .wrongUsage) {
+            try SBHARRecordings(folder: folder, clipSeconds: 1e30)
+        }
     }
 
     /// The published annotations against the raw recordings, where these are given by KAIROS_HAPT; the recordings are not part of the repository.

@@ -93,6 +93,27 @@ final class SyntheticFeaturesTests: FolderTestCase {
         assertFailure("error: --dimension is 0\n  do: give a number above 0", kind: .wrongUsage) {
             try SyntheticFeatures(annotations: set, dimension: 0, stride: 4, window: 16, seed: 0)
         }
+        assertFailure("error: --dimension is 9223372036854775807\n  do: give a number from 1 to 65536", kind: .wrongUsage) {
+            try SyntheticFeatures(annotations: set, dimension: .max, stride: 4, window: 16, seed: 0)
+        }
+        assertFailure("error: --videos is 1000001\n  do: give a number from 1 to 1000000", kind: .wrongUsage) {
+            try SyntheticFeatures.annotations(videos: 1_000_001, classes: 2, seed: 0)
+        }
+        assertFailure("error: --classes is 9223372036854775807\n  do: give a number from 1 to 10000", kind: .wrongUsage) {
+            try SyntheticFeatures.annotations(videos: 2, classes: .max, seed: 0)
+        }
+        assertFailure("error: --feature-stride is 1e-25\n  do: give a number from 1e-06 to 1000000000", kind: .wrongUsage) {
+            try SyntheticFeatures(annotations: set, dimension: 2, stride: 1e-25, window: 16, seed: 0)
+        }
+        let long = AnnotationSet(
+            version: "", classes: set.classes, videos: [VideoAnnotation(id: "a", subset: "Test", duration: 1e6, fps: 500, instances: [])])
+        assertFailure(
+            """
+            error: 1000000.0 s at 500.0 fps with stride 1.0 make 500000000.0 feature rows, more than 100000000
+              where: video 'a'
+              do: check the video's duration, the frames per second and --feature-stride
+            """
+        ) { try SyntheticFeatures(annotations: long, dimension: 2, stride: 1, window: 1, seed: 0) }
         assertFailure("error: --window is -1.0\n  do: give a number above 0", kind: .wrongUsage) {
             try SyntheticFeatures(annotations: set, dimension: 2, stride: 4, window: -1, seed: 0)
         }

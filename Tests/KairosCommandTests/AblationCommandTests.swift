@@ -82,8 +82,8 @@ final class AblationCommandTests: XCTestCase {
         XCTAssertEqual(
             lines[0],
             [
-                "slow-labels-0.5-seed-1", "new", "2", "train", "FOLDER/base.yaml", "--output", "FOLDER/runs/slow-labels-0.5-seed-1", "--resume", "--set",
-                "training.learning_rate=0.001", "--set", "data.store=FOLDER/store.h5", "--set", "data.labeled_fraction=0.5", "--set", "training.seed=1",
+                "slow-labels-0.5-seed-1", "new", "2", "train", "FOLDER/base.yaml", "--output", "FOLDER/runs/slow-labels-0.5-seed-1", "--resume",
+                "--set", "training.learning_rate=0.001", "--set", "data.store=FOLDER/store.h5", "--set", "data.labeled_fraction=0.5", "--set", "training.seed=1",
             ])
         let wrong = try kairos("ablation", "plan", folder + "/nowhere.yaml", folder + "/runs")
         XCTAssertEqual(wrong.code, 3)
@@ -127,12 +127,15 @@ final class AblationCommandTests: XCTestCase {
 
     func testARunThatFailsIsNamedAndTheOthersGoOn() throws {
         try makeGrid()
-        try write("configuration: FOLDER/base.yaml\nsettings:\n  lost: {data.store: FOLDER/nowhere.h5}\n  found: {data.store: FOLDER/store.h5}\n", "grid.yaml")
+        try write(
+            "configuration: FOLDER/base.yaml\nsettings:\n  lost: {data.store: FOLDER/nowhere.h5}\n  found: {data.store: FOLDER/store.h5}\n",
+            "grid.yaml")
         let ended = try start(root.appendingPathComponent("launch/ablation"), [folder + "/grid.yaml", folder + "/runs"])
         XCTAssertEqual(ended.code, 1)
         XCTAssertTrue(
             ended.errors.hasSuffix(
-                "error: 1 of 2 runs failed: lost-labels-1.0-seed-0\n  do: look at their messages above, then start the same command again\n"), ended.errors)
+                "error: 1 of 2 runs failed: lost-labels-1.0-seed-0\n  do: look at their messages above, then start the same command again\n"),
+            ended.errors)
         XCTAssertTrue(FileManager.default.fileExists(atPath: folder + "/runs/found-labels-1.0-seed-0/metrics.json"))
         XCTAssertTrue(try String(contentsOfFile: folder + "/runs/table.md", encoding: .utf8).contains("| lost | – (0 of 1 runs) |"))
     }

@@ -105,7 +105,7 @@ final class TrainCommandTests: CommandTestCase {
             (
                 ["--set", "training.iterations=none"], 2,
                 """
-                error: expected a whole number or null, at least 1, found the text 'none'
+                error: expected a whole number or null, from 1 to 1000000000, found the text 'none'
                   where: rank 0, key '--set training.iterations'
                   do: correct the value, or leave the key out for its default null
                 """
@@ -137,5 +137,83 @@ final class TrainCommandTests: CommandTestCase {
         }
         XCTAssertEqual(try kairos("train", folder + "/run.yaml").code, 2)
         XCTAssertEqual(try kairos("train", folder + "/run.yaml", "--output", folder + "/e", "--stop-after", "0").code, 2)
+    }
+
+    /// Where nobody watches the exit codes of ranks (`srun` without `--kill-on-bad-exit`), a failing rank must end the others itself.
+    func testAFailureEndsTheRanksOfALauncherThatDoesNotWatch() throws {
+        let careless = ["bash", "-c", "\"$@\"; sleep 15; exit 0", "launcher"]
+        let ended = try start(
+            root.appendingPathComponent("launch/mpirun"),
+            ["2"] + careless + [executable.path, "train", folder + "/run.yaml", "--output", folder + "/e", "--set", "data.virtual_shards=1"])
+        XCTAssertEqual(ended.code, 2, ended.errors)
+        XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
+    }
+
+    /// Rank 0 may write files of 12 KiB at most, which its log exceeds in the middle of the training; the other rank waits for it in a sum.
+    func testAFailureOfOneRankAloneEndsTheOthers() throws {
+        let limited = [
+            "bash", "-c", "if [ \"$OMPI_COMM_WORLD_RANK\" = 0 ]; then trap '' XFSZ; ulimit -f 12; fi; \"$@\"; sleep 15; exit 0", "launcher",
+        ]
+        let ended = try start(
+            root.appendingPathComponent("launch/mpirun"),
+            ["2", "--mca", "btl", "self,tcp"] + limited + [executable.path, "train", folder + "/run.yaml", "--output", folder + "/e"]
+                + ["training.iterations=1000", "training.checkpoint_every=1000", "training.log_every=1"].flatMap { ["--set", $0] })
+        XCTAssertEqual(ended.code, 1, ended.errors)
+        XCTAssertTrue(ended.errors.contains("error: the log could not be written: "), ended.errors)
+        XCTAssertTrue(ended.errors.contains("  where: rank 0, file 'FOLDER/e/log.jsonl'\n  do: check the free space of the disk\n"), ended.errors)
+        XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
+    }
+
+    func testErrorsOfStoreCommandsAreSaidOnce() throws {
+        try FileManager.default.createDirectory(atPath: folder + "/empty", withIntermediateDirectories: true)
+        let cases: [(arguments: [String], code: Int32)] = [
+            (["import", "sbhar", "--source", folder + "/empty", "--output", folder + "/o.h5"], 3),
+            (["import", "features", "--annotations", folder + "/none.json", "--features", folder + "/empty", "--output", folder + "/o.h5"], 3),
+            (["synthesize", "--output", folder + "/none/o.h5"], 1),
+        ]
+        for (arguments, code) in cases {
+            let ended = try start(root.appendingPathComponent("launch/mpirun"), ["3", executable.path] + arguments)
+            XCTAssertEqual(ended.code, code, ended.errors)
+            XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
+            XCTAssertTrue(ended.errors.contains("  where: rank 0, file 'FOLDER/"), ended.errors)
+        }
+    }
+
+    func testCommandsOfOneRankRefuseSeveral() throws {
+        let cases = [
+            ["import", "weights", "--source", "w", "--config", "c", "--output", "o"], ["export", "--checkpoint", "c", "--output", "o"],
+            ["inspect", "f"], ["evaluate", "--annotations", "a", "--predictions", "p", "--subset", "Test"],
+        ]
+        for arguments in cases {
+            let ended = try start(root.appendingPathComponent("launch/mpirun"), ["3", executable.path] + arguments)
+            let name = arguments.prefix { !$0.hasPrefix("-") && $0 != "f" }.joined(separator: " ")
+            XCTAssertEqual(ended.code, 2, ended.errors)
+            XCTAssertTrue(
+                ended.errors.contains(
+                    """
+                    error: 'kairos \(name)' works on one rank, 3 were started
+                      do: start it without mpirun, or with one rank
+
+                    """), ended.errors)
+            XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
+        }
+        XCTAssertEqual(try mpirun(1, "inspect", folder + "/store.h5").code, 0)
+    }
+
+    func testARunWithoutMetricsSaysSo() throws {
+        let made = try kairos(
+            "synthesize", "--output", folder + "/again.h5", "--videos", "12", "--classes", "3", "--dimension", "8", "--seed", "5",
+            "--annotations-output", folder + "/a.json")
+        XCTAssertEqual(made.code, 0, made.errors)
+        var set = try XCTUnwrap(JSONSerialization.jsonObject(with: file("a.json")) as? [String: Any])
+        set["database"] = try XCTUnwrap(set["database"] as? [String: [String: Any]]).mapValues { $0.merging(["annotations": [Any]()]) { $1 } }
+        try JSONSerialization.data(withJSONObject: set).write(to: URL(fileURLWithPath: folder + "/a.json"))
+        let ended = try kairos("train", folder + "/run.yaml", "--output", folder + "/m", "--set", "data.annotations=\(folder)/a.json")
+        XCTAssertEqual(ended.code, 0, ended.errors)
+        let note = "subset 'Test' has no annotations: metrics.json was not written; the detections are in 'FOLDER/m/predictions.json'\n"
+        XCTAssertTrue(ended.errors.contains(note), ended.errors)
+        XCTAssertTrue(ended.output.contains("detections  \(folder)/m/predictions.json"), ended.output)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/m/metrics.json"))
+        XCTAssertTrue(FileManager.default.fileExists(atPath: folder + "/m/predictions.json"))
     }
 }

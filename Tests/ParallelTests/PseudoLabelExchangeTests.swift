@@ -23,7 +23,8 @@ final class PseudoLabelExchangeTests: XCTestCase {
             func score() -> Double { Double(random.uniform()) + (isExact ? 1e-12 : 0) }
             return PseudoLabel(
                 // The names' order is not that of their numbers.
-                video: VideoID("vidéo \((video * 7) % 11)-\(video)"), segment: Segment(start: start, end: start + 0.1), label: i % 4 == 3 ? 4_000_000_000 : i % 5,
+                video: VideoID("vidéo \((video * 7) % 11)-\(video)"), segment: Segment(start: start, end: start + 0.1),
+                label: i % 4 == 3 ? 4_000_000_000 : i % 5,
                 score: score(), classScore: score(), tIoU: i % 2 == 0 ? score() : nil, tND: i % 4 == 0 ? score() : nil,
                 similarity: i % 5 == 0 ? nil : score(), fate: PseudoLabelFate.allCases[i % 4])
         }
@@ -96,7 +97,9 @@ final class PseudoLabelExchangeTests: XCTestCase {
         let last = world.size - 1
         if world.rank == last { mine[2].label = -1 }
         XCTAssertThrowsError(try PseudoLabelExchange.gather(mine, communicator: world)) {
-            let expected = "error: a pseudo-label has class -1\n  where: \(world.size > 1 ? "rank \(last), " : "")video '\(labels(of: last, count: 1)[0].video)'\n"
+            let rank = world.size > 1 ? "rank \(last), " : ""
+            let expected =
+                "error: a pseudo-label has class -1\n  where: \(rank)video '\(labels(of: last, count: 1)[0].video)'\n"
                 + "  do: classes are numbered from 0 to 4294967295"
             XCTAssertEqual(($0 as? Failure)?.description, expected)
         }

@@ -47,6 +47,14 @@ final class SuppressionTests: XCTestCase {
         }
     }
 
+    func testWithoutSuppressionTheBestAreKept() {
+        let candidates = [candidate(0, 4, 0.2), candidate(0, 5, 0.9, 1), candidate(1, 5, 0.2, 2), candidate(0, 5, 0.4)]
+        var settings = SuppressionSettings(method: .none, maxSegments: 3)
+        XCTAssertEqual(suppress(candidates, settings: settings), [candidates[1], candidates[3], candidates[0]])
+        settings.maxSegments = 0
+        XCTAssertEqual(suppress(candidates, settings: settings), [candidates[1], candidates[3], candidates[0], candidates[2]])
+    }
+
     func testSegmentsWithoutLength() {
         let points = [candidate(3, 3, 0.9), candidate(3, 3, 0.8), candidate(0, 6, 0.5)]
         for settings in everySetting {
@@ -66,7 +74,7 @@ final class SuppressionTests: XCTestCase {
                 let start = next() * 100
                 return candidate(start, start + next() * 20, next(), Int(next() * 3))
             }
-            for settings in everySetting where settings.method != .none {
+            for settings in everySetting {
                 let kept = suppress(candidates, settings: settings)
                 XCTAssertLessThanOrEqual(kept.count, 3)
                 for (better, worse) in zip(kept, kept.dropFirst()) { XCTAssertGreaterThanOrEqual(better.score, worse.score) }

@@ -230,6 +230,12 @@ final class AnnotationSetTests: XCTestCase {
         try refuses(
             videos("\"v\": {\"subset\": \"Test\", \"duration\": 3, \"fps\": 0}"),
             "error: the fps are 0, not a positive number\n  \(place)\n  do: correct the frames per second or leave the key out")
+        try refuses(
+            videos("\"v\": {\"subset\": \"Test\", \"duration\": 1e300}"),
+            "error: the duration is 1e+300 s, more than 10000000\n  \(place)\n  do: correct the duration; it is in seconds")
+        try refuses(
+            videos("\"v\": {\"subset\": \"Test\", \"duration\": 3, \"fps\": 1e30}"),
+            "error: the fps are 1e+30, more than 1000000\n  \(place)\n  do: correct the frames per second or leave the key out")
     }
 
     func testWrongSegments() throws {

@@ -156,6 +156,25 @@ final class CheckpointTests: XCTestCase {
         }
     }
 
+    func testACheckpointThatIsNotWholeIsNotTaken() throws {
+        let digest = try Checkpoint.write(state(), header: header, to: path)
+        XCTAssertNoThrow(try Checkpoint.requireWhole(path, digest: digest))
+        func check(_ what: String, digest: String, line: UInt = #line) {
+            XCTAssertThrowsError(try Checkpoint.requireWhole(path, digest: digest), line: line) { error in
+                let failure = error as? Failure
+                XCTAssertEqual(failure?.kind, .failed, line: line)
+                XCTAssertTrue(failure?.what.hasPrefix("the checkpoint could not be written whole: \(what)") == true, "\(error)", line: line)
+                XCTAssertEqual(failure?.places, [.file(path)], line: line)
+                XCTAssertEqual(
+                    failure?.advice, "free space on the disk, or check it for faults, then start again; the earlier checkpoints are kept", line: line)
+            }
+        }
+        check("its contents are not those that were written", digest: "another")
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        try bytes.prefix(bytes.count - 8).write(to: URL(fileURLWithPath: path))
+        check("the file ends early", digest: digest)
+    }
+
     func testFilesThatAreNotCheckpoints() throws {
         let plain = try HDF5File.create(path)
         plain.close()

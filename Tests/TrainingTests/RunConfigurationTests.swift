@@ -112,14 +112,14 @@ final class RunConfigurationTests: XCTestCase {
         refused(
             "data:\n  store: s.h5\n  batch_size: two\ntraining: {iterations: 10}\n",
             """
-            error: expected a whole number, at least 1, found the text 'two'
+            error: expected a whole number, from 1 to 65536, found the text 'two'
               where: file 'run.yaml', key 'data.batch_size', line 3
               do: correct the value, or leave the key out for its default 2
             """)
         refused(
             minimal, ["training.iterations=1.5"],
             """
-            error: expected a whole number or null, at least 1, found 1.5
+            error: expected a whole number or null, from 1 to 1000000000, found 1.5
               where: key '--set training.iterations'
               do: correct the value, or leave the key out for its default null
             """)
@@ -189,6 +189,40 @@ final class RunConfigurationTests: XCTestCase {
               where: key '--set model.scale_factor'
               do: correct the value, or leave the key out for its default 2
             """)
+    }
+
+    /// Numbers whose products would not fit into 64 bits, or whose buffers would not fit into any memory.
+    func testUpperBounds() {
+        let huge = Int.max
+        let cases: [(key: String, value: String, found: String, expected: String, standard: String)] = [
+            ("data.batch_size", "9223372036854775804", "9223372036854775804", "a whole number, from 1 to 65536", "2"),
+            ("data.max_rows", "\(huge)", "\(huge)", "a whole number or null, from 1 to 1073741824", "null"),
+            (
+                "model.backbone_arch", "[2, 2, 63]", "a list of 3",
+                "a list, each a whole number, as [embedding, stem, branch], from 1, 0 and 0 to 64, 64 and 16", "[2, 2, 5]"
+            ),
+            ("model.n_mha_win_size", "1000001", "1000001", "a whole number or a list of whole numbers, at most 4097", "-1"),
+            ("model.n_mha_win_size", "[9, 9, 4099, 9, 9, 9]", "a list of 6", "a whole number or a list of whole numbers, at most 4097", "-1"),
+            ("model.embd_dim", "\(huge)", "\(huge)", "a whole number, from 1 to 65536", "512"),
+            ("model.embd_kernel_size", "4099", "4099", "a whole number, odd and from 1 to 4097", "3"),
+            ("model.head_num_layers", "65", "65", "a whole number, from 1 to 64", "3"),
+            ("model.max_seq_len", "\(huge)", "\(huge)", "a whole number, from 1 to 1048576", "2304"),
+            ("training.iterations", "\(huge)", "\(huge)", "a whole number or null, from 1 to 1000000000", "null"),
+            ("training.epochs", "\(huge)", "\(huge)", "a whole number or null, from 1 to 1000000", "null"),
+            ("training.warmup_epochs", "\(huge)", "\(huge)", "a whole number or null, from 0 to 1000000", "null"),
+            ("training.schedule_steps", "[\(huge)]", "a list of 1", "a list, each a whole number, ascending, up to 1000000000", "[]"),
+            ("training.bucket_elements", "\(huge)", "\(huge)", "a whole number, from 1 to 1073741824", "1048576"),
+            ("test.pre_nms_topk", "\(huge)", "\(huge)", "a whole number, from 1 to 1073741824", "5000"),
+        ]
+        for (key, value, found, expected, standard) in cases {
+            refused(
+                minimal, ["\(key)=\(value)"],
+                """
+                error: expected \(expected), found \(found)
+                  where: key '--set \(key)'
+                  do: correct the value, or leave the key out for its default \(standard)
+                """)
+        }
     }
 
     func testKeysThatDoNotFitTogether() {

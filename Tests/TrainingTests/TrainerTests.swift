@@ -201,6 +201,99 @@ final class TrainerTests: XCTestCase {
         ) { _ = try run("store", resume: true) }
     }
 
+    /// What counts is which recordings are labelled, not where the list lies.
+    func testLabeledRecordingsOfAnotherRun() throws {
+        let names = try FeatureStore(path: store).videos.filter { $0.annotation.subset == "Validation" }.map(\.id.name)
+        XCTAssertEqual(names.count, 6)
+        func write(_ file: String, _ names: [String]) throws -> [String] {
+            try JSONEncoder().encode(names).write(to: URL(fileURLWithPath: "\(folder)/\(file)"))
+            return ["data.labeled_fraction=0.5", "data.labeled_order=\(folder)/\(file)"]
+        }
+        let first = try write("first.json", names)
+        _ = try run("labels", first).run(stopAfter: 1)
+        let moved = try run("labels", try write("moved.json", names), resume: true)
+        XCTAssertEqual(moved.notes.last, "going on from step 1 of 12")
+        _ = try write("first.json", names.reversed())
+        let before = LabeledSubset.digest(Array(names.prefix(3))), after = LabeledSubset.digest(names.reversed().prefix(3).map { $0 })
+        XCTAssertNotEqual(before, after)
+        refused(
+            """
+            error: the run was begun with other labelled recordings: the digest of their names is \(before.prefix(12))..., now it is \(after.prefix(12))...
+              where: file 'FOLDER/labels/checkpoints/step-00000001.h5', key 'data.labeled_order'
+              do: resume with the run's list of labelled recordings, or choose another --output
+            """
+        ) { _ = try run("labels", first, resume: true) }
+    }
+
+    /// Halves the file.
+    private func truncate(_ path: String) throws {
+        let handle = try XCTUnwrap(FileHandle(forWritingAtPath: path))
+        try handle.truncate(atOffset: try handle.seekToEnd() / 2)
+        try handle.close()
+    }
+
+    func testDamagedNewestCheckpointIsPassedOver() throws {
+        let whole = try run("whole").run()
+        for keep in [1, 2] {
+            let name = "damaged\(keep)", checkpoints = CheckpointFolder(path: "\(folder)/damaged\(keep)/checkpoints", keep: 2)
+            _ = try run(name).run(stopAfter: 7)
+            XCTAssertEqual(checkpoints.steps, [5, 7])
+            let newest = checkpoints.file(step: 7)
+            try truncate(newest)
+            var reason = ""
+            XCTAssertThrowsError(try Checkpoint(path: newest)) { reason = ($0 as? Failure)?.what ?? "" }
+            XCTAssertFalse(reason.isEmpty)
+            let resumed = try run(name, ["training.keep=\(keep)", "training.checkpoint_every=1"], resume: true)
+            XCTAssertEqual(
+                Array(resumed.notes.suffix(2)),
+                ["going on from step 5 of 12", "warning: passed over the checkpoint '\(newest)', now '\(newest).damaged': \(reason)"])
+            XCTAssertEqual(checkpoints.steps, [5])
+            XCTAssertEqual(try resumed.run().digest, whole.digest)
+            XCTAssertEqual(checkpoints.steps, keep == 1 ? [12] : [11, 12])
+        }
+    }
+
+    func testOnlyDamagedCheckpointsAreRefused() throws {
+        _ = try run("lost").run(stopAfter: 7)
+        let checkpoints = CheckpointFolder(path: folder + "/lost/checkpoints", keep: 2)
+        for step in checkpoints.steps { try truncate(checkpoints.file(step: step)) }
+        var expected = ""
+        XCTAssertThrowsError(try Checkpoint(path: checkpoints.file(step: 7))) { expected = "\($0)".replacingOccurrences(of: folder, with: "FOLDER") }
+        XCTAssertTrue(expected.contains("step-00000007.h5"), expected)
+        refused(expected) { _ = try run("lost", resume: true) }
+        XCTAssertEqual(checkpoints.steps, [5, 7])
+    }
+
+    func testWhatTheRunIsEvaluatedOnIsReadBeforeTheTraining() throws {
+        refused(
+            """
+            error: the annotations hold no video of subset 'Tset'; they hold 'Validation', 'Test'
+              where: file 'FOLDER/store.h5', key 'data.evaluation_subset'
+              do: did you mean 'Test'?
+            """
+        ) { _ = try run("early", ["data.evaluation_subset=Tset"]) }
+        XCTAssertThrowsError(try run("early", ["data.annotations=\(folder)/none.json"])) { error in
+            XCTAssertEqual((error as? Failure)?.kind, .badInput)
+            XCTAssertTrue("\(error)".contains("/none.json'"), "\(error)")
+        }
+        try Data("{".utf8).write(to: URL(fileURLWithPath: folder + "/broken.json"))
+        XCTAssertThrowsError(try run("early", ["data.annotations=\(folder)/broken.json"])) { error in
+            XCTAssertEqual((error as? Failure)?.kind, .badInput)
+            XCTAssertTrue("\(error)".contains("/broken.json'"), "\(error)")
+        }
+        let annotations = try SyntheticFeatures.annotations(videos: 9, classes: 2, seed: 4)
+        let videos = annotations.videos.filter { $0.subset == "Validation" }
+        try AnnotationSet(version: "", classes: annotations.classes, videos: videos).write(to: folder + "/partial.json")
+        refused(
+            """
+            error: the annotations hold no video of subset 'Test'; they hold 'Validation'
+              where: file 'FOLDER/partial.json', key 'data.evaluation_subset'
+              do: choose one of the subsets there are
+            """
+        ) { _ = try run("early", ["data.annotations=\(folder)/partial.json"]) }
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/early"))
+    }
+
     func testResumeWithoutCheckpointStartsAfresh() throws {
         let training = try run("fresh", resume: true)
         XCTAssertEqual(training.notes.last, "no checkpoint in '\(folder)/fresh/checkpoints': starting afresh")

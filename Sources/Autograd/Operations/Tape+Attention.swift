@@ -18,6 +18,9 @@ extension Tape {
     private func windowedAttention(
         _ q: PackedSequence, _ k: PackedSequence, _ v: PackedSequence, heads: Int, reach: Int, relative: Tensor?
     ) -> PackedSequence {
+        // No position sees beyond its sequence: entries for what lies farther would all be zero. Relative positions have an entry for each of them.
+        let longest = zip(q.offsets, q.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0
+        let reach = relative == nil ? min(reach, max(longest - 1, 0)) : reach
         let shape = WindowedAttention.Shape(heads: heads, headChannels: q.columns / heads, reach: reach, offsets: q.offsets)
         precondition(relative == nil || relative!.columns == shape.width, "relative positions need an odd window")
         let q = q.tensor, k = k.tensor, v = v.tensor

@@ -36,12 +36,12 @@ public final class HDF5File {
 
     /// Opens a file for reading.
     public static func open(_ path: String) throws -> HDF5File {
-        try open(path, flags: kairos_h5f_acc_rdonly(), access: fileAccess(), isWritable: false)
+        try HDF5Library.locked { try open(path, flags: kairos_h5f_acc_rdonly(), access: fileAccess(), isWritable: false) }
     }
 
     /// Opens a file for adding to it. Serial: one process alone.
     package static func openForWriting(_ path: String) throws -> HDF5File {
-        try open(path, flags: kairos_h5f_acc_rdwr(), access: fileAccess(), isWritable: true)
+        try HDF5Library.locked { try open(path, flags: kairos_h5f_acc_rdwr(), access: fileAccess(), isWritable: true) }
     }
 
     /// Opens and closes `access` when done with it.
@@ -73,7 +73,24 @@ public final class HDF5File {
         }
     }
 
-    /// Closes the file; everything written is then on its way to the disk. Closing twice does nothing.
+    /// Closes a written file, all of which the operating system has then taken. A file of several ranks: all must call it.
+    ///
+    /// - Throws: `Failure.failed` when something could not be written, such as on a full disk; the file is closed all the same, and not whole.
+    public func finishWriting() throws {
+        try HDF5Library.locked {
+            guard id >= 0 else { return }
+            let failed = H5Fflush(id, H5F_SCOPE_LOCAL) < 0
+            var reason = failed ? HDF5Library.lastError() : ""
+            if H5Fclose(id) < 0, !failed { reason = HDF5Library.lastError() }
+            id = -1
+            guard reason.isEmpty else {
+                throw Failure.failed(
+                    "the file could not be written whole: \(reason)", at: .file(path), advice: "free space on the disk, then start again")
+            }
+        }
+    }
+
+    /// Closes the file without asking whether all of it was written: for reading, and for giving up. Closing twice does nothing.
     public func close() {
         HDF5Library.locked {
             if id >= 0 { H5Fclose(id) }

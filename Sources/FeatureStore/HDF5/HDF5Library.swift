@@ -13,6 +13,9 @@ enum HDF5Library {
         lock.lock()
         defer { lock.unlock() }
         if !isReady {
+            // At exit the library would close again what it could not close before (a full disk), and crash: writers close their files themselves.
+            // Must be the first call; the library's constants (`kairos_h5f_acc_rdonly()` and the like) are calls too.
+            _ = H5dont_atexit()
             _ = H5open()
             _ = H5Eset_auto2(kairos_h5e_default(), nil, nil)
             isReady = true
@@ -33,7 +36,14 @@ enum HDF5Library {
                     return 0
                 }, pointer)
         }
-        return text.isEmpty ? "no reason given" : text
+        return text.isEmpty ? "no reason given" : systemReason(in: text) ?? text
+    }
+
+    /// The operating system's words ("No space left on device") in an entry that also holds times and addresses.
+    private static func systemReason(in text: String) -> String? {
+        guard let begin = text.range(of: "error message = '") else { return nil }
+        guard let end = text.range(of: "'", range: begin.upperBound..<text.endIndex) else { return nil }
+        return String(text[begin.upperBound..<end.lowerBound])
     }
 }
 

@@ -103,14 +103,12 @@ public struct NumpyFeatures: FeatureSource {
     private static func check(_ options: Options) throws {
         let numbers: [(String, Double?)] = [("--feature-stride", options.stride), ("--window", options.window), ("--fps", options.fps)]
         for (name, value) in numbers {
-            guard let value, !(value.isFinite && value > 0) else { continue }
-            throw Failure.wrongUsage("\(name) is \(value)", advice: "give a number above 0")
+            if let value { try FeatureOptions.check(name, value) }
         }
     }
 
     private static func check(rescaledRows rows: Int?) throws {
-        guard let rows, rows <= 0 else { return }
-        throw Failure.wrongUsage("--rescale is \(rows)", advice: "give a number above 0")
+        if let rows { try FeatureOptions.check("--rescale", rows, atMost: 1_000_000) }
     }
 
     private static func check(missing: [VideoID], of count: Int, folder: String, _ options: Options) throws {

@@ -84,12 +84,13 @@ struct NumpyFile {
                 "the array has the shape \(shape); two sizes [rows, dimension] were expected", at: .file(path),
                 advice: "save one array [rows, dimension] per video, such as array.reshape(-1, dimension)")
         }
+        // Sizes are below 2^40, so that one row fits; all rows need not.
         let (count, overflow) = shape[0].multipliedReportingOverflow(by: shape[1] * element.bytes)
-        guard !overflow, offset + count == size else {
-            let isShort = overflow || size < offset + count
+        guard !overflow, count == size - offset else {
+            let isShort = overflow || size - offset < count
             throw Failure.badInput(
                 "the file ends \(isShort ? "early" : "late"): its header promises \(shape[0]) x \(shape[1]) \(element.name) "
-                    + "(\(count) bytes of values), it holds \(size - offset)",
+                    + "(\(overflow ? "more than \(Int.max)" : "\(count)") bytes of values), it holds \(size - offset)",
                 at: .file(path), advice: "copy the file again from its source and compare the sizes")
         }
     }

@@ -25,8 +25,11 @@ package struct RowCountCheck {
         let frames = duration * grid.fps
         let inside = max(1, ((frames - grid.window) / grid.stride).rounded(.down) + 1)
         let filled = max(inside, (frames / grid.stride).rounded(.up))
-        return max(1, Int(inside - tolerance(filled)))...Int(min(filled + tolerance(filled), 1e15))
+        return max(1, count(inside - tolerance(filled)))...max(1, count(filled + tolerance(filled)))
     }
+
+    /// Any number as a count, at most 10^15.
+    private static func count(_ number: Double) -> Int { number >= 1e15 ? 1_000_000_000_000_000 : number > 0 ? Int(number) : 0 }
 
     package func accepts(_ rows: Int) -> Bool { accepted.contains(rows) }
 

@@ -48,6 +48,10 @@ public final class SBHARRecordings: FeatureSource {
             throw Failure.wrongUsage(
                 "clips of \(clipSeconds) s are shorter than one window of \(Self.window) samples (1 s)", advice: "give --clip-seconds at least 1")
         }
+        if let clipSeconds, clipSeconds > FeatureLimits.duration {
+            throw Failure.wrongUsage(
+                "--clip-seconds is \(clipSeconds), more than \(Int(FeatureLimits.duration))", advice: "leave it out to keep recordings whole")
+        }
         let files = try SBHARFolder(folder)
         classes = try files.classes()
         let testUsers = try files.testUsers()

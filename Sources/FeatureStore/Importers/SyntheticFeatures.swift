@@ -28,10 +28,8 @@ public final class SyntheticFeatures: FeatureSource {
     ///
     /// - Parameter fps: frames per second of videos whose annotation does not say it.
     public init(annotations: AnnotationSet, dimension: Int, stride: Double, window: Double, fps: Double? = nil, seed: UInt64) throws {
-        guard dimension > 0 else { throw Failure.wrongUsage("--dimension is \(dimension)", advice: "give a number above 0") }
-        for (name, value) in [("--feature-stride", stride), ("--window", window), ("--fps", fps ?? 1)] where !(value.isFinite && value > 0) {
-            throw Failure.wrongUsage("\(name) is \(value)", advice: "give a number above 0")
-        }
+        try FeatureOptions.check("--dimension", dimension, atMost: FeatureLimits.dimension)
+        for (name, value) in [("--feature-stride", stride), ("--window", window), ("--fps", fps ?? 1)] { try FeatureOptions.check(name, value) }
         classes = annotations.classes
         self.dimension = dimension
         self.seed = seed
@@ -40,8 +38,13 @@ public final class SyntheticFeatures: FeatureSource {
                 throw Failure.badInput(
                     "the annotations do not say the frames per second of this video", at: .video(video.id.name), advice: "give --fps")
             }
-            let rows = max(1, Int(((video.duration * rate - window) / stride).rounded(.down)) + 1)
-            return VideoPlan(rows: rows, grid: FeatureGrid(fps: rate, stride: stride, window: window), annotation: video)
+            let rows = max(1, ((video.duration * rate - window) / stride).rounded(.down) + 1)
+            guard rows <= Double(FeatureLimits.rows) else {
+                throw Failure.badInput(
+                    "\(video.duration) s at \(rate) fps with stride \(stride) make \(rows) feature rows, more than \(FeatureLimits.rows)",
+                    at: .video(video.id.name), advice: "check the video's duration, the frames per second and --feature-stride")
+            }
+            return VideoPlan(rows: Int(rows), grid: FeatureGrid(fps: rate, stride: stride, window: window), annotation: video)
         }
         directions = (0..<classes.count).map { Self.direction(seed, "class", $0, dimension, length: Self.strength) }
         startDirection = Self.direction(seed, "start", 0, dimension, length: Self.boundaryStrength)
@@ -51,9 +54,8 @@ public final class SyntheticFeatures: FeatureSource {
     /// Random annotations: `videos` recordings of 30 to 90 s, two thirds of them "Validation" (for training, as in THUMOS14), the rest "Test"; in
     /// each 3 to 8 actions of 1 to 10 s that do not touch.
     public static func annotations(videos: Int, classes: Int, fps: Double = 30, seed: UInt64) throws -> AnnotationSet {
-        for (name, value) in [("--videos", videos), ("--classes", classes)] where value <= 0 {
-            throw Failure.wrongUsage("\(name) is \(value)", advice: "give a number above 0")
-        }
+        try FeatureOptions.check("--videos", videos, atMost: FeatureLimits.videos)
+        try FeatureOptions.check("--classes", classes, atMost: FeatureLimits.classes)
         let training = (2 * videos + 1) / 3
         let width = max(4, String(videos).count)
         let entries = (0..<videos).map { index in

@@ -31,7 +31,8 @@ public struct AblationGrid: Equatable, Sendable {
     /// - Throws: `Failure`: `.wrongUsage` for what is wrong in it, `.badInput` when it cannot be read.
     public init(path: String) throws {
         guard let bytes = FileManager.default.contents(atPath: path) else {
-            throw Failure.badInput("the grid cannot be read", at: .file(path), advice: "check the path; configs/ holds an example, docs/ablation.md its keys")
+            throw Failure.badInput(
+                "the grid cannot be read", at: .file(path), advice: "check the path; configs/ holds an example, docs/ablation.md its keys")
         }
         try self.init(yaml: String(decoding: bytes, as: UTF8.self), file: path)
     }
@@ -43,13 +44,16 @@ public struct AblationGrid: Equatable, Sendable {
         let document = try ConfigurationNode(yaml: yaml, file: file)
         if case .mapping(let entries) = document.content {
             for entry in entries where !Self.keys.contains(entry.key) {
-                let hint = nearestName(to: entry.key, among: Self.keys).map { "did you mean '\($0)'?" } ?? "known here: \(Self.keys.joined(separator: ", "))"
+                let nearest = nearestName(to: entry.key, among: Self.keys)
+                let hint = nearest.map { "did you mean '\($0)'?" } ?? "known here: \(Self.keys.joined(separator: ", "))"
                 throw Failure(
                     .wrongUsage, "unknown key '\(entry.key)'; \(hint)", at: entry.node.places(entry.key),
                     advice: "correct or remove the key; docs/ablation.md lists all keys")
             }
         }
-        func value<Value: ConfigurationValue>(_ key: String, default standard: Value?, _ requirement: String, _ holds: (Value) -> Bool) throws -> Value {
+        func value<Value: ConfigurationValue>(
+            _ key: String, default standard: Value?, _ requirement: String, _ holds: (Value) -> Bool
+        ) throws -> Value {
             let expected = Value.expectation + ", " + requirement
             guard let node = document[key] else {
                 if let standard { return standard }
@@ -57,7 +61,8 @@ public struct AblationGrid: Equatable, Sendable {
             }
             guard let value = Value(ConfigurationContent(content: node.content)), holds(value) else {
                 throw Failure(
-                    .wrongUsage, "expected \(expected), found \(node.found)", at: node.places(key), advice: "correct the value; docs/ablation.md says more")
+                    .wrongUsage, "expected \(expected), found \(node.found)", at: node.places(key),
+                    advice: "correct the value; docs/ablation.md says more")
             }
             return value
         }

@@ -24,7 +24,8 @@ public struct AblationRun: Equatable, Sendable {
 }
 
 extension AblationGrid {
-    /// The runs in the order of the table: settings, fractions, seeds; each one's configuration is read, so that mistakes are found before the first run.
+    /// The runs in the order of the table: settings, fractions, seeds; each one's configuration is read, so that mistakes are found before the
+    /// first run.
     ///
     /// - Parameters:
     ///   - folder: holds the runs' folders.
@@ -69,7 +70,8 @@ extension AblationGrid {
 
     /// Keys that may have changed since a run: they are of no consequence for its metrics.
     private static let freeKeys: Set<String> = [
-        "data.store", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads", "training.log_every", "training.bucket_elements",
+        "data.store", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads", "training.log_every",
+        "training.bucket_elements",
     ]
 
     private func requireSame(_ planned: RunConfiguration, as path: String) throws {

@@ -138,8 +138,8 @@ public struct AblationTable: Encodable, Equatable, Sendable {
         text += "\nEvery run: mAP in per cent per tIoU threshold.\n\n" + Self.line(head) + Self.rule(head.count)
         for row in rows {
             let measured = names.map { name in row.measures.first { $0.name == name }.map { Self.number(100 * $0.value) } ?? "–" }
-            text += Self.line(
-                [row.setting, "\(Self.percent(row.labeledFraction)) %", "\(row.seed)"] + (row.mAP + [row.averageMAP]).map { Self.number(100 * $0) } + measured)
+            let precisions = (row.mAP + [row.averageMAP]).map { Self.number(100 * $0) }
+            text += Self.line([row.setting, "\(Self.percent(row.labeledFraction)) %", "\(row.seed)"] + precisions + measured)
         }
         return text
     }
@@ -153,7 +153,9 @@ public struct AblationTable: Encodable, Equatable, Sendable {
         return text + done
     }
 
-    private static func line(_ cells: [String]) -> String { "| " + cells.map { $0.replacingOccurrences(of: "|", with: "\\|") }.joined(separator: " | ") + " |\n" }
+    private static func line(_ cells: [String]) -> String {
+        "| " + cells.map { $0.replacingOccurrences(of: "|", with: "\\|") }.joined(separator: " | ") + " |\n"
+    }
     private static func rule(_ columns: Int) -> String { String(repeating: "|---", count: columns) + "|\n" }
     private static func number(_ value: Double) -> String { String(format: "%.1f", value) }
     private static func percent(_ fraction: Double) -> String { String(format: "%g", 100 * fraction) }

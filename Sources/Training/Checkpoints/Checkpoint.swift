@@ -32,13 +32,16 @@ public final class Checkpoint {
         public var inputDimension: Int
         /// JSON of the metrics known so far; empty when there are none.
         public var metrics: String
+        /// `LabeledSubset.digest` of the recordings whose labels are used; empty when nobody recorded it.
+        public var labeledDigest: String
         /// The method's own state.
         public var methodState: [String: [UInt8]]
 
         public init(
             programVersion: String, step: Int, optimizerStep: Int, seed: Int, lossNormalizer: Double, configuration: String,
             configurationDigest: String,
-            storeDigest: String, classes: [String], inputDimension: Int, metrics: String = "", methodState: [String: [UInt8]] = [:]
+            storeDigest: String, classes: [String], inputDimension: Int, metrics: String = "", labeledDigest: String = "",
+            methodState: [String: [UInt8]] = [:]
         ) {
             self.programVersion = programVersion
             self.step = step
@@ -51,6 +54,7 @@ public final class Checkpoint {
             self.classes = classes
             self.inputDimension = inputDimension
             self.metrics = metrics
+            self.labeledDigest = labeledDigest
             self.methodState = methodState
         }
     }
@@ -120,12 +124,12 @@ public final class Checkpoint {
         [
             ("program_version", header.programVersion), ("configuration", header.configuration), ("configuration_digest", header.configurationDigest),
             ("store_digest", header.storeDigest), ("metrics", header.metrics),
-        ]
+        ] + (header.labeledDigest.isEmpty ? [] : [("labeled_digest", header.labeledDigest)])
     }
 
     // MARK: Writing
 
-    /// Writes a checkpoint so that a reader never sees half of it.
+    /// Writes a checkpoint so that a reader never sees half of it; it is read back and checked before it takes its place.
     ///
     /// - Returns: its digest.
     @discardableResult
@@ -133,7 +137,6 @@ public final class Checkpoint {
         var result = ""
         try replaceFile(at: path) { part in
             let file = try HDF5File.create(part)
-            defer { file.close() }
             try file.setAttribute(of: "", named: "format", format)
             try file.setAttribute(of: "", named: "version", version)
             let names = state.arena.parameters.map(\.name)
@@ -158,9 +161,25 @@ public final class Checkpoint {
             try file.setAttribute(of: "", named: "loss_normalizer", header.lossNormalizer)
             try file.setAttribute(of: "", named: "digest", digest)
             try file.setAttribute(of: "", named: "checksum", checksum)
+            try file.finishWriting()
+            try requireWhole(part, digest: digest)
             result = digest
         }
         return result
+    }
+
+    /// Reads a checkpoint just written back, before it takes the place of others.
+    package static func requireWhole(_ path: String, digest: String) throws {
+        let what: String
+        do {
+            guard try Checkpoint(path: path).digest != digest else { return }
+            what = "its contents are not those that were written"
+        } catch let failure as Failure {
+            what = failure.what
+        }
+        throw Failure.failed(
+            "the checkpoint could not be written whole: \(what)", at: .file(path),
+            advice: "free space on the disk, or check it for faults, then start again; the earlier checkpoints are kept")
     }
 
     // MARK: Reading
@@ -194,7 +213,8 @@ public final class Checkpoint {
             optimizerStep: try file.intAttribute(of: "", named: "optimizer_step"), seed: try file.intAttribute(of: "", named: "seed"),
             lossNormalizer: try file.doubleAttribute(of: "", named: "loss_normalizer"), configuration: try text("configuration"),
             configurationDigest: try text("configuration_digest"), storeDigest: try text("store_digest"), classes: try file.readStrings("classes"),
-            inputDimension: try file.intAttribute(of: "", named: "input_dimension"), metrics: try text("metrics"), methodState: methodState)
+            inputDimension: try file.intAttribute(of: "", named: "input_dimension"), metrics: try text("metrics"),
+            labeledDigest: file.exists("labeled_digest") ? try text("labeled_digest") : "", methodState: methodState)
     }
 
     /// Puts the saved state in place, checking first that the model is the same.

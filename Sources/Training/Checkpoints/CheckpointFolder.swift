@@ -12,7 +12,7 @@ public struct CheckpointFolder: Sendable {
         self.keep = keep
     }
 
-    public func file(step: Int) -> String { "\(path)/\(String(format: "step-%08d.h5", step))" }
+    public func file(step: Int) -> String { "\(path)/\(String(format: "step-%08ld.h5", step))" }
 
     /// Steps of the checkpoints there are, ascending.
     public var steps: [Int] {
@@ -25,6 +25,14 @@ public struct CheckpointFolder: Sendable {
     }
 
     public var newest: String? { steps.last.map(file) }
+
+    /// Puts a checkpoint that does not read whole out of the way, so that it does not count among those kept.
+    ///
+    /// - Returns: its new path; nil when it could not be renamed.
+    public func setAside(step: Int) -> String? {
+        let new = file(step: step) + ".damaged"
+        return rename(file(step: step), new) == 0 ? new : nil
+    }
 
     /// Removes all but the newest `keep`.
     public func removeOld() {

@@ -33,27 +33,35 @@ public struct ModelConfiguration: ConfigurationSection {
     public init() {}
 
     public mutating func visit(_ keys: ConfigurationKeys) throws {
-        let odd = Requirement<Int>("odd and at least 1") { $0 >= 1 && $0 % 2 == 1 }
+        let odd = Requirement<Int>("odd and from 1 to \(ConfigurationLimits.window)") { (1...ConfigurationLimits.window).contains($0) && $0 % 2 == 1 }
+        let channels = Requirement<Int>.within(1...ConfigurationLimits.channels)
         try keys.value("name", &name)
-        try keys.value("input_dimension", &inputDimension, Requirement<Int>.atLeast(1).orNull)
+        try keys.value("input_dimension", &inputDimension, channels.orNull)
         try keys.value(
             "backbone_arch", &backboneArch,
-            Requirement("as [embedding, stem, branch], the first at least 1, none negative") {
-                $0.count == 3 && $0[0] >= 1 && $0[1] >= 0 && $0[2] >= 0
+            Requirement("as [embedding, stem, branch], from 1, 0 and 0 to 64, 64 and 16") {
+                $0.count == 3 && (1...64).contains($0[0]) && (0...64).contains($0[1]) && (0...16).contains($0[2])
             })
         try keys.value("scale_factor", &scaleFactor, Requirement("which must be 2") { $0 == 2 })
-        try keys.value("n_head", &heads, .atLeast(1))
-        try keys.value("n_mha_win_size", &attentionWindow)
+        try keys.value("n_head", &heads, channels)
+        try keys.value(
+            "n_mha_win_size", &attentionWindow,
+            Requirement("at most \(ConfigurationLimits.window)") { windows in
+                switch windows {
+                case .all(let window): window <= ConfigurationLimits.window
+                case .each(let windows): windows.allSatisfy { $0 <= ConfigurationLimits.window }
+                }
+            })
         try keys.value("embd_kernel_size", &embeddingKernelSize, odd)
-        try keys.value("embd_dim", &embeddingDimension, .atLeast(1))
+        try keys.value("embd_dim", &embeddingDimension, channels)
         try keys.value("embd_with_ln", &embeddingHasNorm)
         try keys.value("fpn_type", &neck)
-        try keys.value("fpn_dim", &neckDimension, .atLeast(1))
+        try keys.value("fpn_dim", &neckDimension, channels)
         try keys.value("fpn_with_ln", &neckHasNorm)
         try keys.value("fpn_start_level", &neckStartLevel, Requirement("which must be 0") { $0 == 0 })
-        try keys.value("head_dim", &headDimension, .atLeast(1))
+        try keys.value("head_dim", &headDimension, channels)
         try keys.value("head_kernel_size", &headKernelSize, odd)
-        try keys.value("head_num_layers", &headLayers, .atLeast(1))
+        try keys.value("head_num_layers", &headLayers, .within(1...64))
         try keys.value("head_with_ln", &headHasNorm)
         try keys.value("use_abs_pe", &usesAbsolutePositions)
         try keys.value("use_rel_pe", &usesRelativePositions)
@@ -62,7 +70,7 @@ public struct ModelConfiguration: ConfigurationSection {
             Requirement("as [low, high] per level with 0 <= low < high") { ranges in
                 ranges.allSatisfy { $0.count == 2 && $0[0] >= 0 && $0[0] < $0[1] }
             })
-        try keys.value("max_seq_len", &maxSeqLen, .atLeast(1))
+        try keys.value("max_seq_len", &maxSeqLen, .within(1...1_048_576))
     }
 
     /// Levels of the pyramid that the heads look at.

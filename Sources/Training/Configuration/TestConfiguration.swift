@@ -22,10 +22,10 @@ public struct TestConfiguration: ConfigurationSection {
 
     public mutating func visit(_ keys: ConfigurationKeys) throws {
         try keys.value("pre_nms_thresh", &preNMSThreshold, .within(0...1))
-        try keys.value("pre_nms_topk", &preNMSTopK, .atLeast(1))
+        try keys.value("pre_nms_topk", &preNMSTopK, .within(1...ConfigurationLimits.rows))
         try keys.value("iou_threshold", &iouThreshold, .within(0...1))
         try keys.value("min_score", &minScore, .within(0...1))
-        try keys.value("max_seg_num", &maxSegments, .atLeast(1))
+        try keys.value("max_seg_num", &maxSegments, .within(1...ConfigurationLimits.rows))
         try keys.value("nms_method", &nmsMethod)
         try keys.value("nms_sigma", &nmsSigma, .above(0))
         try keys.value("duration_thresh", &durationThreshold, .atLeast(0))

@@ -50,16 +50,16 @@ public struct TrainingConfiguration: ConfigurationSection {
     public init() {}
 
     public mutating func visit(_ keys: ConfigurationKeys) throws {
-        let positive = Requirement<Int>.atLeast(1)
+        let positive = Requirement<Int>.within(1...ConfigurationLimits.iterations)
         try keys.value("iterations", &iterations, positive.orNull)
-        try keys.value("epochs", &epochs, positive.orNull)
-        try keys.value("warmup_iterations", &warmupIterations, Requirement<Int>.atLeast(0).orNull)
-        try keys.value("warmup_epochs", &warmupEpochs, Requirement<Int>.atLeast(0).orNull)
+        try keys.value("epochs", &epochs, Requirement<Int>.within(1...ConfigurationLimits.epochs).orNull)
+        try keys.value("warmup_iterations", &warmupIterations, Requirement<Int>.within(0...ConfigurationLimits.iterations).orNull)
+        try keys.value("warmup_epochs", &warmupEpochs, Requirement<Int>.within(0...ConfigurationLimits.epochs).orNull)
         try keys.value("learning_rate", &learningRate, .upTo(10, above: 0))
         try keys.value("weight_decay", &weightDecay, .within(0...1))
         try keys.value("schedule", &schedule)
-        try keys.value("schedule_steps", &scheduleSteps, Requirement("ascending") { steps in
-            steps.allSatisfy { $0 >= 0 } && zip(steps, steps.dropFirst()).allSatisfy { $0 <= $1 }
+        try keys.value("schedule_steps", &scheduleSteps, Requirement("ascending, up to \(ConfigurationLimits.iterations)") { steps in
+            steps.allSatisfy { (0...ConfigurationLimits.iterations).contains($0) } && zip(steps, steps.dropFirst()).allSatisfy { $0 <= $1 }
         })
         try keys.value("schedule_gamma", &scheduleGamma, .upTo(1, above: 0))
         try keys.value("clip_gradient_norm", &clipGradientNorm, Requirement<Double>.above(0).orNull)
@@ -79,7 +79,7 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value("keep", &keep, positive)
         try keys.value("threads", &threads, Requirement<Int>.within(1...1024).orNull)
         try keys.value("seed", &seed, .atLeast(0))
-        try keys.value("bucket_elements", &bucketElements, .atLeast(1))
+        try keys.value("bucket_elements", &bucketElements, .within(1...1_073_741_824))
         try keys.value("log_every", &logEvery, positive)
     }
 }

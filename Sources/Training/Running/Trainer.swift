@@ -30,6 +30,8 @@ public final class Trainer {
     private var waitedMPI = 0.0
     /// JSON of metrics, kept in checkpoints.
     public var metrics = ""
+    /// Of the recordings whose labels are used, kept in checkpoints.
+    var labeledDigest = ""
 
     /// Steps of the whole run.
     public let iterations: Int
@@ -173,7 +175,8 @@ public final class Trainer {
         Checkpoint.Header(
             programVersion: ProgramVersion.current, step: state.step, optimizerStep: state.optimizer.step, seed: configuration.training.seed,
             lossNormalizer: state.lossNormalizer, configuration: configuration.canonicalYAML, configurationDigest: configuration.digest,
-            storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension, metrics: metrics, methodState: method.state)
+            storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension, metrics: metrics,
+            labeledDigest: labeledDigest, methodState: method.state)
     }
 
     /// Writes a checkpoint on rank 0 and removes the oldest.

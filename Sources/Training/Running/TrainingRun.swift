@@ -27,6 +27,8 @@ public final class TrainingRun {
     private let store: FeatureStore
     private let detector: any Detector
     private let trainer: Trainer
+    /// The recordings detected at the end; nil when the run is not evaluated.
+    private let evaluated: EvaluatedRecordings?
     /// Lines for people about what was decided; rank 0 prints them.
     public private(set) var notes: [String] = []
 
@@ -80,14 +82,19 @@ public final class TrainingRun {
             let note =
                 "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
                 + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.state.arena.learntCount) parameters"
+            trainer.labeledDigest = LabeledSubset.digest(labeled.map { store.videos[$0].id.name })
             return (detector, trainer, [note])
+        }
+        evaluated = try communicator.throwTogether {
+            try EvaluatedRecordings(configuration, store, readsAnnotations: communicator.isRoot)
         }
         try communicator.throwTogether {
             if communicator.isRoot { try makeFolders() }
         }
         try communicator.barrier()
-        try communicator.throwTogether { try begin(resume: resume) }
+        let damaged = try communicator.throwTogether { try begin(resume: resume) }
         try communicator.agree(on: "step \(trainer.state.step)", name: "the step to go on from")
+        if communicator.isRoot { setAside(damaged) }
         try communicator.throwTogether {
             guard communicator.isRoot else { return }
             if !resume { trainer.checkpoints.removeAll(after: -1) }
@@ -161,26 +168,48 @@ public final class TrainingRun {
 
     // MARK: Beginning
 
-    private func begin(resume: Bool) throws {
+    /// Goes on from the newest checkpoint that reads whole.
+    ///
+    /// - Returns: the newer ones that do not, with what is wrong.
+    private func begin(resume: Bool) throws -> [(step: Int, failure: Failure)] {
         let checkpoints = trainer.checkpoints
-        guard let newest = checkpoints.newest else {
+        guard let newest = checkpoints.steps.last else {
             if resume { notes.append("no checkpoint in '\(checkpoints.path)': starting afresh") }
-            return
+            return []
         }
         guard resume else {
             throw Failure.wrongUsage(
-                "the folder holds checkpoints of a run, the newest at step \(checkpoints.steps.last ?? 0)", at: .file(folder),
+                "the folder holds checkpoints of a run, the newest at step \(newest)", at: .file(folder),
                 advice: "add --resume to go on with it, or choose another --output")
         }
-        let checkpoint = try Checkpoint(path: newest)
-        try requireSameRun(checkpoint)
-        try trainer.restore(checkpoint)
-        notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
+        var damaged: [(step: Int, failure: Failure)] = []
+        for step in checkpoints.steps.reversed() {
+            let checkpoint: Checkpoint
+            do {
+                checkpoint = try Checkpoint(path: checkpoints.file(step: step))
+            } catch let failure as Failure {
+                damaged.append((step, failure))
+                continue
+            }
+            try requireSameRun(checkpoint)
+            try trainer.restore(checkpoint)
+            notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
+            return damaged
+        }
+        throw damaged[0].failure
+    }
+
+    private func setAside(_ damaged: [(step: Int, failure: Failure)]) {
+        for (step, failure) in damaged {
+            let place = trainer.checkpoints.setAside(step: step).map { ", now '\($0)'" } ?? ""
+            notes.append("warning: passed over the checkpoint '\(trainer.checkpoints.file(step: step))'\(place): \(failure.what)")
+        }
     }
 
     /// Keys that may change between a run and its continuation: they change no bit of the result.
     private static let freeKeys: Set<String> = [
-        "data.store", "data.annotations", "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
+        "data.store", "data.annotations", "data.labeled_order",
+        "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
         "training.log_every", "training.bucket_elements", "training.evaluate_weights",
     ]
 
@@ -198,6 +227,14 @@ public final class TrainingRun {
                     + "this one has \(store.digest.prefix(12))...",
                 at: .file(checkpoint.path), .file(store.path), advice: "resume with the store of the run")
         }
+        // The digest tells more than the list's path; imported weights have none.
+        guard header.labeledDigest.isEmpty || header.labeledDigest == trainer.labeledDigest else {
+            throw Failure.wrongUsage(
+                "the run was begun with other labelled recordings: the digest of their names is \(header.labeledDigest.prefix(12))..., "
+                    + "now it is \(trainer.labeledDigest.prefix(12))...",
+                at: .file(checkpoint.path), .key("data.labeled_order"),
+                advice: "resume with the run's list of labelled recordings, or choose another --output")
+        }
         let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path)
         for (old, new) in zip(before.lines, configuration.lines) where old != new && !isFree(new.key) {
             throw Failure.wrongUsage(
@@ -214,7 +251,7 @@ public final class TrainingRun {
         if trainer.state.step < trainer.iterations { try trainer.train(stopAfter: stopAfter) }
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
         var evaluation: EvaluationResult?
-        if trainer.state.step >= trainer.iterations, let subset = configuration.data.evaluationSubset { evaluation = try evaluate(subset) }
+        if trainer.state.step >= trainer.iterations, let evaluated { evaluation = try evaluate(evaluated) }
         let memory = try communicator.allGather(ComputeThreads.peakResidentMiB)
         let path = trainer.checkpoints.file(step: trainer.state.step)
         let digest = try communicator.throwTogether { communicator.isRoot ? try Checkpoint(path: path).digest : "" }
@@ -225,8 +262,8 @@ public final class TrainingRun {
     }
 
     /// On rank 0 the metrics, nil on the others.
-    private func evaluate(_ subset: String) throws -> EvaluationResult? {
-        let videos = try Self.videos(in: subset, key: "data.evaluation_subset", store)
+    private func evaluate(_ evaluated: EvaluatedRecordings) throws -> EvaluationResult? {
+        let videos = evaluated.videos, truth = evaluated.truth
         func detect() throws -> [(video: VideoID, detections: [Detection])]? {
             try Inference.detect(detector, store: store, videos: videos, communicator: communicator)
         }
@@ -234,11 +271,6 @@ public final class TrainingRun {
         let result = try communicator.throwTogether { () throws -> EvaluationResult? in
             guard let found else { return nil }
             try DetectionFile.write(found, classes: store.classes, to: folder + "/predictions.json")
-            var truth = videos.map { store.videos[$0].annotation }
-            if let path = configuration.data.annotations {
-                let set = try AnnotationSet(readingJSON: path, classes: store.classes, segments: .asWritten)
-                truth = set.videos(in: try set.subset(named: subset))
-            }
             guard truth.contains(where: { !$0.instances.isEmpty }) else { return nil }
             let evaluation = Evaluation(videos: truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
             let result = evaluation.evaluate(found.flatMap(\.detections))
@@ -247,7 +279,10 @@ public final class TrainingRun {
             try replaceFile(at: folder + "/metrics.json", with: try encoder.encode(result) + [UInt8(ascii: "\n")])
             return result
         }
-        if communicator.isRoot, result == nil { notes.append("subset '\(subset)' has no annotations: metrics.json was not written") }
+        if communicator.isRoot, result == nil {
+            notes.append(
+                "subset '\(evaluated.subset)' has no annotations: metrics.json was not written; the detections are in '\(folder)/predictions.json'")
+        }
         return result
     }
 

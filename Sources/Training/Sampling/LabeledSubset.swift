@@ -1,4 +1,5 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import RandomStreams
 
@@ -35,6 +36,13 @@ public enum LabeledSubset {
             }
             return position
         }
+    }
+
+    /// SHA-256 over the chosen names in their order, hex: says whether two runs use the same labels.
+    public static func digest(_ names: [String]) -> String {
+        var content = ContentDigest()
+        content.add(name: "labeled", strings: names)
+        return content.hex()
     }
 
     /// Reads a JSON list of names.

@@ -17,8 +17,8 @@ struct BenchmarkSelectionCommand: ParsableCommand {
               kairos benchmark selection --json
               mpirun -np 4 kairos benchmark selection --videos 10000 --predictions 200
 
-            Predictions are random, recordings are dealt to the ranks in turn. `seconds` is gather, selection and broadcast together, per repetition; the
-            file, which holds every prediction, is written to the temporary folder and timed apart.
+            Predictions are random, recordings are dealt to the ranks in turn. `seconds` is gather, selection and broadcast together, per repetition;
+            the file, which holds every prediction, is written to the temporary folder and timed apart.
             """)
 
     @Option(help: "Unlabelled recordings over all ranks.")
@@ -118,10 +118,11 @@ struct BenchmarkSelectionCommand: ParsableCommand {
             var random = RandomStream(seed: UInt64(seed), "benchmark selection", video)
             let id = VideoID(String(format: "video_%07d", video))
             for _ in 0..<predictions {
-                let start = Double(random.uniform(0, 900)), classScore = random.uniform(), overlap = random.uniform(), distance = 0.2 * random.uniform()
+                let start = Double(random.uniform(0, 900)), length = Double(random.uniform(1, 60))
+                let classScore = random.uniform(), overlap = random.uniform(), distance = 0.2 * random.uniform()
                 labels.append(
                     PseudoLabel(
-                        video: id, segment: Segment(start: start, end: start + Double(random.uniform(1, 60))), label: random.uniformIndex(below: classes),
+                        video: id, segment: Segment(start: start, end: start + length), label: random.uniformIndex(below: classes),
                         score: Double(classScore * max(overlap - distance, 1e-3)), classScore: Double(classScore), tIoU: Double(overlap),
                         tND: Double(distance), similarity: Double(random.uniform()), fate: .rejected))
             }

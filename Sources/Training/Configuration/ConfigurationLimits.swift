@@ -1,0 +1,10 @@
+/// Upper bounds of sizes and counts: far above what a run needs, low enough that products of them stay within 64 bits.
+enum ConfigurationLimits {
+    static let iterations = 1_000_000_000
+    static let epochs = 1_000_000
+    /// Of recordings, and of candidates.
+    static let rows = 1_073_741_824
+    static let channels = 65_536
+    /// Attention windows and kernels: the attention's buffers hold rows x heads x window numbers.
+    static let window = 4097
+}

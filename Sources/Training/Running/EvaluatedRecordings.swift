@@ -1,0 +1,31 @@
+import Diagnostics
+import FeatureStore
+import TemporalAnnotations
+
+/// What a run is evaluated on, found and read before the training.
+struct EvaluatedRecordings {
+    var subset: String
+    /// Positions in the store.
+    var videos: [Int]
+    /// What the detections are compared with.
+    var truth: [VideoAnnotation]
+
+    /// - Parameter readsAnnotations: on the rank that evaluates; the others keep the store's annotations, unused.
+    /// - Returns: nil when the configuration names no subset.
+    /// - Throws: `Failure.badInput` for a subset that does not exist, and for `data.annotations` that cannot be read or lack the subset.
+    init?(_ configuration: RunConfiguration, _ store: FeatureStore, readsAnnotations: Bool) throws {
+        guard let subset = configuration.data.evaluationSubset else { return nil }
+        self.subset = subset
+        videos = try TrainingRun.videos(in: subset, key: "data.evaluation_subset", store)
+        truth = videos.map { store.videos[$0].annotation }
+        if readsAnnotations, let path = configuration.data.annotations {
+            let set = try AnnotationSet(readingJSON: path, classes: store.classes, segments: .asWritten)
+            do {
+                truth = set.videos(in: try set.subset(named: subset))
+            } catch var failure as Failure {
+                failure.places = [.file(path), .key("data.evaluation_subset")]
+                throw failure
+            }
+        }
+    }
+}
