@@ -82,7 +82,7 @@ public final class TrainingRun {
             let note =
                 "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
                 + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.state.arena.learntCount) parameters"
-            trainer.labeledDigest = LabeledSubset.digest(labeled.map { store.videos[$0].id.name })
+            trainer.labeledDigest = LabeledSubset.digest(recordings.labeled.map { store.videos[$0].id.name })
             return (detector, trainer, [note])
         }
         evaluated = try communicator.throwTogether {
