@@ -21,7 +21,8 @@ final class FrameContrastTests: XCTestCase {
         let batches = rows.enumerated().map { shard, rows in
             let random = Self.numbers("inputs", shard, rows.reduce(0, +) * columns)
             let offsets = [0, rows[0], rows[0] + rows[1]]
-            let instances = [[GridInstance(segment: GridSegment(start: 1, end: 3.5), label: shard)], [GridInstance(segment: GridSegment(start: 0, end: 1), label: 0)]]
+            let first = GridInstance(segment: GridSegment(start: 1, end: 3.5), label: shard)
+            let instances = [[first], [GridInstance(segment: GridSegment(start: 0, end: 1), label: 0)]]
             let grid = FeatureGrid(fps: 25, stride: 4, window: 16)
             return (
                 shard,

@@ -31,7 +31,8 @@ final class StagesTests: XCTestCase {
         XCTAssertEqual(training.count, 14)
         let recordings = TrainingRecordings(labeled: Array(training.prefix(labeled)), unlabeled: Array(training.dropFirst(labeled)))
         let detector = ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
-        return (try AdaptivePseudoLabelMethod(configuration: configuration, store: store, detector: detector, recordings: recordings), recordings, store)
+        let method = try AdaptivePseudoLabelMethod(configuration: configuration, store: store, detector: detector, recordings: recordings)
+        return (method, recordings, store)
     }
 
     func testLengthsAndLearningRates() throws {

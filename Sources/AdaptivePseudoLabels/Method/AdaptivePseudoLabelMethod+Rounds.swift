@@ -153,7 +153,8 @@ private struct RoundNote: Encodable {
     var previous_quality: Quality?
 
     init(
-        step: Int, stage: String, labels: [PseudoLabel], thresholds: PseudoLabelThresholds, quality: PseudoLabelQuality?, previous: PseudoLabelQuality?
+        step: Int, stage: String, labels: [PseudoLabel], thresholds: PseudoLabelThresholds, quality: PseudoLabelQuality?,
+        previous: PseudoLabelQuality?
     ) {
         func count(_ fate: PseudoLabelFate) -> Int { labels.reduce(0) { $0 + ($1.fate == fate ? 1 : 0) } }
         func numbers(_ quality: PseudoLabelQuality?) -> Quality? {

@@ -133,7 +133,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         let filled = recordings.unlabeled.filter { labels.instances[$0] != nil }
         let chosen = filled.count >= data.virtualShards ? filled : recordings.unlabeled
         unlabeled = try TrainingSampler(
-            videos: chosen.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: configuration.pseudoLabels.unlabeledBatchSize,
+            videos: chosen.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards,
+            batchSize: configuration.pseudoLabels.unlabeledBatchSize,
             seed: seed &+ UInt64(labels.round) &* 0x9E37_79B9_7F4A_7C15)
     }
 

@@ -135,14 +135,16 @@ extension RunConfiguration {
         }
         switch (apl.roundIterations, apl.roundEpochs) {
         case (.some, .some):
-            throw refuse("both round_iterations and round_epochs are given", "apl.round_epochs", "keep one of apl.round_iterations and apl.round_epochs")
+            throw refuse(
+                "both round_iterations and round_epochs are given", "apl.round_epochs", "keep one of apl.round_iterations and apl.round_epochs")
         case (nil, nil) where apl.rounds > 0:
             throw refuse("the length of a round is not given", "apl.round_iterations", "set one of apl.round_iterations and apl.round_epochs")
         default: break
         }
         guard apl.unlabeledBatchSize % data.virtualShards == 0 else {
             throw refuse(
-                "unlabeled_batch_size \(apl.unlabeledBatchSize) is not a multiple of virtual_shards \(data.virtualShards)", "apl.unlabeled_batch_size",
+                "unlabeled_batch_size \(apl.unlabeledBatchSize) is not a multiple of virtual_shards \(data.virtualShards)",
+                "apl.unlabeled_batch_size",
                 "every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards")
         }
     }
