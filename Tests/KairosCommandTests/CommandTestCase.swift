@@ -20,7 +20,9 @@ class CommandTestCase: XCTestCase {
 
     func kairos(_ arguments: String...) throws -> Ended { try start(executable, arguments) }
 
-    func mpirun(_ ranks: Int, _ arguments: String...) throws -> Ended {
+    func mpirun(_ ranks: Int, _ arguments: String...) throws -> Ended { try mpirun(ranks, arguments) }
+
+    func mpirun(_ ranks: Int, _ arguments: [String]) throws -> Ended {
         try start(root.appendingPathComponent("launch/mpirun"), ["\(ranks)", executable.path] + arguments)
     }
 
