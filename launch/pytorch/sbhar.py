@@ -4,10 +4,12 @@ Reads a Kairos feature store with h5py, trains on the first N labelled recording
 """
 import argparse
 import json
+import random
 
 import h5py
 import numpy as np
 import torch
+from actionformer.datasets.data_utils import truncate_feats
 from actionformer.modeling import make_meta_arch
 from actionformer.utils.train_utils import make_optimizer, make_scheduler
 
@@ -22,6 +24,7 @@ parser.add_argument("--output", required=True, help="detections, ActivityNet JSO
 arguments = parser.parse_args()
 torch.manual_seed(arguments.seed)
 np.random.seed(arguments.seed)
+random.seed(arguments.seed)
 torch.set_num_threads(arguments.threads)
 
 store = h5py.File(arguments.store)
@@ -65,7 +68,9 @@ for iteration in range(arguments.iterations):
     while len(batch) < 2:
         if not waiting:
             waiting = list(np.random.permutation(len(labeled)))
-        batch.append(labeled[waiting.pop()])
+        video = labeled[waiting.pop()]
+        # The one recording above 1,280 rows is cropped as the published loader does.
+        batch.append(truncate_feats(video, 1280, 0.5, 0.5 * video["feat_num_frames"] / video["feat_stride"]))
     optimizer.zero_grad(set_to_none=True)
     losses = model(batch)
     losses["final_loss"].backward()
