@@ -23,13 +23,15 @@ let package = Package(
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        // oneDNN 2.6 of Debian has no pkg-config file.
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CUnfinishedFiles"),
         .target(name: "Diagnostics", dependencies: ["CProcessor", "CUnfinishedFiles"]),
         .target(name: "RandomStreams"),
         .target(name: "TemporalAnnotations", dependencies: ["Diagnostics"]),
         // Floor 1
-        .target(name: "Kernels", dependencies: ["COpenBLAS"], swiftSettings: uncheckedArithmetic),
+        .target(name: "Kernels", dependencies: ["COneDNN", "COpenBLAS", "CProcessor"], swiftSettings: uncheckedArithmetic),
         .target(name: "Collectives", dependencies: ["COpenMPI", "Diagnostics"]),
         // Floor 2
         .target(name: "Autograd", dependencies: ["Kernels"]),
