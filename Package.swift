@@ -77,7 +77,7 @@ let package = Package(
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "RandomStreams", "TestSupport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "RandomStreams", "TestSupport"]),
         .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),

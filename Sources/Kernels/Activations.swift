@@ -2,7 +2,7 @@
 public enum Activations {
     /// y = max(x, 0).
     public static func relu(_ x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>) {
-        overElements(count) { i, n in
+        overElements(count, operations: 1, arrays: 2) { i, n in
             let v = load(x + i, n)
             store(y + i, v.replacing(with: 0, where: v .< 0), n)
         }
@@ -12,7 +12,7 @@ public enum Activations {
     public static func reluBackward(
         _ dy: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {
-        overElements(count) { i, n in
+        overElements(count, operations: 1, arrays: add ? 4 : 3) { i, n in
             let g = load(dy + i, n).replacing(with: 0, where: load(y + i, n) .<= 0)
             store(dx + i, add ? load(dx + i, n) + g : g, n)
         }
@@ -20,7 +20,7 @@ public enum Activations {
 
     /// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU.
     public static func gelu(_ x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>) {
-        overElements(count) { i, n in
+        overElements(count, operations: 45, arrays: 2) { i, n in
             let v = load(x + i, n)
             store(y + i, (v * 0.5) * (errorFunction(v * 0.707_106_78) + 1), n)
         }
@@ -30,7 +30,7 @@ public enum Activations {
     public static func geluBackward(
         _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, count: Int, into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {
-        overElements(count) { i, n in
+        overElements(count, operations: 70, arrays: add ? 4 : 3) { i, n in
             let v = load(x + i, n)
             let cumulative = (errorFunction(v * 0.707_106_78) + 1) * 0.5
             let density = exponential(v * v * -0.5) * 0.398_942_28
@@ -41,24 +41,24 @@ public enum Activations {
 
     /// y = 1 / (1 + e^-x).
     public static func sigmoid(_ x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>) {
-        overElements(count) { i, n in store(y + i, logistic(load(x + i, n)), n) }
+        overElements(count, operations: 20, arrays: 2) { i, n in store(y + i, logistic(load(x + i, n)), n) }
     }
 
     /// y += x.
     public static func add(_ x: UnsafePointer<Float>, count: Int, to y: UnsafeMutablePointer<Float>) {
-        overElements(count) { i, n in store(y + i, load(y + i, n) + load(x + i, n), n) }
+        overElements(count, operations: 1, arrays: 3) { i, n in store(y + i, load(y + i, n) + load(x + i, n), n) }
     }
 
     /// y = a + b.
     public static func sum(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>) {
-        overElements(count) { i, n in store(y + i, load(a + i, n) + load(b + i, n), n) }
+        overElements(count, operations: 1, arrays: 3) { i, n in store(y + i, load(a + i, n) + load(b + i, n), n) }
     }
 
     /// y (+)= x * m, element by element (dropout's mask holds 0 or 1 / keep).
     public static func multiply(
         _ x: UnsafePointer<Float>, _ m: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>, add: Bool
     ) {
-        overElements(count) { i, n in
+        overElements(count, operations: 1, arrays: add ? 4 : 3) { i, n in
             let v = load(x + i, n) * load(m + i, n)
             store(y + i, add ? load(y + i, n) + v : v, n)
         }
@@ -66,16 +66,23 @@ public enum Activations {
 
     /// y [rows, channels] += bias [channels].
     public static func addBias(_ bias: UnsafePointer<Float>, rows: Int, channels: Int, to y: UnsafeMutablePointer<Float>) {
-        Threads.overRanges(rows) { range in
-            for row in range {
-                let y = y + row * channels
-                forEachPiece(0..<channels) { c, n in store(y + c, load(y + c, n) + load(bias + c, n), n) }
+        KernelCounter.count(.elementWise, operations: rows * channels, bytes: 8 * rows * channels) {
+            Threads.overRanges(rows) { range in
+                for row in range {
+                    let y = y + row * channels
+                    forEachPiece(0..<channels) { c, n in store(y + c, load(y + c, n) + load(bias + c, n), n) }
+                }
             }
         }
     }
 
+    /// - Parameters:
+    ///   - operations: additions, multiplications, comparisons and divisions per element.
+    ///   - arrays: read or written.
     @inline(__always)
-    static func overElements(_ count: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
-        Threads.overBlocks(count, block: 16, parts: count < 1 << 15 ? 1 : Threads.count) { range in forEachPiece(range, body) }
+    static func overElements(_ count: Int, operations: Int, arrays: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
+        KernelCounter.count(.elementWise, operations: operations * count, bytes: 4 * arrays * count) {
+            Threads.overBlocks(count, block: 16, parts: count < 1 << 15 ? 1 : Threads.count) { range in forEachPiece(range, body) }
+        }
     }
 }

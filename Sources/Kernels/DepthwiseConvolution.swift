@@ -7,6 +7,8 @@ public enum DepthwiseConvolution {
         _ x: UnsafePointer<Float>, channels: Int, _ w: UnsafePointer<Float>, kernel: Int, stride: Int, offsets: [Int], outputOffsets: [Int],
         into y: UnsafeMutablePointer<Float>
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels) }
         let half = kernel / 2
         forEachOutputRow(offsets, outputOffsets) { output, position, begin, end in
             let target = y + output * channels
@@ -27,6 +29,8 @@ public enum DepthwiseConvolution {
         _ dy: UnsafePointer<Float>, channels: Int, _ w: UnsafePointer<Float>, kernel: Int, stride: Int, offsets: [Int], outputOffsets: [Int],
         into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels) }
         let half = kernel / 2
         offsets.withUnsafeBufferPointer { offsets in
             outputOffsets.withUnsafeBufferPointer { outputOffsets in
@@ -62,6 +66,8 @@ public enum DepthwiseConvolution {
         _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>, channels: Int, kernel: Int, stride: Int, offsets: [Int], outputOffsets: [Int],
         into dw: UnsafeMutablePointer<Float>, add: Bool
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels) }
         let half = kernel / 2, outputs = outputOffsets[outputOffsets.count - 1]
         Threads.summing(rows: outputs, into: dw, count: kernel * channels, add: add) { range, partial in
             var b = 0
@@ -86,7 +92,7 @@ public enum DepthwiseConvolution {
     @inline(__always)
     static func forEachOutputRow(_ offsets: [Int], _ outputOffsets: [Int], _ body: (Int, Int, Int, Int) -> Void) {
         offsets.withUnsafeBufferPointer { offsets in
-            Convolution.forEachRow(outputOffsets) { row, outputBegin, _ in
+            Threads.overSequenceRows(outputOffsets) { row, outputBegin, _ in
                 // The sequence whose outputs begin here; empty sequences share a beginning with the next one and have no rows.
                 var low = 0, high = outputOffsets.count - 2
                 while low < high {

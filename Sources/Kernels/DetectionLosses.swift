@@ -13,6 +13,8 @@ public enum DetectionLosses {
         _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, alpha: Float = 0.25, scale: Float,
         gradient: UnsafeMutablePointer<Float>?
     ) -> Double {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .loss, operations: 60 * count, bytes: 12 * count) }
         let block = 1 << 13
         let blocks = (count + block - 1) / block
         var partials = [Double](repeating: 0, count: blocks)

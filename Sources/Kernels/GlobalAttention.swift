@@ -12,6 +12,8 @@ public enum GlobalAttention {
         }
         public var channels: Int { heads * headChannels }
         var scale: Float { 1 / Float(headChannels).squareRoot() }
+        /// Of the forward pass: scores, weighted sum, softmax.
+        var operations: Int { probabilityCount * (4 * headChannels + 25) }
         /// Floats that the probabilities of all sequences take.
         public var probabilityCount: Int {
             (0..<offsets.count - 1).reduce(0) { $0 + heads * (offsets[$1 + 1] - offsets[$1]) * (offsets[$1 + 1] - offsets[$1]) }
@@ -22,6 +24,8 @@ public enum GlobalAttention {
         _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, _ shape: Shape, into out: UnsafeMutablePointer<Float>,
         probabilities: UnsafeMutablePointer<Float>
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .attention, operations: shape.operations, bytes: 4 * (4 * shape.offsets[shape.offsets.count - 1] * shape.channels + 3 * shape.probabilityCount)) }
         let C = shape.channels, D = shape.headChannels
         forEachHead(shape) { begin, T, h, entry in
             let p = probabilities + entry, column = begin * C + h * D
@@ -40,6 +44,8 @@ public enum GlobalAttention {
         probabilities: UnsafePointer<Float>, _ shape: Shape, scratch: UnsafeMutablePointer<Float>, dq: UnsafeMutablePointer<Float>,
         dk: UnsafeMutablePointer<Float>, dv: UnsafeMutablePointer<Float>
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .attention, operations: 2 * shape.operations, bytes: 4 * (7 * shape.offsets[shape.offsets.count - 1] * shape.channels + 5 * shape.probabilityCount)) }
         let C = shape.channels, D = shape.headChannels
         forEachHead(shape) { begin, T, h, entry in
             let p = probabilities + entry, column = begin * C + h * D

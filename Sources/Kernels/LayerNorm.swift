@@ -7,6 +7,8 @@ public enum LayerNorm {
         _ x: UnsafePointer<Float>, rows: Int, channels: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, eps: Float = 1e-5,
         relu: Bool, into y: UnsafeMutablePointer<Float>, statistics: UnsafeMutablePointer<Float>
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .layerNorm, operations: 8 * rows * channels, bytes: 8 * rows * channels) }
         let scale = 1 / Float(channels), whole = channels & ~15
         Threads.overRanges(rows) { range in
             for row in range {
@@ -47,6 +49,8 @@ public enum LayerNorm {
         channels: Int, _ weight: UnsafePointer<Float>, relu: Bool, dx: UnsafeMutablePointer<Float>?, addInput: Bool,
         dWeight: UnsafeMutablePointer<Float>, dBias: UnsafeMutablePointer<Float>, addWeight: Bool
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .layerNorm, operations: 14 * rows * channels, bytes: 4 * (addInput ? 4 : 3) * rows * channels) }
         let scale = 1 / Float(channels)
         let both = UnsafeMutablePointer<Float>.allocate(capacity: 2 * channels)
         defer { both.deallocate() }

@@ -2,6 +2,8 @@
 public enum Reductions {
     /// out [channels] = column sums of x [rows, channels] (+ out when `add`).
     public static func columnSums(_ x: UnsafePointer<Float>, rows: Int, channels: Int, into out: UnsafeMutablePointer<Float>, add: Bool) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .reduction, operations: rows * channels, bytes: 4 * rows * channels) }
         Threads.summing(rows: rows, into: out, count: channels, add: add) { range, partial in
             for row in range {
                 let x = x + row * channels
@@ -12,6 +14,8 @@ public enum Reductions {
 
     /// Sum of squares in double precision, in an order that depends on the count alone.
     public static func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .reduction, operations: 2 * count, bytes: 4 * count) }
         let block = 1 << 14
         let blocks = (count + block - 1) / block
         var partials = [Double](repeating: 0, count: blocks)

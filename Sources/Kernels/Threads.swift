@@ -18,6 +18,28 @@ public enum Threads {
         }
     }
 
+    /// Cuts 0..<total into pieces of `each` rows, the last one shorter, and calls `body(piece, worker)` for each. The pieces do not depend on the thread
+    /// count; neighbouring ones belong to the same worker (0..<count).
+    @inline(__always)
+    static func overPieces(ofRows total: Int, each: Int, isParallel: Bool, _ body: (_ rows: Range<Int>, _ worker: Int) -> Void) {
+        overPieces((total + each - 1) / each, isParallel: isParallel) { piece, worker in
+            body(piece * each..<min(total, (piece + 1) * each), worker)
+        }
+    }
+
+    /// Calls `body(piece, worker)` for pieces 0..<pieces, which do not depend on the thread count.
+    @inline(__always)
+    static func overPieces(_ pieces: Int, isParallel: Bool, _ body: (_ piece: Int, _ worker: Int) -> Void) {
+        let parts = isParallel ? min(count, pieces) : 1
+        if parts <= 1 {
+            for piece in 0..<pieces { body(piece, 0) }
+            return
+        }
+        DispatchQueue.concurrentPerform(iterations: parts) { part in
+            for piece in pieces * part / parts..<pieces * (part + 1) / parts { body(piece, part) }
+        }
+    }
+
     /// Like `overRanges`, with at most `parts` ranges that begin at multiples of `block`.
     @inline(__always)
     static func overBlocks(_ total: Int, block: Int, parts: Int, _ body: (Range<Int>) -> Void) {
@@ -57,4 +79,18 @@ public enum Threads {
 
     /// Parts of a sum; more threads than this do not help it.
     private static let mostParts = 16
+
+    /// Rows shared out among threads, each with the ends of its sequence.
+    @inline(__always)
+    static func overSequenceRows(_ offsets: [Int], grain: Int = 64, _ body: (_ row: Int, _ begin: Int, _ end: Int) -> Void) {
+        offsets.withUnsafeBufferPointer { offsets in
+            overRanges(offsets[offsets.count - 1], grain: grain) { rows in
+                var sequence = 0
+                for row in rows {
+                    while offsets[sequence + 1] <= row { sequence += 1 }
+                    body(row, offsets[sequence], offsets[sequence + 1])
+                }
+            }
+        }
+    }
 }

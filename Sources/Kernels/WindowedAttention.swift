@@ -16,6 +16,8 @@ public enum WindowedAttention {
         public var channels: Int { heads * headChannels }
         public var width: Int { 2 * reach + 1 }
         var scale: Float { 1 / Float(headChannels).squareRoot() }
+        /// Of the forward pass, as if every position saw a whole window: scores, weighted sum, softmax.
+        var operations: Int { rows * width * (4 * channels + 25 * heads) }
     }
 
     /// - Parameter relative: [heads, width] added to the scores before the softmax, or nil.
@@ -23,8 +25,10 @@ public enum WindowedAttention {
         _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, relative: UnsafePointer<Float>?, _ shape: Shape,
         into out: UnsafeMutablePointer<Float>, probabilities: UnsafeMutablePointer<Float>
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .attention, operations: shape.operations, bytes: 4 * shape.rows * (4 * shape.channels + shape.heads * shape.width)) }
         let C = shape.channels, D = shape.headChannels, W = shape.width, reach = shape.reach, scale = shape.scale
-        Convolution.forEachRow(shape.offsets, grain: 16) { t, begin, end in
+        Threads.overSequenceRows(shape.offsets, grain: 16) { t, begin, end in
             let first = max(begin, t - reach), last = min(end, t + reach + 1), skip = first - (t - reach)
             for h in 0..<shape.heads {
                 let q = q + t * C + h * D, p = probabilities + (t * shape.heads + h) * W
@@ -66,9 +70,11 @@ public enum WindowedAttention {
         probabilities: UnsafePointer<Float>, _ shape: Shape, scratch: UnsafeMutablePointer<Float>, dq: UnsafeMutablePointer<Float>,
         dk: UnsafeMutablePointer<Float>, dv: UnsafeMutablePointer<Float>, dRelative: UnsafeMutablePointer<Float>?, addRelative: Bool
     ) {
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .attention, operations: 2 * shape.operations, bytes: 4 * shape.rows * (7 * shape.channels + 3 * shape.heads * shape.width)) }
         let C = shape.channels, D = shape.headChannels, W = shape.width, H = shape.heads, reach = shape.reach, scale = shape.scale
         // Score gradients and dq, row by row.
-        Convolution.forEachRow(shape.offsets, grain: 16) { t, begin, end in
+        Threads.overSequenceRows(shape.offsets, grain: 16) { t, begin, end in
             let first = max(begin, t - reach), last = min(end, t + reach + 1), skip = first - (t - reach)
             for h in 0..<H {
                 let g = dOut + t * C + h * D, p = probabilities + (t * H + h) * W, ds = scratch + (t * H + h) * W
@@ -90,7 +96,7 @@ public enum WindowedAttention {
             }
         }
         // dk and dv gather from the positions that saw them.
-        Convolution.forEachRow(shape.offsets, grain: 16) { u, begin, end in
+        Threads.overSequenceRows(shape.offsets, grain: 16) { u, begin, end in
             let first = max(begin, u - reach), last = min(end, u + reach + 1)
             for h in 0..<H {
                 forEachPiece(0..<D) { c, n in

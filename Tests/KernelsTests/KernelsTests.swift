@@ -20,67 +20,6 @@ final class KernelsTests: XCTestCase {
         Threads.count = 1
     }
 
-    func testMatrixMultiply() {
-        forThreadCounts {
-            for (m, n, k) in [(1, 1, 1), (2, 3, 4), (17, 33, 19), (130, 31, 70), (5, 200, 300)] {
-                for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
-                    let a = normals(m * k), b = normals(k * n)
-                    let expected = NaiveKernels.multiply(m: m, n: n, k: k, a, transposeA: transposeA, b, transposeB: transposeB)
-                    var c = [Float](repeating: .nan, count: m * n)
-                    MatrixMultiply.multiply(
-                        m: m, n: n, k: k, a, lda: transposeA ? m : k, transposeA: transposeA, b, ldb: transposeB ? k : n, transposeB: transposeB,
-                        into: &c, ldc: n)
-                    assertClose("gemm \(m)x\(n)x\(k) \(transposeA) \(transposeB)", c, expected, absolute: 2e-5, relative: 1e-5)
-                    MatrixMultiply.multiply(
-                        m: m, n: n, k: k, a, lda: transposeA ? m : k, transposeA: transposeA, b, ldb: transposeB ? k : n, transposeB: transposeB,
-                        into: &c, ldc: n, accumulate: true, alpha: 2)
-                    assertClose("gemm accumulated", c, expected.map { 3 * $0 }, absolute: 6e-5, relative: 1e-5)
-                }
-            }
-        }
-    }
-
-    func testMatrixMultiplyOfSubmatrices() {
-        // Heads are strided views: column blocks of wider matrices.
-        let wide = 12, m = 5, k = 4
-        let a = normals(m * wide), b = normals(m * wide)
-        var c = [Float](repeating: 0, count: m * m)
-        a.withUnsafeBufferPointer { a in
-            b.withUnsafeBufferPointer { b in
-                MatrixMultiply.multiply(
-                    m: m, n: m, k: k, a.baseAddress! + 3, lda: wide, b.baseAddress! + 5, ldb: wide, transposeB: true, into: &c, ldc: m)
-            }
-        }
-        func block(_ x: [Float], _ column: Int) -> [Float] { (0..<m).flatMap { row in (0..<k).map { x[row * wide + column + $0] } } }
-        assertClose(
-            "submatrices", c, NaiveKernels.multiply(m: m, n: m, k: k, block(a, 3), transposeA: false, block(b, 5), transposeB: true),
-            absolute: 1e-5)
-    }
-
-    func testConvolutionByWindows() {
-        forThreadCounts {
-            for offsets in Self.packings {
-                for (kernel, input, output) in [(3, 1, 1), (3, 19, 5), (5, 16, 17)] {
-                    let rows = offsets.last!, x = normals(rows * input), w = normals(kernel * input * output)
-                    var windows = [Float](repeating: .nan, count: rows * kernel * input), y = [Float](repeating: .nan, count: rows * output)
-                    Convolution.gatherWindows(x, channels: input, kernel: kernel, offsets: offsets, into: &windows)
-                    MatrixMultiply.multiply(
-                        m: rows, n: output, k: kernel * input, windows, lda: kernel * input, w, ldb: output, into: &y, ldc: output)
-                    assertClose(
-                        "convolution \(offsets) k=\(kernel)", y,
-                        NaiveKernels.convolution(x, input: input, w, kernel: kernel, output: output, offsets: offsets), absolute: 2e-5)
-                    // Scattering is the transpose of gathering: <gather x, v> = <x, scatter v>.
-                    let v = normals(windows.count)
-                    var back = [Float](repeating: .nan, count: x.count)
-                    Convolution.scatterWindows(v, channels: input, kernel: kernel, offsets: offsets, into: &back, add: false)
-                    let left = zip(windows, v).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
-                    let right = zip(x, back).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
-                    XCTAssertEqual(left, right, accuracy: 1e-4 * max(1, abs(left)))
-                }
-            }
-        }
-    }
-
     func testDepthwiseConvolution() {
         forThreadCounts {
             for offsets in Self.packings {
@@ -181,28 +120,6 @@ final class KernelsTests: XCTestCase {
         Threads.count = 2
         XCTAssertEqual(Reductions.sumOfSquares(x, count: x.count), one)
         Threads.count = 1
-    }
-
-    /// Elements do not depend on how rows or columns are shared out: the same bits for every thread count.
-    func testMatrixProductsDoNotDependOnTheThreadCount() {
-        for (m, n, k) in [(64, 64, 64), (100, 100, 101), (129, 70, 450), (777, 256, 450), (450, 256, 777), (256, 1024, 333), (1000, 12, 768), (50, 2, 768)] {
-            for (transposeA, transposeB) in [(false, false), (true, false), (false, true)] {
-                let a = normals(m * k), b = normals(k * n)
-                func product(_ threads: Int) -> [Float] {
-                    Threads.count = threads
-                    defer { Threads.count = 1 }
-                    var c = [Float](repeating: .nan, count: m * n)
-                    MatrixMultiply.multiply(
-                        m: m, n: n, k: k, a, lda: transposeA ? m : k, transposeA: transposeA, b, ldb: transposeB ? k : n, transposeB: transposeB,
-                        into: &c, ldc: n)
-                    return c
-                }
-                let reference = product(1)
-                for threads in [2, 3, 4, 8] {
-                    XCTAssertTrue(product(threads) == reference, "\(m)x\(n)x\(k) \(transposeA) \(transposeB): \(threads) threads give other bits than one")
-                }
-            }
-        }
     }
 
     func testDetectionLossGradients() {

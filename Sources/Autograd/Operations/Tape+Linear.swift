@@ -10,24 +10,7 @@ extension Tape {
     /// - Returns: [rows, output].
     public func linear(_ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor {
         precondition(x.columns == weight.rows, "linear layer of input \(weight.rows) given \(x.columns) channels")
-        let y = Tensor(rows: x.rows, columns: weight.columns, requiresGradient: isRecording)
-        MatrixMultiply.multiply(
-            m: x.rows, n: weight.columns, k: x.columns, x.values, lda: x.columns, weight.values, ldb: weight.columns, into: y.values, ldc: y.columns)
-        if let bias { Activations.addBias(bias.values, rows: y.rows, channels: y.columns, to: y.values) }
-        record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
-            guard let dy = y.gradient else { return }
-            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
-            let (dw, addWeight) = weight.gradientToWrite()
-            MatrixMultiply.multiply(
-                m: x.columns, n: y.columns, k: x.rows, x.values, lda: x.columns, transposeA: true, dy, ldb: y.columns, into: dw, ldc: y.columns,
-                accumulate: addWeight)
-            guard x.requiresGradient else { return }
-            let (dx, add) = x.gradientToWrite()
-            MatrixMultiply.multiply(
-                m: x.rows, n: x.columns, k: y.columns, dy, lda: y.columns, weight.values, ldb: y.columns, transposeB: true, into: dx,
-                ldc: x.columns, accumulate: add)
-        }
-        return y
+        return product(x, weight: weight, bias: bias, Convolution(input: x.columns, output: weight.columns, kernel: 1, offsets: [0, x.rows]))
     }
 
     static func biasGradient(_ bias: Tensor, _ dy: UnsafePointer<Float>, rows: Int) {
@@ -43,34 +26,43 @@ extension Tape {
     ///   - bias: [1, output] or nil.
     /// - Returns: [rows, output].
     public func convolution(_ x: PackedSequence, weight: Tensor, bias: Tensor?, kernel: Int) -> PackedSequence {
-        if kernel == 1 { return x.with(linear(x.tensor, weight: weight, bias: bias)) }
         precondition(kernel * x.columns == weight.rows, "convolution of \(weight.rows / kernel) channels given \(x.columns)")
-        let input = x.tensor, offsets = x.offsets, rows = x.rows, width = weight.rows, output = weight.columns
-        let y = Tensor(rows: rows, columns: output, requiresGradient: isRecording)
-        do {
-            let windows = Tensor(rows: rows, columns: width, requiresGradient: false)
-            Convolution.gatherWindows(input.values, channels: input.columns, kernel: kernel, offsets: offsets, into: windows.values)
-            MatrixMultiply.multiply(
-                m: rows, n: output, k: width, windows.values, lda: width, weight.values, ldb: output, into: y.values, ldc: output)
+        let shape = Convolution(input: x.columns, output: weight.columns, kernel: kernel, offsets: x.offsets)
+        return x.with(product(x.tensor, weight: weight, bias: bias, shape))
+    }
+
+    /// Operands are rounded as `MatrixMultiply.precision` says when this is called. Backward rounds x again: that costs less than keeping it.
+    private func product(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
+        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
+        let roundedWeight: RoundedMatrix?
+        switch MatrixMultiply.precision {
+        case .float32:
+            roundedWeight = nil
+            shape.forward(x.values, weight.values, into: y.values)
+        case .bfloat16:
+            let rounded = RoundedWeights.of(weight), input = RoundedMatrix(x.values, shape.inputLayout)
+            roundedWeight = rounded
+            withExtendedLifetime((rounded, input)) { shape.forward(input.values, rounded.values, into: y.values) }
         }
-        if let bias { Activations.addBias(bias.values, rows: rows, channels: output, to: y.values) }
+        if let bias { Activations.addBias(bias.values, rows: y.rows, channels: y.columns, to: y.values) }
         record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
             guard let dy = y.gradient else { return }
-            if let bias { Self.biasGradient(bias, dy, rows: rows) }
-            // The windows are gathered anew: copying costs less than keeping three times the input.
-            let windows = Tensor(rows: rows, columns: width, requiresGradient: false)
-            Convolution.gatherWindows(input.values, channels: input.columns, kernel: kernel, offsets: offsets, into: windows.values)
+            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
             let (dw, addWeight) = weight.gradientToWrite()
-            MatrixMultiply.multiply(
-                m: width, n: output, k: rows, windows.values, lda: width, transposeA: true, dy, ldb: output, into: dw, ldc: output,
-                accumulate: addWeight)
-            guard input.requiresGradient else { return }
-            MatrixMultiply.multiply(
-                m: rows, n: width, k: output, dy, lda: output, weight.values, ldb: output, transposeB: true, into: windows.values, ldc: width)
-            let (dx, add) = input.gradientToWrite()
-            Convolution.scatterWindows(windows.values, channels: input.columns, kernel: kernel, offsets: offsets, into: dx, add: add)
+            let dx = x.requiresGradient ? x.gradientToWrite() : nil
+            guard let roundedWeight else {
+                shape.backwardWeight(x.values, dy, into: dw, add: addWeight)
+                if let dx { shape.backwardInput(dy, weight.values, into: dx.pointer, add: dx.add) }
+                return
+            }
+            let gradient = RoundedMatrix(dy, shape.outputLayout)
+            withExtendedLifetime((gradient, roundedWeight)) {
+                if let dx { shape.backwardInput(gradient.values, roundedWeight.values, into: dx.pointer, add: dx.add) }
+                let input = RoundedMatrix(x.values, shape.inputLayout)
+                withExtendedLifetime(input) { shape.backwardWeight(input.values, gradient.values, into: dw, add: addWeight) }
+            }
         }
-        return x.with(y)
+        return y
     }
 
     /// Convolution along time with one filter per channel.

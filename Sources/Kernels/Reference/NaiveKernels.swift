@@ -38,6 +38,38 @@ public enum NaiveKernels {
         return y
     }
 
+    /// Gradients of `convolution` of stride 1 with respect to x and w.
+    public static func convolutionGradients(
+        _ x: [Float], input: Int, _ w: [Float], kernel: Int, output: Int, offsets: [Int], _ dy: [Float]
+    ) -> (dx: [Float], dw: [Float]) {
+        var dx = [Double](repeating: 0, count: x.count), dw = [Double](repeating: 0, count: w.count)
+        for b in 0..<offsets.count - 1 {
+            for t in offsets[b]..<offsets[b + 1] {
+                for j in 0..<kernel {
+                    let row = t + j - kernel / 2
+                    guard row >= offsets[b], row < offsets[b + 1] else { continue }
+                    for i in 0..<input {
+                        for o in 0..<output {
+                            let weight = (j * input + i) * output + o, g = Double(dy[t * output + o])
+                            dx[row * input + i] += Double(w[weight]) * g
+                            dw[weight] += Double(x[row * input + i]) * g
+                        }
+                    }
+                }
+            }
+        }
+        return (dx.map(Float.init), dw.map(Float.init))
+    }
+
+    /// The nearest bfloat16, of two equally near ones the even one.
+    public static func roundedToBFloat16(_ x: Float) -> Float {
+        guard x.isFinite else { return x }
+        let below = Float(bitPattern: x.bitPattern & 0xFFFF_0000), above = Float(bitPattern: (x.bitPattern & 0xFFFF_0000) &+ 0x1_0000)
+        let toBelow = abs(Double(x) - Double(below)), spacing = below.ulp * 65_536, toAbove = Double(spacing) - toBelow
+        if toBelow != toAbove { return toBelow < toAbove ? below : above }
+        return (x.bitPattern >> 16) & 1 == 0 ? below : above
+    }
+
     /// w [kernel, channels], one filter per channel.
     public static func depthwiseConvolution(_ x: [Float], channels: Int, _ w: [Float], kernel: Int, stride: Int, offsets: [Int]) -> [Float] {
         var y: [Float] = []

@@ -1,3 +1,4 @@
+import Autograd
 import Kernels
 
 /// Adam with decoupled weight decay (Loshchilov and Hutter: "Decoupled weight decay regularization", ICLR 2019), as `torch.optim.AdamW` computes it:
@@ -58,6 +59,11 @@ public final class AdamW {
     ///   - gradientFactor: what the gradients are multiplied with first (clipping).
     ///   - average: moved towards the new weights when given.
     public func update(learningRate: Double, gradientFactor: Float = 1, average: WeightAverage? = nil) {
+        let began = KernelCounter.begin()
+        defer {
+            KernelCounter.end(began, .optimizer, operations: 18 * arena.count, bytes: 4 * (average == nil ? 7 : 9) * arena.count)
+            RoundedWeights.forget()
+        }
         step += 1
         let correction1 = 1 - pow(beta1, step)
         let correction2 = (1 - pow(beta2, step)).squareRoot()

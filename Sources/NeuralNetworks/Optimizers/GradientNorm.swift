@@ -10,6 +10,8 @@ public enum GradientNorm {
     public static func norm(_ gradients: UnsafePointer<Float>, count: Int) -> Double {
         let blocks = (count + blockElements - 1) / blockElements
         guard blocks > 0 else { return 0 }
+        let began = KernelCounter.begin()
+        defer { KernelCounter.end(began, .optimizer, operations: 2 * count, bytes: 4 * count) }
         let sums = UnsafeMutablePointer<Double>.allocate(capacity: blocks)
         defer { sums.deallocate() }
         Threads.overRanges(blocks, grain: 8) { range in

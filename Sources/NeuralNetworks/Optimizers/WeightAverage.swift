@@ -1,3 +1,5 @@
+import Autograd
+
 /// An exponential moving average of the weights, begun at the weights themselves: `e = decay e + (1 - decay) w` after every step (the published
 /// `ModelEma`).
 /// `AdamW.update` moves it within its own pass.
@@ -27,6 +29,7 @@ public final class WeightAverage {
     }
 
     private func exchange() {
+        RoundedWeights.forget()
         for i in 0..<arena.count { swap(&arena.values[i], &values[i]) }
     }
 }

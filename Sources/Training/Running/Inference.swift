@@ -1,3 +1,4 @@
+import Autograd
 import Collectives
 import Detectors
 import FeatureStore
@@ -45,9 +46,11 @@ public enum Inference {
         for video in own { prefetcher.request(video: video, rows: 0..<store.videos[video].rows) }
         let progress = ProgressBar(title, total: own.count, unit: "recordings", isSilent: !communicator.isRoot)
         try communicator.throwTogether {
-            for (place, video) in own.enumerated() {
-                try body(place, BatchLoader.whole(video, of: store, rows: try prefetcher.next()))
-                progress.update(place + 1)
+            try RoundedWeights.keeping {
+                for (place, video) in own.enumerated() {
+                    try body(place, BatchLoader.whole(video, of: store, rows: try prefetcher.next()))
+                    progress.update(place + 1)
+                }
             }
         }
         progress.finish()

@@ -126,7 +126,7 @@ public final class Trainer {
         let step = TrainingStep(
             step: state.step, stage: stage, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
             shards: shards, reduction: reduction)
-        let losses = try method.step(step)
+        let losses = try RoundedWeights.keeping { try method.step(step) }
         waitedMPI += step.waitedSeconds
         let loss = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
         let norm = GradientNorm.norm(state.arena.gradients, count: state.arena.count)

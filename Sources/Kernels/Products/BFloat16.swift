@@ -1,0 +1,73 @@
+/// The upper half of a float32: 8 bits of exponent, 7 of fraction. Numbers are rounded to the nearest, ties to even.
+public typealias BFloat16 = UInt16
+
+/// A float32 matrix rounded to bfloat16, its sequences set apart by rows of zeros: what the kernel of a convolution sees beyond the ends.
+///
+/// With `half` = 0 (a linear layer) there are no such rows and the sequences do not matter.
+public struct BFloat16Layout {
+    public let columns: Int
+    /// Zero rows before the first sequence, between neighbours and behind the last.
+    public let half: Int
+    public let offsets: [Int]
+
+    /// - Parameter offsets: ends of the sequences, first 0, last the number of rows.
+    public init(columns: Int, kernel: Int, offsets: [Int]) {
+        self.columns = columns
+        half = kernel / 2
+        self.offsets = half == 0 ? [0, offsets[offsets.count - 1]] : offsets
+    }
+
+    /// Where a sequence's first row stands.
+    func begin(of sequence: Int) -> Int { offsets[sequence] + half * (sequence + 1) }
+    /// Rows with those of zeros, to the end of the last ones.
+    var usedRows: Int { offsets[offsets.count - 1] + half * offsets.count }
+    /// Rows over which products sum, a multiple of 64, so that few shapes of product are asked for.
+    var summedRows: Int { (usedRows + 63) / 64 * 64 }
+    /// Rows of the buffer: the last tile of 32 rows may begin at the last row, and sums begin as late as the kernel's last row.
+    public var rows: Int { summedRows + max(32, 2 * half) }
+    public var count: Int { rows * columns }
+}
+
+extension BFloat16Layout {
+    /// Rounds x [rows, columns] into `result` of `count` elements.
+    public func convert(_ x: UnsafePointer<Float>, into result: UnsafeMutablePointer<BFloat16>) {
+        let total = offsets[offsets.count - 1]
+        KernelCounter.count(.conversion, operations: total * columns, bytes: (4 * total + 2 * rows) * columns) {
+            for b in 0..<offsets.count - 1 {
+                let first = offsets[b], source = x + first * columns, target = result + begin(of: b) * columns
+                // Linear layers are one sequence; those of a convolution are short, or there are few.
+                Threads.overBlocks((offsets[b + 1] - first) * columns, block: 1 << 12, parts: Threads.count) { range in
+                    roundToBFloat16(source + range.lowerBound, count: range.count, into: target + range.lowerBound)
+                }
+                (result + (begin(of: b) - half) * columns).update(repeating: 0, count: half * columns)
+            }
+            (result + (usedRows - half) * columns).update(repeating: 0, count: (rows - usedRows + half) * columns)
+        }
+    }
+}
+
+/// Weights rounded to bfloat16.
+public func convertToBFloat16(_ x: UnsafePointer<Float>, count: Int, into result: UnsafeMutablePointer<BFloat16>) {
+    KernelCounter.count(.conversion, operations: count, bytes: 6 * count) {
+        Threads.overBlocks(count, block: 1 << 12, parts: Threads.count) { range in
+            roundToBFloat16(x + range.lowerBound, count: range.count, into: result + range.lowerBound)
+        }
+    }
+}
+
+@inline(__always)
+private func roundToBFloat16(_ x: UnsafePointer<Float>, count: Int, into result: UnsafeMutablePointer<BFloat16>) {
+    forEachPiece(0..<count) { i, n in
+        let value = load(x + i, n)
+        let bits = unsafeBitCast(value, to: SIMD16<UInt32>.self)
+        var rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
+        // Rounding would carry a not-a-number into infinity.
+        rounded.replace(with: (bits &>> 16) | 0x40, where: value .!= value)
+        let halves = SIMD16<UInt16>(truncatingIfNeeded: rounded)
+        if n == 16 {
+            UnsafeMutableRawPointer(result + i).storeBytes(of: halves, as: SIMD16<UInt16>.self)
+        } else {
+            for lane in 0..<n { result[i + lane] = halves[lane] }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+/// Convolution along time, stride 1, as matrix products: `y[t] = sum over j of x[t + j - kernel/2] W[j]`, rows beyond the ends of t's sequence are zeros.
+///
+/// No rows are laid side by side: for each j the rows of x, shifted, are multiplied with W[j] where they stand and summed in y. A piece of y is small
+/// enough to stay in the second-level cache meanwhile. With kernel 1 this is a linear layer.
+public struct Convolution {
+    public let input: Int
+    public let output: Int
+    public let kernel: Int
+    /// Ends of the sequences, first 0, last the number of rows.
+    public let offsets: [Int]
+
+    /// - Parameter kernel: odd.
+    public init(input: Int, output: Int, kernel: Int, offsets: [Int]) {
+        self.input = input
+        self.output = output
+        self.kernel = kernel
+        // A linear layer does not look beyond its row.
+        self.offsets = kernel == 1 ? [0, offsets[offsets.count - 1]] : offsets
+    }
+
+    var half: Int { kernel / 2 }
+    var rows: Int { offsets[offsets.count - 1] }
+    private var family: KernelCounter.Family { kernel == 1 ? .linear : .convolution }
+
+    /// The middle one first: it sees every row, so it stores and the others add.
+    var taps: [Int] { [half] + (0..<half) + (half + 1..<kernel) }
+
+    func counted(bytesPerElement: Int, _ body: () -> Void) {
+        KernelCounter.count(
+            family, operations: 2 * rows * kernel * input * output,
+            bytes: bytesPerElement * (rows * input + kernel * input * output) + 4 * rows * output, body)
+    }
+
+    func countedWeightGradient(bytesPerElement: Int, _ body: () -> Void) {
+        KernelCounter.count(
+            family, operations: 2 * rows * kernel * input * output, bytes: bytesPerElement * rows * (input + output) + 4 * kernel * input * output,
+            body)
+    }
+
+    var isParallel: Bool { rows * kernel * input * output >= MatrixMultiply.leastParallelWork }
+
+    /// Pieces of rows, each of one sequence: first row, end, and the sequence.
+    var pieces: [(rows: Range<Int>, sequence: Int)] {
+        (0..<offsets.count - 1).flatMap { sequence in
+            stride(from: offsets[sequence], to: offsets[sequence + 1], by: MatrixMultiply.pieceRows).map {
+                ($0..<min(offsets[sequence + 1], $0 + MatrixMultiply.pieceRows), sequence)
+            }
+        }
+    }
+}
+
+// MARK: Float32
+
+extension Convolution {
+    /// - Parameters:
+    ///   - x: [rows, input].
+    ///   - w: [kernel, input, output].
+    ///   - y: [rows, output].
+    public func forward(_ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>) {
+        counted(bytesPerElement: 4) {
+            shifted(x, columns: input, into: y, columns: output, add: false, sign: 1) { tap, m, x, y, accumulate in
+                MatrixMultiply.oneThread(
+                    m: m, n: output, k: input, x, lda: input, transposeA: false, w + tap * input * output, ldb: output, transposeB: false, into: y,
+                    ldc: output, accumulate: accumulate)
+            }
+        }
+    }
+
+    /// dx [rows, input] (+)= sum over j of dy[t - j + kernel/2] W[j]^T.
+    public func backwardInput(
+        _ dy: UnsafePointer<Float>, _ w: UnsafePointer<Float>, into dx: UnsafeMutablePointer<Float>, add: Bool
+    ) {
+        counted(bytesPerElement: 4) {
+            shifted(dy, columns: output, into: dx, columns: input, add: add, sign: -1) { tap, m, dy, dx, accumulate in
+                MatrixMultiply.oneThread(
+                    m: m, n: input, k: output, dy, lda: output, transposeA: false, w + tap * input * output, ldb: output, transposeB: true, into: dx,
+                    ldc: input, accumulate: accumulate)
+            }
+        }
+    }
+
+    /// For each piece of the target and each tap, the rows of the source that stand `sign * (tap - half)` further and are in the sequence.
+    private func shifted(
+        _ source: UnsafePointer<Float>, columns: Int, into target: UnsafeMutablePointer<Float>, columns targetColumns: Int, add: Bool, sign: Int,
+        _ product: (_ tap: Int, _ rows: Int, UnsafePointer<Float>, UnsafeMutablePointer<Float>, _ accumulate: Bool) -> Void
+    ) {
+        let pieces = pieces, taps = taps
+        Threads.overPieces(pieces.count, isParallel: isParallel) { piece, _ in
+            let (rows, sequence) = pieces[piece]
+            for tap in taps {
+                let shift = sign * (tap - half)
+                let first = max(rows.lowerBound, offsets[sequence] - shift), end = min(rows.upperBound, offsets[sequence + 1] - shift)
+                guard first < end else { continue }
+                product(tap, end - first, source + (first + shift) * columns, target + first * targetColumns, add || tap != half)
+            }
+        }
+    }
+
+    /// dW [kernel, input, output] (+)= sum over t of x[t + j - kernel/2]^T dy[t].
+    ///
+    /// - Parameter dy: rows whose shifted row is in another sequence are zeroed meanwhile.
+    public func backwardWeight(
+        _ x: UnsafePointer<Float>, _ dy: UnsafeMutablePointer<Float>, into dw: UnsafeMutablePointer<Float>, add: Bool
+    ) {
+        countedWeightGradient(bytesPerElement: 4) {
+            for tap in 0..<kernel {
+                let shift = tap - half, dw = dw + tap * input * output
+                // x[t + shift] exists for these rows, but may be another sequence's.
+                let first = max(0, -shift), end = max(first, rows - max(0, shift))
+                guard first < end else {
+                    if !add { dw.update(repeating: 0, count: input * output) }
+                    continue
+                }
+                withoutForeignRows(dy, shift: shift) {
+                    Threads.overPieces(ofRows: input, each: Self.weightPieceRows, isParallel: isParallel) { channels, _ in
+                        MatrixMultiply.oneThread(
+                            m: channels.count, n: output, k: end - first, x + (first + shift) * input + channels.lowerBound, lda: input,
+                            transposeA: true, dy + first * output, ldb: output, transposeB: false, into: dw + channels.lowerBound * output,
+                            ldc: output, accumulate: add)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Rows of the weight's gradient per piece: few, so that layers of 512 channels keep four threads busy.
+    static var weightPieceRows: Int { 128 }
+
+    /// Runs `body` while the rows t of dy, for which t + shift is not in the sequence of t, are zeros.
+    private func withoutForeignRows(_ dy: UnsafeMutablePointer<Float>, shift: Int, _ body: () -> Void) {
+        guard shift != 0, offsets.count > 2 else { return body() }
+        var foreign: [Int] = []
+        for sequence in 0..<offsets.count - 1 {
+            let begin = offsets[sequence], end = offsets[sequence + 1]
+            foreign += shift < 0 ? begin..<min(end, begin - shift) : max(begin, end - shift)..<end
+        }
+        let kept = UnsafeMutablePointer<Float>.allocate(capacity: max(1, foreign.count * output))
+        defer { kept.deallocate() }
+        for (i, row) in foreign.enumerated() {
+            (kept + i * output).update(from: dy + row * output, count: output)
+            (dy + row * output).update(repeating: 0, count: output)
+        }
+        body()
+        for (i, row) in foreign.enumerated() { (dy + row * output).update(from: kept + i * output, count: output) }
+    }
+}

@@ -1,0 +1,70 @@
+/// Which library multiplies matrices.
+public enum MatrixMultiplyBackend: String, Sendable, CaseIterable {
+    case openblas, onednn
+}
+
+/// What the operands of linear layers and convolutions are rounded to before they are multiplied. Sums and results are float32 in any case.
+public enum ProductPrecision: String, Sendable, CaseIterable {
+    case float32, bfloat16
+}
+
+/// Float32 matrix products, all row-major.
+///
+/// The libraries run one thread: a result is cut into pieces here, so their threads never compete with the other kernels'. The pieces depend on the
+/// shapes alone, whatever the thread count, so results do too.
+public enum MatrixMultiply {
+    /// Of float32 products. Set once at start; changing it changes bits.
+    nonisolated(unsafe) public static var backend = MatrixMultiplyBackend.openblas
+    /// Of linear layers and convolutions. Set once at start.
+    nonisolated(unsafe) public static var precision = ProductPrecision.float32
+
+    /// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ C when `accumulate`).
+    ///
+    /// - Parameters:
+    ///   - a, lda: A as stored: [m, k], or [k, m] when `transposeA`; `lda` floats from row to row. Likewise B.
+    ///   - alpha: factor of the product.
+    public static func multiply(
+        m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, transposeA: Bool = false, _ b: UnsafePointer<Float>, ldb: Int,
+        transposeB: Bool = false, into c: UnsafeMutablePointer<Float>, ldc: Int, accumulate: Bool = false, alpha: Float = 1
+    ) {
+        guard m > 0, n > 0 else { return }
+        if k == 0 {
+            if !accumulate { for row in 0..<m { (c + row * ldc).update(repeating: 0, count: n) } }
+            return
+        }
+        KernelCounter.count(.matrixProduct, operations: 2 * m * n * k, bytes: 4 * (m * k + k * n + m * n)) {
+            // The longer side is cut, so that only the last piece has a ragged edge.
+            let cutsRows = m >= n
+            Threads.overPieces(ofRows: max(m, n), each: pieceRows, isParallel: m * n * k >= leastParallelWork) { range, _ in
+                if cutsRows {
+                    oneThread(
+                        m: range.count, n: n, k: k, a + range.lowerBound * (transposeA ? 1 : lda), lda: lda, transposeA: transposeA, b, ldb: ldb,
+                        transposeB: transposeB, into: c + range.lowerBound * ldc, ldc: ldc, accumulate: accumulate, alpha: alpha)
+                } else {
+                    oneThread(
+                        m: m, n: range.count, k: k, a, lda: lda, transposeA: transposeA, b + range.lowerBound * (transposeB ? ldb : 1), ldb: ldb,
+                        transposeB: transposeB, into: c + range.lowerBound, ldc: ldc, accumulate: accumulate, alpha: alpha)
+                }
+            }
+        }
+    }
+
+    /// Rows of a piece: enough that packing the other operand anew for each costs nothing measurable, few enough that a piece stays in the
+    /// second-level cache.
+    static let pieceRows = 256
+    /// Multiplications below which waking other threads costs more than it saves.
+    static let leastParallelWork = 1 << 20
+
+    /// A product on the calling thread, by the chosen library.
+    static func oneThread(
+        m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, transposeA: Bool, _ b: UnsafePointer<Float>, ldb: Int, transposeB: Bool,
+        into c: UnsafeMutablePointer<Float>, ldc: Int, accumulate: Bool, alpha: Float = 1
+    ) {
+        switch backend {
+        case .openblas:
+            OpenBLAS.multiply(m, n, k, a, lda, transposeA, b, ldb, transposeB, c, ldc, accumulate, alpha)
+        case .onednn:
+            OneDNN.multiply(m, n, k, a, lda, transposeA, b, ldb, transposeB, c, ldc, accumulate, alpha)
+        }
+    }
+}
