@@ -29,6 +29,8 @@ struct TrainCommand: ParsableCommand {
     var set: [String] = []
     @Option(help: "Shorthand for --set training.seed=SEED.")
     var seed: Int?
+    @Option(help: "Shorthand for --set training.gemm=LIBRARY: auto, openblas or onednn.")
+    var gemm: String?
     @Option(help: "Stop after this step, leaving a checkpoint to resume from.")
     var stopAfter: Int?
     @OptionGroup var report: OutputOptions
@@ -39,7 +41,7 @@ struct TrainCommand: ParsableCommand {
 
     func run() throws {
         try withRanks { world in
-            let overrides = set + (seed.map { ["training.seed=\($0)"] } ?? [])
+            let overrides = set + (seed.map { ["training.seed=\($0)"] } ?? []) + (gemm.map { ["training.gemm=\($0)"] } ?? [])
             let configuration = try world.throwTogether { try RunConfiguration(path: config, overrides: overrides) }
             let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, makeMethod: makeMethod)
             if world.isRoot { run.notes.forEach(note) }

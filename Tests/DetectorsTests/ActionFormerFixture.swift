@@ -2,6 +2,7 @@ import Autograd
 import Detectors
 import FeatureStore
 import Foundation
+import Kernels
 import NeuralNetworks
 import TemporalAnnotations
 import TestSupport
@@ -19,8 +20,17 @@ struct ActionFormerFixture {
         try Fixtures.files(matching: "actionformer_", suffix: ".h5").map { try ActionFormerFixture(path: $0) }
     }
 
+    /// Every fixture with every library of matrix products.
+    static func forEach(_ body: (ActionFormerFixture) throws -> Void) throws {
+        defer { MatrixMultiply.backend = .openblas }
+        for backend in MatrixMultiplyBackend.allCases {
+            MatrixMultiply.backend = backend
+            for fixture in try all() { try body(fixture) }
+        }
+    }
+
     init(path: String) throws {
-        name = URL(fileURLWithPath: path).lastPathComponent
+        name = "\(URL(fileURLWithPath: path).lastPathComponent) by \(MatrixMultiply.backend)"
         let file = try HDF5File.open(path)
         self.file = file
         func int(_ key: String) throws -> Int { try file.intAttribute(of: "/", named: key) }

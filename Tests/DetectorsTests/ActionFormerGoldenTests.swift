@@ -9,7 +9,7 @@ import XCTest
 /// ActionFormer against the published implementation, element by element.
 final class ActionFormerGoldenTests: XCTestCase {
     func testGoldenParameterNamesAndShapes() throws {
-        for fixture in try ActionFormerFixture.all() {
+        try ActionFormerFixture.forEach { fixture in
             XCTAssertEqual(Set(fixture.arena.parameters.map(\.name)), Set(try fixture.file.children(of: "params")), fixture.name)
             for parameter in fixture.arena.parameters {
                 let path = "params/\(parameter.name)"
@@ -20,7 +20,7 @@ final class ActionFormerGoldenTests: XCTestCase {
     }
 
     func testGoldenOutputs() throws {
-        for fixture in try ActionFormerFixture.all() {
+        try ActionFormerFixture.forEach { fixture in
             let outputs = fixture.model(fixture.batch.features, .inference())
             assertClose(
                 "\(fixture.name) fpn", outputs.levels.flatMap(\.tensor.array), try fixture.pyramid("outputs/fpn"), absolute: 2e-5, relative: 2e-5)
@@ -31,7 +31,7 @@ final class ActionFormerGoldenTests: XCTestCase {
     }
 
     func testGoldenLossesAndGradients() throws {
-        for fixture in try ActionFormerFixture.all() {
+        try ActionFormerFixture.forEach { fixture in
             let (losses, targets) = try backward(fixture)
             XCTAssertGreaterThan(targets.positives.count, 0)
             for (ours, theirs) in [("classification", "cls_loss"), ("regression", "reg_loss"), ("total", "final_loss")] {
@@ -50,7 +50,7 @@ final class ActionFormerGoldenTests: XCTestCase {
     }
 
     func testGoldenDetections() throws {
-        for fixture in try ActionFormerFixture.all() {
+        try ActionFormerFixture.forEach { fixture in
             let detections = fixture.model.detect(fixture.batch)
             for (b, found) in detections.enumerated() {
                 let segments = try fixture.file.readFloats("detections/\(b)/segments_sec")
@@ -74,7 +74,7 @@ final class ActionFormerGoldenTests: XCTestCase {
     }
 
     func testGoldenParametersAfterOptimizerStep() throws {
-        for fixture in try ActionFormerFixture.all() {
+        try ActionFormerFixture.forEach { fixture in
             let file = fixture.file
             let optimizer = AdamW(fixture.arena, weightDecay: try file.doubleAttribute(of: "/", named: "weight_decay"))
             _ = try backward(fixture)

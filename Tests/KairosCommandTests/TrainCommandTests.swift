@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 import XCTest
 
@@ -58,6 +59,32 @@ final class TrainCommandTests: CommandTestCase {
         XCTAssertGreaterThan(try XCTUnwrap(inspected["parameters"] as? Int), 1000)
         let other = try object(try kairos("train", folder + "/run.yaml", "--output", folder + "/seed", "--seed", "1", "--json"))
         XCTAssertNotEqual(other["digest"] as? String, digest)
+    }
+
+    /// The same in bfloat16, and detection with such a checkpoint is the run's own.
+    func testRanksThreadsAndResumingDoNotChangeABitInBFloat16() throws {
+        try XCTSkipUnless(Processor.present.contains("avx512_bf16"), "this processor does not multiply in bfloat16")
+        let options = ["--set", "training.precision=bfloat16", "--set", "model.embd_dim=96", "--set", "model.fpn_dim=96", "--json"]
+        func train(_ ranks: Int, _ name: String, _ more: String...) throws -> [String: Any] {
+            try object(try mpirun(ranks, ["train", folder + "/run.yaml", "--output", "\(folder)/\(name)"] + options + more))
+        }
+        let digest = try XCTUnwrap(try train(1, "b1")["digest"] as? String)
+        XCTAssertEqual(try train(2, "b2")["digest"] as? String, digest)
+        XCTAssertEqual(try train(4, "b4", "--set", "training.threads=2")["digest"] as? String, digest)
+        XCTAssertEqual(try train(1, "t3", "--set", "training.threads=3")["digest"] as? String, digest)
+        XCTAssertEqual(try train(2, "s", "--stop-after", "3")["step"] as? Int, 3)
+        XCTAssertEqual(try train(1, "s", "--resume")["digest"] as? String, digest)
+        XCTAssertEqual(try file("b4/predictions.json"), try file("b1/predictions.json"))
+        XCTAssertNotEqual(try train(1, "f", "--set", "training.precision=float32")["digest"] as? String, digest)
+
+        let detect = ["detect", "--checkpoint", folder + "/b1/checkpoints/step-00000006.h5", "--store", folder + "/store.h5", "--subset", "Test"]
+        _ = try object(try mpirun(2, detect + ["--output", folder + "/p.json", "--json"]))
+        XCTAssertEqual(try file("p.json"), try file("b1/predictions.json"))
+        _ = try object(try mpirun(1, detect + ["--set", "training.precision=float32", "--output", folder + "/p.json", "--json"]))
+        XCTAssertNotEqual(try file("p.json"), try file("b1/predictions.json"))
+        let other = try kairos("train", folder + "/run.yaml", "--output", folder + "/s", "--resume")
+        XCTAssertEqual(other.code, 2)
+        XCTAssertTrue(other.errors.hasPrefix("error: the run was begun with model.embd_dim = 96, now it is 8\n"), other.errors)
     }
 
     /// Weights go out under published names and come back; detection with them is the run's own.

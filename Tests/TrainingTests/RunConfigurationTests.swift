@@ -255,13 +255,6 @@ final class RunConfigurationTests: XCTestCase {
               do: every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards
             """)
         refused(
-            minimal + "  precision: bfloat16\n",
-            """
-            error: bfloat16 is not available: every kernel of this version computes in float32
-              where: file 'run.yaml', key 'training.precision', line 5
-              do: set training.precision to float32
-            """)
-        refused(
             minimal, ["model.backbone_arch=[2, 2, 3]"],
             """
             error: 6 regression ranges are given for 4 pyramid levels

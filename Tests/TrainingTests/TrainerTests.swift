@@ -4,6 +4,7 @@ import Detectors
 import Diagnostics
 import FeatureStore
 import Foundation
+import Kernels
 import NeuralNetworks
 import RandomStreams
 import TemporalAnnotations
@@ -21,7 +22,10 @@ final class TrainerTests: XCTestCase {
         let annotations = try SyntheticFeatures.annotations(videos: 9, classes: 2, seed: 4)
         try FeatureStoreWriter().write(try SyntheticFeatures(annotations: annotations, dimension: 5, stride: 15, window: 30, seed: 4), to: store)
     }
-    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
+    override func tearDown() {
+        try? FileManager.default.removeItem(atPath: folder)
+        MatrixMultiply.backend = .openblas
+    }
 
     private func configuration(_ overrides: [String] = []) throws -> RunConfiguration {
         try RunConfiguration(
@@ -184,6 +188,49 @@ final class TrainerTests: XCTestCase {
         ) { _ = try run("twice", ["training.learning_rate=0.02"], resume: true) }
         // What does not change a bit may change.
         _ = try run("twice", ["training.log_every=1", "test.max_seg_num=5", "training.checkpoint_every=2"], resume: true)
+    }
+
+    /// The library of matrix products decides bits: it is chosen once for a run.
+    func testLibraryOfMatrixProductsOfAnotherRun() throws {
+        let first = try run("library", ["training.gemm=openblas"])
+        XCTAssertEqual(first.notes.last, "matrix products in float32 by openblas")
+        _ = try first.run(stopAfter: 1)
+        let path = folder + "/library/checkpoints/step-00000001.h5"
+        XCTAssertEqual(try Checkpoint(path: path).header.gemm, "openblas")
+        refused(
+            """
+            error: the run multiplies with openblas, but training.gemm is now onednn
+              where: file 'FOLDER/library/checkpoints/step-00000001.h5', key 'training.gemm'
+              do: set it to openblas or auto, or choose another --output
+            """
+        ) { _ = try run("library", ["training.gemm=onednn"], resume: true) }
+        MatrixMultiply.backend = .onednn
+        let resumed = try run("library", resume: true)
+        XCTAssertEqual(
+            Array(resumed.notes.suffix(2)), ["matrix products in float32 by openblas, as the run began", "going on from step 1 of 12"])
+        XCTAssertEqual(MatrixMultiply.backend, .openblas)
+        _ = try run("measured").run(stopAfter: 1)
+        let measured = try Checkpoint(path: folder + "/measured/checkpoints/step-00000001.h5").header.gemm
+        XCTAssertTrue(["openblas", "onednn"].contains(measured), measured)
+        XCTAssertEqual(MatrixMultiply.backend.rawValue, measured)
+    }
+
+    func testChoiceOfMatrixProducts() throws {
+        XCTAssertEqual(ProductChoice.faster([.onednn: 100, .openblas: 100]), .onednn)
+        XCTAssertEqual(ProductChoice.faster([.onednn: 100, .openblas: 109]), .onednn)
+        XCTAssertEqual(ProductChoice.faster([.onednn: 100, .openblas: 111]), .openblas)
+        let speeds = MatrixMultiply.measuredSpeeds()
+        XCTAssertEqual(Set(speeds.keys), [.onednn, .openblas])
+        XCTAssertTrue(speeds.values.allSatisfy { $0 > 1e8 && $0 < 1e13 }, "\(speeds)")
+        try ProductChoice.requirePrecision(.float32, present: [])
+        try ProductChoice.requirePrecision(.bfloat16, present: ["avx2", "avx512_bf16"])
+        refused(
+            """
+            error: this processor does not multiply in bfloat16: it lacks avx512_bf16
+              where: key 'training.precision'
+              do: set training.precision to float32, or use a newer processor
+            """
+        ) { try ProductChoice.requirePrecision(.bfloat16, present: ["avx2", "avx512f"]) }
     }
 
     func testStoreOfAnotherRun() throws {

@@ -34,6 +34,8 @@ public final class Checkpoint {
         public var metrics: String
         /// `LabeledSubset.digest` of the recordings whose labels are used; empty when nobody recorded it.
         public var labeledDigest: String
+        /// The library of the run's float32 matrix products, which decides bits; empty when nobody recorded it.
+        public var gemm: String
         /// The method's own state.
         public var methodState: [String: [UInt8]]
 
@@ -41,7 +43,7 @@ public final class Checkpoint {
             programVersion: String, step: Int, optimizerStep: Int, seed: Int, lossNormalizer: Double, configuration: String,
             configurationDigest: String,
             storeDigest: String, classes: [String], inputDimension: Int, metrics: String = "", labeledDigest: String = "",
-            methodState: [String: [UInt8]] = [:]
+            gemm: String = "", methodState: [String: [UInt8]] = [:]
         ) {
             self.programVersion = programVersion
             self.step = step
@@ -55,6 +57,7 @@ public final class Checkpoint {
             self.inputDimension = inputDimension
             self.metrics = metrics
             self.labeledDigest = labeledDigest
+            self.gemm = gemm
             self.methodState = methodState
         }
     }
@@ -124,7 +127,7 @@ public final class Checkpoint {
         [
             ("program_version", header.programVersion), ("configuration", header.configuration), ("configuration_digest", header.configurationDigest),
             ("store_digest", header.storeDigest), ("metrics", header.metrics),
-        ] + (header.labeledDigest.isEmpty ? [] : [("labeled_digest", header.labeledDigest)])
+        ] + [("labeled_digest", header.labeledDigest), ("gemm", header.gemm)].filter { !$0.1.isEmpty }
     }
 
     // MARK: Writing
@@ -214,7 +217,8 @@ public final class Checkpoint {
             lossNormalizer: try file.doubleAttribute(of: "", named: "loss_normalizer"), configuration: try text("configuration"),
             configurationDigest: try text("configuration_digest"), storeDigest: try text("store_digest"), classes: try file.readStrings("classes"),
             inputDimension: try file.intAttribute(of: "", named: "input_dimension"), metrics: try text("metrics"),
-            labeledDigest: file.exists("labeled_digest") ? try text("labeled_digest") : "", methodState: methodState)
+            labeledDigest: file.exists("labeled_digest") ? try text("labeled_digest") : "", gemm: file.exists("gemm") ? try text("gemm") : "",
+            methodState: methodState)
     }
 
     /// Puts the saved state in place, checking first that the model is the same.

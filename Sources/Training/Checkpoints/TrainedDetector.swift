@@ -2,6 +2,7 @@ import Collectives
 import Detectors
 import Diagnostics
 import FeatureStore
+import Kernels
 import NeuralNetworks
 import TemporalAnnotations
 
@@ -10,6 +11,8 @@ public final class TrainedDetector {
     public let detector: any Detector
     public let configuration: RunConfiguration
     public let store: FeatureStore
+    /// Of the run; nil when nobody recorded it.
+    private let recordedGemm: MatrixMultiplyBackend?
     /// Owns the weights that the detector computes with.
     private let arena: ParameterArena
 
@@ -37,13 +40,16 @@ public final class TrainedDetector {
                 "the store's classes are not those of the training: \(detail)", at: .file(storePath), .file(path),
                 advice: "use a store made from the same classes, in the same order")
         }
+        recordedGemm = header.recordedGemm
         detector = try TrainingRun.makeDetector(configuration, store)
         arena = ParameterArena(detector)
         try checkpoint.loadWeights(weights ?? configuration.training.evaluateWeights, into: arena)
     }
 
-    /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`.
+    /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`. Products are computed
+    /// as in the run.
     public func detect(videos: [Int], communicator: Communicator) throws -> [(video: VideoID, detections: [Detection])]? {
-        try withExtendedLifetime(arena) { try Inference.detect(detector, store: store, videos: videos, communicator: communicator) }
+        _ = try ProductChoice.set(configuration.training, recorded: recordedGemm, communicator: communicator)
+        return try withExtendedLifetime(arena) { try Inference.detect(detector, store: store, videos: videos, communicator: communicator) }
     }
 }

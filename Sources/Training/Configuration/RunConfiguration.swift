@@ -107,11 +107,6 @@ extension RunConfiguration {
                 "both warmup_iterations and warmup_epochs are given", at: "training.warmup_epochs",
                 advice: "keep one of training.warmup_iterations and training.warmup_epochs")
         }
-        if training.precision == .bfloat16 {
-            throw refuse(
-                "bfloat16 is not available: every kernel of this version computes in float32", at: "training.precision",
-                advice: "set training.precision to float32")
-        }
         if training.schedule != .multistep, !training.scheduleSteps.isEmpty {
             throw refuse(
                 "schedule_steps are given, but the schedule is \(training.schedule.rawValue)", at: "training.schedule_steps",

@@ -3,6 +3,7 @@ public struct TrainingConfiguration: ConfigurationSection {
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }
     public enum CenterSample: String, ConfigurationChoice, Sendable { case radius, none }
     public enum Precision: String, ConfigurationChoice, Sendable { case float32, bfloat16 }
+    public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
     public enum Weights: String, ConfigurationChoice, Sendable { case current, ema }
 
     /// Length of the run, warm-up included; either this or `epochs`.
@@ -32,7 +33,10 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var initialLossNorm = 100.0
     /// Classes without training data, by index.
     public var emptyClasses: [Int] = []
+    /// What the operands of linear layers and convolutions are rounded to.
     public var precision = Precision.float32
+    /// Library of float32 matrix products. auto: the faster one, measured when the run begins and kept for its continuations.
+    public var gemm = Gemm.auto
     public var emaDecay = 0.999
     public var evaluateWeights = Weights.current
     /// Iterations between checkpoints; the last iteration always leaves one.
@@ -73,6 +77,7 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value("init_loss_norm", &initialLossNorm, .above(0))
         try keys.value("head_empty_cls", &emptyClasses, Requirement("none negative") { $0.allSatisfy { $0 >= 0 } })
         try keys.value("precision", &precision)
+        try keys.value("gemm", &gemm)
         try keys.value("ema_decay", &emaDecay, .below(1, atLeast: 0))
         try keys.value("evaluate_weights", &evaluateWeights)
         try keys.value("checkpoint_every", &checkpointEvery, positive)

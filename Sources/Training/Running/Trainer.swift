@@ -5,6 +5,7 @@ import Detectors
 import Diagnostics
 import FeatureStore
 import Foundation
+import Kernels
 import NeuralNetworks
 import RandomStreams
 
@@ -176,7 +177,7 @@ public final class Trainer {
             programVersion: ProgramVersion.current, step: state.step, optimizerStep: state.optimizer.step, seed: configuration.training.seed,
             lossNormalizer: state.lossNormalizer, configuration: configuration.canonicalYAML, configurationDigest: configuration.digest,
             storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension, metrics: metrics,
-            labeledDigest: labeledDigest, methodState: method.state)
+            labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: method.state)
     }
 
     /// Writes a checkpoint on rank 0 and removes the oldest.

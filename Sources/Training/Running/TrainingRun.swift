@@ -92,7 +92,13 @@ public final class TrainingRun {
             if communicator.isRoot { try makeFolders() }
         }
         try communicator.barrier()
-        let damaged = try communicator.throwTogether { try begin(resume: resume) }
+        let (going, damaged) = try communicator.throwTogether { try begin(resume: resume) }
+        notes.append(try ProductChoice.set(configuration.training, recorded: going?.header.recordedGemm, communicator: communicator))
+        if going != nil {
+            notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
+        } else if resume {
+            notes.append("no checkpoint in '\(trainer.checkpoints.path)': starting afresh")
+        }
         try communicator.agree(on: "step \(trainer.state.step)", name: "the step to go on from")
         if communicator.isRoot { setAside(damaged) }
         try communicator.throwTogether {
@@ -170,13 +176,10 @@ public final class TrainingRun {
 
     /// Goes on from the newest checkpoint that reads whole.
     ///
-    /// - Returns: the newer ones that do not, with what is wrong.
-    private func begin(resume: Bool) throws -> [(step: Int, failure: Failure)] {
+    /// - Returns: that checkpoint, nil for a run that begins; the newer ones that do not read whole, with what is wrong.
+    private func begin(resume: Bool) throws -> (Checkpoint?, damaged: [(step: Int, failure: Failure)]) {
         let checkpoints = trainer.checkpoints
-        guard let newest = checkpoints.steps.last else {
-            if resume { notes.append("no checkpoint in '\(checkpoints.path)': starting afresh") }
-            return []
-        }
+        guard let newest = checkpoints.steps.last else { return (nil, []) }
         guard resume else {
             throw Failure.wrongUsage(
                 "the folder holds checkpoints of a run, the newest at step \(newest)", at: .file(folder),
@@ -193,8 +196,7 @@ public final class TrainingRun {
             }
             try requireSameRun(checkpoint)
             try trainer.restore(checkpoint)
-            notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
-            return damaged
+            return (checkpoint, damaged)
         }
         throw damaged[0].failure
     }
@@ -206,11 +208,11 @@ public final class TrainingRun {
         }
     }
 
-    /// Keys that may change between a run and its continuation: they change no bit of the result.
+    /// Keys that may change between a run and its continuation: they change no bit of the result (`training.gemm` is compared with what the run used).
     private static let freeKeys: Set<String> = [
         "data.store", "data.annotations", "data.labeled_order",
         "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
-        "training.log_every", "training.bucket_elements", "training.evaluate_weights",
+        "training.log_every", "training.bucket_elements", "training.evaluate_weights", "training.gemm",
     ]
 
     /// What is detected decides pseudo-labels; a supervised run detects at its end alone.
@@ -234,6 +236,11 @@ public final class TrainingRun {
                     + "now it is \(trainer.labeledDigest.prefix(12))...",
                 at: .file(checkpoint.path), .key("data.labeled_order"),
                 advice: "resume with the run's list of labelled recordings, or choose another --output")
+        }
+        if let wanted = ProductChoice.named(configuration.training), let used = header.recordedGemm, wanted != used {
+            throw Failure.wrongUsage(
+                "the run multiplies with \(used.rawValue), but training.gemm is now \(wanted.rawValue)", at: .file(checkpoint.path),
+                .key("training.gemm"), advice: "set it to \(used.rawValue) or auto, or choose another --output")
         }
         let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path)
         for (old, new) in zip(before.lines, configuration.lines) where old != new && !isFree(new.key) {

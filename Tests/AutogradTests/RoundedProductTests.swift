@@ -1,0 +1,105 @@
+import Autograd
+import Diagnostics
+import Kernels
+import NeuralNetworks
+import RandomStreams
+import TestSupport
+import XCTest
+
+/// Linear layers and convolutions with operands rounded to bfloat16.
+final class RoundedProductTests: XCTestCase {
+    private var random = RandomStream(seed: 8, "rounded")
+
+    override func setUpWithError() throws {
+        try XCTSkipUnless(Processor.present.contains("avx512_bf16"), "this processor does not multiply in bfloat16")
+    }
+    override func tearDown() { MatrixMultiply.precision = .float32 }
+
+    private func rounded(_ count: Int) -> [Float] { (0..<count).map { _ in NaiveKernels.roundedToBFloat16(random.normal()) } }
+
+    /// On numbers that need no rounding both precisions agree, forward and backward, whether gradients are stored or added.
+    func testOnRoundedNumbersBothPrecisionsAgree() {
+        for offsets in [[0, 1], [0, 2], [0, 1, 3, 40], [0, 131, 131, 420]] {
+            for (kernel, input, output) in [(1, 7, 20), (3, 20, 33), (5, 16, 2)] {
+                let rows = offsets.last!, name = "kernel \(kernel), \(offsets)"
+                let values = (x: rounded(rows * input), w: rounded(kernel * input * output), b: rounded(output), dy: rounded(rows * output))
+                func run(_ precision: ProductPrecision) -> [(String, [Float])] {
+                    MatrixMultiply.precision = precision
+                    let x = testParameter(rows: rows, columns: input, values.x), w = testParameter(rows: kernel * input, columns: output, values.w)
+                    let b = testParameter(rows: 1, columns: output, values.b)
+                    var results: [(String, [Float])] = []
+                    // The second time gradients are added.
+                    for turn in 1...2 {
+                        let tape = Tape()
+                        let y = tape.convolution(PackedSequence(x, offsets: offsets), weight: w, bias: b, kernel: kernel).tensor
+                        y.gradientToWrite().pointer.update(from: values.dy, count: values.dy.count)
+                        tape.backward()
+                        results += [
+                            ("y \(turn)", y.array), ("dx \(turn)", x.gradientArray!), ("dw \(turn)", w.gradientArray!), ("db \(turn)", b.gradientArray!),
+                        ]
+                    }
+                    return results
+                }
+                for (ours, expected) in zip(run(.bfloat16), run(.float32)) {
+                    assertClose("\(name): \(ours.0)", ours.1, expected.1, absolute: 1e-4, relative: 1e-5)
+                }
+            }
+        }
+    }
+
+    /// Other numbers are rounded: to about three digits, not more and not less.
+    func testOperandsAreRounded() {
+        let x = testParameter(rows: 1, columns: 1, [1.001]), w = testParameter(rows: 1, columns: 1, [1.01])
+        MatrixMultiply.precision = .bfloat16
+        XCTAssertEqual(Tape(recording: false).linear(x, weight: w, bias: nil).array, [1.007_812_5])
+        MatrixMultiply.precision = .float32
+        XCTAssertEqual(Tape(recording: false).linear(x, weight: w, bias: nil).array[0], 1.001 * 1.01, accuracy: 1e-6)
+    }
+
+    func testWeightsAreRoundedOnceWithinKeeping() {
+        MatrixMultiply.precision = .bfloat16
+        let x = testParameter(rows: 1, columns: 1, [1]), w = testParameter(rows: 1, columns: 1, [1])
+        func product() -> Float { Tape(recording: false).linear(x, weight: w, bias: nil).array[0] }
+        XCTAssertEqual(product(), 1)
+        w.values[0] = 2
+        XCTAssertEqual(product(), 2)
+        RoundedWeights.keeping {
+            XCTAssertEqual(product(), 2)
+            w.values[0] = 3
+            XCTAssertEqual(product(), 2, "rounded once")
+            RoundedWeights.forget()
+            XCTAssertEqual(product(), 3)
+            RoundedWeights.keeping { XCTAssertEqual(product(), 3) }
+            w.values[0] = 4
+            XCTAssertEqual(product(), 3, "the inner scope ends nothing")
+        }
+        XCTAssertEqual(product(), 4)
+    }
+
+    private final class OneWeight: Module {
+        let weight = Parameter(.vector, count: 1, isDecayed: false, initialization: .constant(1))
+        func visitParameters(_ visitor: ParameterVisitor) { visitor.visit("weight", weight) }
+    }
+
+    /// What changes weights says so: the optimiser, and the exchange with the averaged ones.
+    func testOptimizerAndAverageForgetRoundedWeights() {
+        MatrixMultiply.precision = .bfloat16
+        let model = OneWeight(), arena = ParameterArena(model)
+        let x = testParameter(rows: 1, columns: 1, [1])
+        let optimizer = AdamW(arena, weightDecay: 0), average = WeightAverage(arena, decay: 0.5)
+        func product() -> Float {
+            Tape(recording: false).linear(x, weight: Tensor(rows: 1, columns: 1, values: arena.values, gradient: nil), bias: nil).array[0]
+        }
+        RoundedWeights.keeping {
+            arena.values[0] = 1
+            XCTAssertEqual(product(), 1)
+            arena.gradients[0] = 1
+            optimizer.update(learningRate: 0.5, average: average)
+            XCTAssertEqual(product(), NaiveKernels.roundedToBFloat16(arena.values[0]))
+            XCTAssertLessThan(product(), 0.6)
+            average.values[0] = 8
+            average.withAveragedWeights { XCTAssertEqual(product(), 8) }
+            XCTAssertLessThan(product(), 0.6)
+        }
+    }
+}
