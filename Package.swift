@@ -69,8 +69,8 @@ let package = Package(
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "AdaptivePseudoLabels", "Collectives", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks",
-                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
+                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
+                "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
             ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),

@@ -33,6 +33,7 @@ public enum KernelCounter {
         /// Bytes of the operands, each read or written once.
         public var bytes = 0
         public var seconds = 0.0
+        public init() {}
     }
 
     nonisolated(unsafe) private static var isCounting = false

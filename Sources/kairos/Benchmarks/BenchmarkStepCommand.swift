@@ -1,0 +1,125 @@
+import ArgumentParser
+import Collectives
+import Diagnostics
+import Foundation
+import Kernels
+import TemporalAnnotations
+import Training
+
+struct BenchmarkStepCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "step",
+        abstract: "Training or inference steps: time, operations and bytes of every family of kernels, against the peak of matrix products.",
+        discussion: """
+            Examples:
+              kairos benchmark step
+              kairos benchmark step --lengths thumos14 --annotations thumos14.json --precision bfloat16 --json
+              mpirun -np 2 kairos benchmark step --threads 1
+              kairos benchmark step --phase infer --lengths thumos14 --annotations thumos14.json
+
+            Features are random; weights are those a run begins with. `dense`: every recording has data.max_rows rows. `thumos14`: the recordings of an
+            annotation file; in training those that the first steps of a run see, cropped as there. A training step is everything from packing to the moved
+            average of the weights; inference is everything from packing to the detections of one recording after another.
+            """)
+
+    enum Lengths: String, ExpressibleByArgument { case dense, thumos14 }
+
+    @Option(help: "The configuration whose model, batch and cropping are measured.")
+    var model = "configs/thumos14_i3d_supervised.yaml"
+    @Option(help: "dense or thumos14.")
+    var lengths = Lengths.dense
+    @Option(help: "For thumos14: ActivityNet JSON that says how long recordings are.")
+    var annotations: String?
+    @Option(help: "Frames between feature rows and frames seen by one, for thumos14.")
+    var featureStride = 4.0
+    @Option(help: "Frames seen by one feature row, for thumos14.")
+    var window = 16.0
+    @Option(help: "For dense: rows of a recording; data.max_rows otherwise.")
+    var rows: Int?
+    @Option(help: "train or infer.")
+    var phase = StepBenchmark.Phase.train
+    @Option(help: "Recordings per step over all ranks; shorthand for --set data.batch_size=BATCH.")
+    var batch: Int?
+    @Option(help: "float32 or bfloat16; shorthand for --set training.precision=PRECISION.")
+    var precision: String?
+    @Option(help: "auto, openblas or onednn; shorthand for --set training.gemm=LIBRARY.")
+    var gemm: String?
+    @Option(help: "Per rank; shorthand for --set training.threads=THREADS.")
+    var threads: Int?
+    @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the configuration.", valueName: "key.path=value"))
+    var set: [String] = []
+    @Option(help: "Classes, for dense; thumos14: those of the annotations.")
+    var classes = 20
+    @Option(help: "Steps of a repetition: 1, with thumos14 8.")
+    var steps: Int?
+    @Option(help: "How often to measure, after one repetition that is not counted.")
+    var repetitions = 5
+    @OptionGroup var output: OutputOptions
+
+    func validate() throws {
+        for (name, value) in [("rows", rows), ("steps", steps), ("classes", classes), ("repetitions", repetitions)] {
+            if let value, value < 1 { throw ValidationError("--\(name) must be at least 1, not \(value)") }
+        }
+        if lengths == .thumos14, annotations == nil { throw ValidationError("--lengths thumos14 needs --annotations FILE") }
+        if lengths == .dense, annotations != nil { throw ValidationError("--annotations goes with --lengths thumos14") }
+        for (name, value) in [("feature-stride", featureStride), ("window", window)] where !(value > 0 && value.isFinite) {
+            throw ValidationError("--\(name) must be above 0, not \(value)")
+        }
+    }
+
+    private var overrides: [String] {
+        let shorthands: [(String, String?)] = [
+            ("data.batch_size", batch.map(String.init)), ("training.precision", precision), ("training.gemm", gemm),
+            ("training.threads", threads.map(String.init)),
+        ]
+        return set + shorthands.compactMap { key, value in value.map { "\(key)=\($0)" } }
+    }
+
+    func run() throws {
+        try withRanks { world in
+            let (configuration, recordings, classes) = try world.throwTogether { try work() }
+            let threads = try ComputeThreads.set(configuration.training.threads, communicator: world)
+            let products = try ProductChoice.set(configuration.training, recorded: nil, communicator: world)
+            let benchmark = try world.throwTogether {
+                try StepBenchmark(
+                    configuration, phase: phase, dimension: configuration.model.inputDimension ?? 2048, classes: classes, steps: recordings,
+                    communicator: world)
+            }
+            try world.barrier()
+            let peak = try world.allReduce(PeakProducts.measured(), .sum)
+            try world.throwTogether { try benchmark.repetition() }
+            var report = StepReport(
+                phase: phase.rawValue, lengths: lengths.rawValue, ranks: world.size, threads: threads, products: products,
+                parameters: benchmark.parameters, videos: benchmark.videos, rows: recordings.map { $0.joined().map(\.rows) }, peak: peak)
+            let (_, totals) = try KernelCounter.counting {
+                for _ in 0..<repetitions {
+                    try world.barrier()
+                    let began = StepReport.now(), processorBegan = StepReport.processorSeconds()
+                    try world.throwTogether { try benchmark.repetition() }
+                    report.seconds.append(try world.allReduce(StepReport.now() - began, .max))
+                    report.processorSeconds.append(try world.allReduce(StepReport.processorSeconds() - processorBegan, .sum))
+                }
+            }
+            try report.add(totals, communicator: world)
+            report.peakResidentMiB = try world.allGather(ComputeThreads.peakResidentMiB)
+            guard world.isRoot else { return }
+            try output.report(report, text: report.text)
+        }
+    }
+
+    private func work() throws -> (RunConfiguration, [[[StepBenchmark.Recording]]], classes: Int) {
+        let configuration = try RunConfiguration(path: model, overrides: overrides)
+        guard let annotations else {
+            let rows = rows ?? configuration.data.maxRows ?? configuration.model.maxSeqLen
+            return (
+                configuration, StepBenchmark.dense(rows: rows, classes: classes, steps: steps ?? 1, configuration.data), classes
+            )
+        }
+        let annotated = try AnnotationSet(readingJSON: annotations, segments: .lenient)
+        let recordings = try StepBenchmark.annotated(
+            annotated, phase: phase, steps: steps ?? 8, stride: featureStride, window: window, configuration)
+        return (configuration, recordings, annotated.classes.count)
+    }
+}
+
+extension StepBenchmark.Phase: ExpressibleByArgument {}

@@ -1,0 +1,184 @@
+import Autograd
+import Collectives
+import DataParallel
+import Detectors
+import Diagnostics
+import FeatureStore
+import Foundation
+import Kernels
+import NeuralNetworks
+import RandomStreams
+import TemporalAnnotations
+import Training
+
+/// A training or inference step on recordings of random features: what `kairos benchmark step` measures.
+final class StepBenchmark {
+    enum Phase: String { case train, infer }
+
+    /// A recording: how long, and where its actions are.
+    struct Recording {
+        var id: VideoID
+        var rows: Int
+        var grid: FeatureGrid
+        var instances: [GridInstance]
+        /// Seconds.
+        var duration: Double { grid.seconds(atPosition: Double(rows)) }
+    }
+
+    let parameters: Int
+    /// Steps of a repetition; in each, the recordings of each virtual shard.
+    private let steps: [[[Recording]]]
+    private let configuration: RunConfiguration
+    private let phase: Phase
+    private let communicator: Communicator
+    private let detector: ActionFormer
+    private let state: TrainingState
+    private let shards: VirtualShards
+    private let reduction: GradientReduction
+    private let dimension: Int
+    /// Random features, from which every recording takes its first rows.
+    private let features: [Float]
+
+    /// - Parameter steps: steps of a repetition; in each, the recordings of each virtual shard.
+    init(
+        _ configuration: RunConfiguration, phase: Phase, dimension: Int, classes: Int, steps: [[[Recording]]], communicator: Communicator
+    ) throws {
+        self.configuration = configuration
+        self.phase = phase
+        self.dimension = dimension
+        self.steps = steps
+        self.communicator = communicator
+        let training = configuration.training
+        detector = ActionFormer(try configuration.actionFormer(inputDimension: dimension, classes: classes))
+        detector.initializeParameters(seed: UInt64(training.seed))
+        shards = try VirtualShards(count: configuration.data.virtualShards, communicator: communicator)
+        let arena = ParameterArena(detector)
+        state = TrainingState(
+            arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm)
+        reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, bucketElements: training.bucketElements)
+        parameters = arena.learntCount
+        let longest = steps.joined().joined().map(\.rows).max() ?? 0
+        var random = RandomStream(seed: UInt64(training.seed), "benchmark step")
+        features = (0..<longest * dimension).map { _ in random.uniform(-1, 1) }
+    }
+
+    /// Recordings that this rank takes part in, of one repetition.
+    var videos: Int { steps.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } } }
+
+    /// Runs all steps once.
+    func repetition() throws {
+        for (number, step) in steps.enumerated() {
+            switch phase {
+            case .train: try train(step, number)
+            case .infer: infer(step)
+            }
+        }
+    }
+
+    /// What `Trainer` does in a step.
+    private func train(_ recordings: [[Recording]], _ number: Int) throws {
+        let batches = shards.owned.map { (shard: $0, groups: [pack(recordings[$0])]) }
+        let step = TrainingStep(
+            step: number, stage: 0, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
+            shards: shards, reduction: reduction)
+        try RoundedWeights.keeping {
+            let targets = batches.map { detector.assignTargets($0.groups[0]) }
+            let normalizer = try step.updateNormalizer(&state.lossNormalizer, positives: targets.reduce(0) { $0 + $1.positives.count })
+            _ = try step.forwardAndBackward { shard, groups, tape in
+                var random = step.random("forward", shard: shard)
+                return detector.losses(
+                    groups[0], targets: targets[shard - shards.owned.lowerBound], normalizer: normalizer, tape: tape, random: &random)
+            }
+        }
+        let norm = GradientNorm.norm(state.arena.gradients, count: state.arena.count)
+        state.optimizer.update(
+            learningRate: configuration.training.learningRate,
+            gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm), average: state.average)
+    }
+
+    /// What `Inference` does: one recording after another, with everything that follows the network.
+    private func infer(_ recordings: [[Recording]]) {
+        RoundedWeights.keeping {
+            for shard in shards.owned {
+                for recording in recordings[shard] { _ = detector.detect(pack([recording])) }
+            }
+        }
+    }
+
+    private func pack(_ recordings: [Recording]) -> PackedBatch {
+        var offsets = [0]
+        for recording in recordings { offsets.append(offsets[offsets.count - 1] + recording.rows) }
+        let tensor = Tensor(rows: offsets[offsets.count - 1], columns: dimension, requiresGradient: false)
+        features.withUnsafeBufferPointer { source in
+            guard let source = source.baseAddress else { return }
+            for (begin, recording) in zip(offsets, recordings) {
+                (tensor.values + begin * dimension).update(from: source, count: recording.rows * dimension)
+            }
+        }
+        return PackedBatch(
+            features: PackedSequence(tensor, offsets: offsets),
+            videos: recordings.map { VideoContext(id: $0.id, grid: $0.grid, duration: $0.duration) }, instances: recordings.map(\.instances))
+    }
+}
+
+// MARK: Lengths
+
+extension StepBenchmark {
+    /// Recordings all of one length, with an action every 150 rows.
+    static func dense(rows: Int, classes: Int, steps: Int, _ data: DataConfiguration) -> [[[Recording]]] {
+        let grid = FeatureGrid(fps: 30, stride: 4, window: 16)
+        let instances = stride(from: 20, to: max(21, rows - 40), by: 150).enumerated().map { number, start in
+            GridInstance(
+                segment: GridSegment(start: Float(start), end: Float(min(rows, start + 5 << (number % 5)))), label: number % classes)
+        }
+        return (0..<steps).map { step in
+            (0..<data.virtualShards).map { shard in
+                (0..<data.batchSize / data.virtualShards).map { place in
+                    Recording(id: VideoID("step \(step) shard \(shard) recording \(place)"), rows: rows, grid: grid, instances: instances)
+                }
+            }
+        }
+    }
+
+    /// Recordings of an annotation file: in training those that the first steps of a run would see, cropped as there; in inference the first ones of the
+    /// evaluation subset, whole.
+    static func annotated(
+        _ set: AnnotationSet, phase: Phase, steps: Int, stride: Double, window: Double, _ configuration: RunConfiguration
+    ) throws -> [[[Recording]]] {
+        let data = configuration.data, seed = UInt64(configuration.training.seed)
+        let plans = try SyntheticFeatures(annotations: set, dimension: 1, stride: stride, window: window, seed: 0).videos
+        func recording(_ plan: VideoPlan) -> Recording {
+            Recording(
+                id: plan.annotation.id, rows: plan.rows, grid: plan.grid,
+                instances: plan.annotation.instances.map { GridInstance(segment: plan.grid.gridSegment($0.segment), label: $0.label) })
+        }
+        guard phase == .train else {
+            let subset = try set.subset(named: data.evaluationSubset ?? data.trainingSubset)
+            let recordings = plans.filter { $0.annotation.subset == subset }.map(recording)
+            return (0..<steps).map { step in
+                (0..<data.virtualShards).map { shard in
+                    (0..<data.batchSize / data.virtualShards).map { place in
+                        recordings[(step * data.batchSize + shard * (data.batchSize / data.virtualShards) + place) % recordings.count]
+                    }
+                }
+            }
+        }
+        let subset = try set.subset(named: data.trainingSubset)
+        let training = plans.indices.filter { plans[$0].annotation.subset == subset }
+        let sampler = try TrainingSampler(
+            videos: training.map { ($0, plans[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed)
+        let cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
+        return (0..<steps).map { step in
+            (0..<data.virtualShards).map { shard in
+                var random = RandomStream(seed: seed, "crop", shard, step)
+                return sampler.videos(step: step, shard: shard).map { index in
+                    var result = recording(plans[index])
+                    let crop = cropping.crop(
+                        rows: result.rows, instances: result.instances, halfWindow: Float(0.5 * window / stride), random: &random)
+                    (result.rows, result.instances) = (crop.rows.count, crop.instances)
+                    return result
+                }
+            }
+        }
+    }
+}
