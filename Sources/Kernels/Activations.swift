@@ -67,12 +67,16 @@ public enum Activations {
     /// y [rows, channels] += bias [channels].
     public static func addBias(_ bias: UnsafePointer<Float>, rows: Int, channels: Int, to y: UnsafeMutablePointer<Float>) {
         KernelCounter.count(.elementWise, operations: rows * channels, bytes: 8 * rows * channels) {
-            Threads.overRanges(rows) { range in
-                for row in range {
-                    let y = y + row * channels
-                    forEachPiece(0..<channels) { c, n in store(y + c, load(y + c, n) + load(bias + c, n), n) }
-                }
-            }
+            Threads.overRanges(rows) { range in addBias(bias, range, channels: channels, to: y) }
+        }
+    }
+
+    /// The same on the calling thread, for some rows.
+    @inline(__always)
+    static func addBias(_ bias: UnsafePointer<Float>, _ rows: Range<Int>, channels: Int, to y: UnsafeMutablePointer<Float>) {
+        for row in rows {
+            let y = y + row * channels
+            forEachPiece(0..<channels) { c, n in store(y + c, load(y + c, n) + load(bias + c, n), n) }
         }
     }
 

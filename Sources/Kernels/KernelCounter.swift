@@ -1,17 +1,19 @@
-import Dispatch
+import Foundation
 
 /// Counts what kernels compute and how long they take, by family. Off unless a benchmark asks; then a kernel costs two readings of the clock more.
 /// Kernels are called from one thread.
 public enum KernelCounter {
     /// Kernels that are told apart.
     public enum Family: Int, CaseIterable, Sendable {
-        case convolution, linear, matrixProduct, attention, depthwiseConvolution, layerNorm, elementWise, pooling, reduction, loss, conversion, optimizer
+        case convolution, convolutionWeight, linear, linearWeight, matrixProduct, attention, depthwiseConvolution, layerNorm, elementWise, pooling, reduction, loss, conversion, optimizer
 
         /// As printed.
         public var name: String {
             switch self {
             case .convolution: "convolution"
+            case .convolutionWeight: "convolution, dW"
             case .linear: "linear"
+            case .linearWeight: "linear, dW"
             case .matrixProduct: "matrix product"
             case .attention: "attention"
             case .depthwiseConvolution: "depthwise convolution"
@@ -33,6 +35,8 @@ public enum KernelCounter {
         /// Bytes of the operands, each read or written once.
         public var bytes = 0
         public var seconds = 0.0
+        /// On a processor, of all threads together: other programs lengthen it less.
+        public var processorSeconds = 0.0
         public init() {}
     }
 
@@ -50,27 +54,48 @@ public enum KernelCounter {
 
     /// To be called where a kernel begins; it ends with `end`. A kernel that calls others counts as a whole.
     ///
-    /// - Returns: the time, 0 when nothing is to be counted.
+    /// - Returns: nil when nothing is to be counted.
     @inline(__always)
-    package static func begin() -> UInt64 {
-        guard isCounting else { return 0 }
+    package static func begin() -> Mark? {
+        guard isCounting else { return nil }
         isCounting = false
-        return DispatchTime.now().uptimeNanoseconds
+        return Mark()
+    }
+
+    /// When a kernel began.
+    package struct Mark {
+        fileprivate let wall: UInt64
+        fileprivate let processor: Double
+
+        @inline(never)
+        fileprivate init() {
+            wall = DispatchTime.now().uptimeNanoseconds
+            processor = KernelCounter.processorSeconds()
+        }
+    }
+
+    /// Time that all threads of this process have spent on a processor.
+    public static func processorSeconds() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
     }
 
     @inline(__always)
-    package static func end(_ began: UInt64, _ family: Family, operations: @autoclosure () -> Int, bytes: @autoclosure () -> Int) {
-        guard began != 0 else { return }
-        add(family, seconds: Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9, operations: operations(), bytes: bytes())
+    package static func end(_ began: Mark?, _ family: Family, operations: @autoclosure () -> Int, bytes: @autoclosure () -> Int) {
+        guard let began else { return }
+        add(family, began, operations: operations(), bytes: bytes())
     }
 
     @inline(never)
-    private static func add(_ family: Family, seconds: Double, operations: Int, bytes: Int) {
+    private static func add(_ family: Family, _ began: Mark, operations: Int, bytes: Int) {
+        let ended = Mark()
         isCounting = true
         totals[family.rawValue].calls += 1
         totals[family.rawValue].operations += operations
         totals[family.rawValue].bytes += bytes
-        totals[family.rawValue].seconds += seconds
+        totals[family.rawValue].seconds += Double(ended.wall - began.wall) * 1e-9
+        totals[family.rawValue].processorSeconds += ended.processor - began.processor
     }
 
     @inline(__always)

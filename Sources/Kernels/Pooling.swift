@@ -14,16 +14,27 @@ public enum Pooling {
             let center = begin + position * stride
             let first = max(begin, center - half), last = min(end, center + half + 1)
             let y = y + output * channels
-            y.update(from: x + first * channels, count: channels)
-            for row in first + 1..<max(last, first + 1) {
-                let x = x + row * channels
-                forEachPiece(0..<channels) { c, n in store(y + c, maximum(load(y + c, n), load(x + c, n)), n) }
+            guard let winners = winners.map({ $0 + output * channels }) else {
+                y.update(from: x + first * channels, count: channels)
+                for row in first + 1..<max(last, first + 1) {
+                    let x = x + row * channels
+                    forEachPiece(0..<channels) { c, n in store(y + c, maximum(load(y + c, n), load(x + c, n)), n) }
+                }
+                return
             }
-            guard let winners = winners.map({ $0 + output * channels }) else { return }
-            for c in 0..<channels {
-                var row = first
-                while x[row * channels + c] != y[c] && row < last - 1 { row += 1 }
-                winners[c] = Int32(row)
+            forEachPiece(0..<channels) { c, n in
+                var best = load(x + first * channels + c, n), winner = SIMD16<Int32>(repeating: Int32(truncatingIfNeeded: first))
+                for row in first + 1..<max(last, first + 1) {
+                    let value = load(x + row * channels + c, n), isGreater = value .> best
+                    best = best.replacing(with: value, where: isGreater)
+                    winner = winner.replacing(with: Int32(truncatingIfNeeded: row), where: isGreater)
+                }
+                store(y + c, best, n)
+                if n == 16 {
+                    UnsafeMutableRawPointer(winners + c).storeBytes(of: winner, as: SIMD16<Int32>.self)
+                } else {
+                    for lane in 0..<n { winners[c + lane] = winner[lane] }
+                }
             }
         }
     }

@@ -31,35 +31,44 @@ extension Tape {
         return x.with(product(x.tensor, weight: weight, bias: bias, shape))
     }
 
-    /// Operands are rounded as `MatrixMultiply.precision` says when this is called. Backward rounds x again: that costs less than keeping it.
+    /// Operands are rounded as `MatrixMultiply.precision` says when this is called.
     private func product(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
-        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
-        let roundedWeight: RoundedMatrix?
         switch MatrixMultiply.precision {
-        case .float32:
-            roundedWeight = nil
-            shape.forward(x.values, weight.values, into: y.values)
-        case .bfloat16:
-            let rounded = RoundedWeights.of(weight), input = RoundedMatrix(x.values, shape.inputLayout)
-            roundedWeight = rounded
-            withExtendedLifetime((rounded, input)) { shape.forward(input.values, rounded.values, into: y.values) }
+        case .float32: return exactProduct(x, weight: weight, bias: bias, shape)
+        case .bfloat16: return roundedProduct(x, weight: weight, bias: bias, shape)
         }
-        if let bias { Activations.addBias(bias.values, rows: y.rows, channels: y.columns, to: y.values) }
+    }
+
+    private func exactProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
+        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
+        shape.forward(x.values, weight.values, bias: bias?.values, into: y.values)
         record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
             guard let dy = y.gradient else { return }
             if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
             let (dw, addWeight) = weight.gradientToWrite()
-            let dx = x.requiresGradient ? x.gradientToWrite() : nil
-            guard let roundedWeight else {
-                shape.backwardWeight(x.values, dy, into: dw, add: addWeight)
-                if let dx { shape.backwardInput(dy, weight.values, into: dx.pointer, add: dx.add) }
-                return
-            }
+            shape.backwardWeight(x.values, dy, into: dw, add: addWeight)
+            guard x.requiresGradient else { return }
+            let (dx, add) = x.gradientToWrite()
+            shape.backwardInput(dy, weight.values, into: dx, add: add)
+        }
+        return y
+    }
+
+    /// Backward uses the operands as they were rounded in forward.
+    private func roundedProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
+        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
+        let input = RoundedMatrix(x.values, shape.inputLayout), rounded = RoundedWeights.of(weight)
+        withExtendedLifetime((input, rounded)) { shape.forward(input.values, rounded.values, bias: bias?.values, into: y.values) }
+        record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
+            guard let dy = y.gradient else { return }
+            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
+            let (dw, addWeight) = weight.gradientToWrite()
             let gradient = RoundedMatrix(dy, shape.outputLayout)
-            withExtendedLifetime((gradient, roundedWeight)) {
-                if let dx { shape.backwardInput(gradient.values, roundedWeight.values, into: dx.pointer, add: dx.add) }
-                let input = RoundedMatrix(x.values, shape.inputLayout)
-                withExtendedLifetime(input) { shape.backwardWeight(input.values, gradient.values, into: dw, add: addWeight) }
+            withExtendedLifetime((gradient, input, rounded)) {
+                shape.backwardWeight(input.values, gradient.values, into: dw, add: addWeight)
+                guard x.requiresGradient else { return }
+                let (dx, add) = x.gradientToWrite()
+                shape.backwardInput(gradient.values, rounded.values, into: dx, add: add)
             }
         }
         return y

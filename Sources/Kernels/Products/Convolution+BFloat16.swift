@@ -9,16 +9,19 @@ extension Convolution {
     /// - Parameters:
     ///   - x: in `inputLayout`.
     ///   - w: [kernel, input, output].
+    ///   - bias: [output], added to every row of the result.
     ///   - y: [rows, output].
-    public func forward(_ x: UnsafePointer<BFloat16>, _ w: UnsafePointer<BFloat16>, into y: UnsafeMutablePointer<Float>) {
-        counted(bytesPerElement: 2) { shifted(x, inputLayout, w, into: y, columns: output, add: false, isBackward: false) }
+    public func forward(
+        _ x: UnsafePointer<BFloat16>, _ w: UnsafePointer<BFloat16>, bias: UnsafePointer<Float>? = nil, into y: UnsafeMutablePointer<Float>
+    ) {
+        counted(bytesPerElement: 2) { shifted(x, inputLayout, w, into: y, columns: output, add: false, bias: bias, isBackward: false) }
     }
 
     /// dx [rows, input] (+)= sum over j of dy[t - j + kernel/2] W[j]^T; dy in `outputLayout`.
     public func backwardInput(
         _ dy: UnsafePointer<BFloat16>, _ w: UnsafePointer<BFloat16>, into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {
-        counted(bytesPerElement: 2) { shifted(dy, outputLayout, w, into: dx, columns: input, add: add, isBackward: true) }
+        counted(bytesPerElement: 2) { shifted(dy, outputLayout, w, into: dx, columns: input, add: add, bias: nil, isBackward: true) }
     }
 
     /// Rows of a tile where a piece does not divide evenly.
@@ -26,7 +29,7 @@ extension Convolution {
 
     private func shifted(
         _ source: UnsafePointer<BFloat16>, _ layout: BFloat16Layout, _ w: UnsafePointer<BFloat16>, into target: UnsafeMutablePointer<Float>,
-        columns: Int, add: Bool, isBackward: Bool
+        columns: Int, add: Bool, bias: UnsafePointer<Float>?, isBackward: Bool
     ) {
         // Whole tiles go straight to their place; a last tile that reaches beyond the sequence is made beside and copied.
         struct Tile {
@@ -67,6 +70,8 @@ extension Convolution {
                 (turn == 0 ? tile.storing : tile.adding).run(
                     source + (row + shift) * layout.columns, w + tap * input * output, result, worker)
             }
+            // The tile is still in the cache.
+            if let bias { Activations.addBias(bias, 0..<tile.rows, channels: columns, to: result) }
             guard !isWhole else { return }
             let count = tile.rows * columns
             if add {
@@ -88,20 +93,21 @@ extension Convolution {
         countedWeightGradient(bytesPerElement: 2) {
             // Rows of zeros in dy take away what is no row of the sequence; the sum leaves out the ends, where x has no shifted row.
             let layout = inputLayout, summed = layout.summedRows
-            let perTap = (input + Self.weightTileRows - 1) / Self.weightTileRows
-            func product(_ channels: Int) -> BFloat16Product {
-                .of(.init(m: channels, n: output, k: summed, lda: input, ldb: output, ldc: output, transposeA: true, accumulates: add))
+            let pieces = weightPieces(taps: kernel)
+            let products = pieces.map { piece in
+                BFloat16Product.of(
+                    .init(
+                        m: piece.inputs.count, n: piece.outputs.count, k: summed, lda: input, ldb: output, ldc: output, transposeA: true,
+                        accumulates: add))
             }
-            let whole = product(min(input, Self.weightTileRows)), last = product(input - (perTap - 1) * Self.weightTileRows)
             let workers = OneDNN.workers(Threads.count)
-            Threads.overPieces(kernel * perTap, isParallel: isParallel) { piece, number in
-                let tap = piece / perTap, channel = piece % perTap * Self.weightTileRows
+            Threads.overPieces(pieces.count, isParallel: isParallel) { i, number in
+                let (tap, inputs, outputs) = pieces[i]
                 // x[t + shift] and dy[t] from t = half on: dy's first rows are zeros.
-                (piece % perTap == perTap - 1 ? last : whole).run(
-                    x + tap * input + channel, dy + half * output, dw + (tap * input + channel) * output, workers[number])
+                products[i].run(
+                    x + tap * input + inputs.lowerBound, dy + half * output + outputs.lowerBound,
+                    dw + (tap * input + inputs.lowerBound) * output + outputs.lowerBound, workers[number])
             }
         }
     }
-
-    private static var weightTileRows: Int { 256 }
 }

@@ -20,20 +20,19 @@ public struct Convolution {
 
     var half: Int { kernel / 2 }
     var rows: Int { offsets[offsets.count - 1] }
-    private var family: KernelCounter.Family { kernel == 1 ? .linear : .convolution }
 
     /// The middle one first: it sees every row, so it stores and the others add.
     var taps: [Int] { [half] + (0..<half) + (half + 1..<kernel) }
 
     func counted(bytesPerElement: Int, _ body: () -> Void) {
         KernelCounter.count(
-            family, operations: 2 * rows * kernel * input * output,
+            kernel == 1 ? .linear : .convolution, operations: 2 * rows * kernel * input * output,
             bytes: bytesPerElement * (rows * input + kernel * input * output) + 4 * rows * output, body)
     }
 
     func countedWeightGradient(bytesPerElement: Int, _ body: () -> Void) {
         KernelCounter.count(
-            family, operations: 2 * rows * kernel * input * output, bytes: bytesPerElement * rows * (input + output) + 4 * kernel * input * output,
+            kernel == 1 ? .linearWeight : .convolutionWeight, operations: 2 * rows * kernel * input * output, bytes: bytesPerElement * rows * (input + output) + 4 * kernel * input * output,
             body)
     }
 
@@ -49,16 +48,32 @@ public struct Convolution {
     }
 }
 
+extension Convolution {
+    /// Pieces of the weight's gradient, tap by tap. 512 x 512 is what both libraries multiply fastest over thousands of rows; where that makes less than
+    /// four pieces, they are halved to keep threads busy.
+    func weightPieces(taps: Int) -> [(tap: Int, inputs: Range<Int>, outputs: Range<Int>)] {
+        func cut(_ count: Int, _ each: Int) -> [Range<Int>] {
+            stride(from: 0, to: count, by: each).map { $0..<min(count, $0 + each) }
+        }
+        let outputs = cut(output, 512), whole = cut(input, 512)
+        let inputs = taps * whole.count * outputs.count < 4 ? cut(input, 256) : whole
+        return (0..<taps).flatMap { tap in inputs.flatMap { channels in outputs.map { (tap, channels, $0) } } }
+    }
+}
+
 // MARK: Float32
 
 extension Convolution {
     /// - Parameters:
     ///   - x: [rows, input].
     ///   - w: [kernel, input, output].
+    ///   - bias: [output], added to every row of the result.
     ///   - y: [rows, output].
-    public func forward(_ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>) {
+    public func forward(
+        _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, bias: UnsafePointer<Float>? = nil, into y: UnsafeMutablePointer<Float>
+    ) {
         counted(bytesPerElement: 4) {
-            shifted(x, columns: input, into: y, columns: output, add: false, sign: 1) { tap, m, x, y, accumulate in
+            shifted(x, columns: input, into: y, columns: output, add: false, bias: bias, sign: 1) { tap, m, x, y, accumulate in
                 MatrixMultiply.oneThread(
                     m: m, n: output, k: input, x, lda: input, transposeA: false, w + tap * input * output, ldb: output, transposeB: false, into: y,
                     ldc: output, accumulate: accumulate)
@@ -71,7 +86,7 @@ extension Convolution {
         _ dy: UnsafePointer<Float>, _ w: UnsafePointer<Float>, into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {
         counted(bytesPerElement: 4) {
-            shifted(dy, columns: output, into: dx, columns: input, add: add, sign: -1) { tap, m, dy, dx, accumulate in
+            shifted(dy, columns: output, into: dx, columns: input, add: add, bias: nil, sign: -1) { tap, m, dy, dx, accumulate in
                 MatrixMultiply.oneThread(
                     m: m, n: input, k: output, dy, lda: output, transposeA: false, w + tap * input * output, ldb: output, transposeB: true, into: dx,
                     ldc: input, accumulate: accumulate)
@@ -81,7 +96,8 @@ extension Convolution {
 
     /// For each piece of the target and each tap, the rows of the source that stand `sign * (tap - half)` further and are in the sequence.
     private func shifted(
-        _ source: UnsafePointer<Float>, columns: Int, into target: UnsafeMutablePointer<Float>, columns targetColumns: Int, add: Bool, sign: Int,
+        _ source: UnsafePointer<Float>, columns: Int, into target: UnsafeMutablePointer<Float>, columns targetColumns: Int, add: Bool,
+        bias: UnsafePointer<Float>?, sign: Int,
         _ product: (_ tap: Int, _ rows: Int, UnsafePointer<Float>, UnsafeMutablePointer<Float>, _ accumulate: Bool) -> Void
     ) {
         let pieces = pieces, taps = taps
@@ -93,6 +109,8 @@ extension Convolution {
                 guard first < end else { continue }
                 product(tap, end - first, source + (first + shift) * columns, target + first * targetColumns, add || tap != half)
             }
+            // The piece is still in the cache.
+            if let bias { Activations.addBias(bias, rows, channels: targetColumns, to: target) }
         }
     }
 
@@ -112,19 +130,18 @@ extension Convolution {
                     continue
                 }
                 withoutForeignRows(dy, shift: shift) {
-                    Threads.overPieces(ofRows: input, each: Self.weightPieceRows, isParallel: isParallel) { channels, _ in
+                    let pieces = weightPieces(taps: 1)
+                    Threads.overPieces(pieces.count, isParallel: isParallel) { i, _ in
+                        let (_, inputs, outputs) = pieces[i]
                         MatrixMultiply.oneThread(
-                            m: channels.count, n: output, k: end - first, x + (first + shift) * input + channels.lowerBound, lda: input,
-                            transposeA: true, dy + first * output, ldb: output, transposeB: false, into: dw + channels.lowerBound * output,
-                            ldc: output, accumulate: add)
+                            m: inputs.count, n: outputs.count, k: end - first, x + (first + shift) * input + inputs.lowerBound, lda: input,
+                            transposeA: true, dy + first * output + outputs.lowerBound, ldb: output, transposeB: false,
+                            into: dw + inputs.lowerBound * output + outputs.lowerBound, ldc: output, accumulate: add)
                     }
                 }
             }
         }
     }
-
-    /// Rows of the weight's gradient per piece: few, so that layers of 512 channels keep four threads busy.
-    static var weightPieceRows: Int { 128 }
 
     /// Runs `body` while the rows t of dy, for which t + shift is not in the sequence of t, are zeros.
     private func withoutForeignRows(_ dy: UnsafeMutablePointer<Float>, shift: Int, _ body: () -> Void) {

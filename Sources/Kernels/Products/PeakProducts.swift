@@ -2,10 +2,16 @@ import Dispatch
 
 /// The most operations per second that products reach on this machine, as they are computed here: what steps are measured against.
 public enum PeakProducts {
-    /// Operations per second of the present precision, backend and thread count, the best of shapes that suit them and of several tries; takes a second
+    public struct Speed {
+        /// Operations per second, and per second that a thread spends on a processor.
+        public var perSecond = 0.0
+        public var perProcessorSecond = 0.0
+    }
+
+    /// Of the present precision, backend and thread count, the best of shapes that suit them and of several tries; takes a second
     /// or two.
-    public static func measured(tries: Int = 6) -> Double {
-        var best = 0.0
+    public static func measured(tries: Int = 6) -> Speed {
+        var best = Speed()
         for (input, output, kernel) in [(512, 512, 3), (512, 512, 1), (512, 2048, 1)] {
             let rows = 4096
             let shape = Convolution(input: input, output: output, kernel: kernel, offsets: [0, rows])
@@ -19,14 +25,17 @@ public enum PeakProducts {
                 convertToBFloat16(w, count: w.count, into: &roundedW)
             }
             for turn in 0...tries {
-                let began = DispatchTime.now().uptimeNanoseconds
+                let began = DispatchTime.now().uptimeNanoseconds, processorBegan = KernelCounter.processorSeconds()
                 switch MatrixMultiply.precision {
                 case .float32: shape.forward(x, w, into: &y)
                 case .bfloat16: shape.forward(roundedX, roundedW, into: &y)
                 }
                 let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
+                let processorSeconds = KernelCounter.processorSeconds() - processorBegan, operations = 2 * Double(rows * kernel * input * output)
                 // The first call makes what is kept.
-                if turn > 0 { best = max(best, 2 * Double(rows * kernel * input * output) / seconds) }
+                guard turn > 0 else { continue }
+                best.perSecond = max(best.perSecond, operations / seconds)
+                best.perProcessorSecond = max(best.perProcessorSecond, operations / processorSeconds)
             }
         }
         return best

@@ -86,18 +86,19 @@ struct BenchmarkStepCommand: ParsableCommand {
                     communicator: world)
             }
             try world.barrier()
-            let peak = try world.allReduce(PeakProducts.measured(), .sum)
+            let speed = PeakProducts.measured()
+            let peak = try world.allReduce([speed.perSecond, speed.perProcessorSecond / Double(world.size)], .sum)
             try world.throwTogether { try benchmark.repetition() }
             var report = StepReport(
                 phase: phase.rawValue, lengths: lengths.rawValue, ranks: world.size, threads: threads, products: products,
-                parameters: benchmark.parameters, videos: benchmark.videos, rows: recordings.map { $0.joined().map(\.rows) }, peak: peak)
+                parameters: benchmark.parameters, videos: benchmark.videos, rows: recordings.map { $0.joined().map(\.rows) }, peak: peak[0], processorPeak: peak[1])
             let (_, totals) = try KernelCounter.counting {
                 for _ in 0..<repetitions {
                     try world.barrier()
-                    let began = StepReport.now(), processorBegan = StepReport.processorSeconds()
+                    let began = StepReport.now(), processorBegan = KernelCounter.processorSeconds()
                     try world.throwTogether { try benchmark.repetition() }
                     report.seconds.append(try world.allReduce(StepReport.now() - began, .max))
-                    report.processorSeconds.append(try world.allReduce(StepReport.processorSeconds() - processorBegan, .sum))
+                    report.processorSeconds.append(try world.allReduce(KernelCounter.processorSeconds() - processorBegan, .sum))
                 }
             }
             try report.add(totals, communicator: world)

@@ -17,6 +17,8 @@ struct StepReport: Encodable {
     var rows: [[Int]]
     /// Operations per second of matrix products alone, over all ranks and threads.
     var peak: Double
+    /// The same per second that a thread spends on a processor, mean over ranks.
+    var processorPeak: Double
     /// Per repetition, of the slowest rank.
     var seconds: [Double] = []
     /// Per repetition, of all ranks together: time on a processor, which other programs lengthen less.
@@ -33,6 +35,8 @@ struct StepReport: Encodable {
         var bytes: Int
         /// Mean over ranks.
         var seconds: Double
+        /// On processors, of all threads and ranks together.
+        var processorSeconds: Double
         /// Of the mean repetition.
         var share: Double
         var gflops: Double
@@ -41,6 +45,7 @@ struct StepReport: Encodable {
 
         enum CodingKeys: String, CodingKey {
             case name, calls, operations, bytes, seconds, share, gflops
+            case processorSeconds = "seconds_processor"
             case partOfPeak = "part_of_peak"
         }
     }
@@ -49,6 +54,7 @@ struct StepReport: Encodable {
         case phase, lengths, ranks, threads, products, parameters, videos, rows, seconds, kernels, operations, bytes, gflops
         case processorSeconds = "seconds_processor"
         case peakGflops = "peak_gflops"
+        case processorPeakGflops = "peak_gflops_per_processor"
         case floorSeconds = "floor_seconds"
         case videosPerSecond = "videos_per_second"
         case peakResidentMiB = "peak_rss_mib"
@@ -71,6 +77,7 @@ struct StepReport: Encodable {
         try container.encode(bytes, forKey: .bytes)
         try container.encode(Double(operations) / median * 1e-9, forKey: .gflops)
         try container.encode(peak * 1e-9, forKey: .peakGflops)
+        try container.encode(processorPeak * 1e-9, forKey: .processorPeakGflops)
         try container.encode(floorSeconds, forKey: .floorSeconds)
         try container.encode(Double(videos) / median, forKey: .videosPerSecond)
         try container.encode(peakResidentMiB, forKey: .peakResidentMiB)
@@ -82,9 +89,10 @@ struct StepReport: Encodable {
     private var bytes: Int { kernels.reduce(0) { $0 + $1.bytes } }
     private var median: Double { Self.median(seconds) }
     /// If all operations of matrix products ran at their peak and nothing else took any time.
-    private var floorSeconds: Double {
-        let products: [KernelCounter.Family] = [.convolution, .linear, .matrixProduct]
-        return Double(kernels.filter { kernel in products.contains { $0.name == kernel.name } }.reduce(0) { $0 + $1.operations }) / peak
+    private var floorSeconds: Double { productOperations / peak }
+    private var productOperations: Double {
+        let products: [KernelCounter.Family] = [.convolution, .convolutionWeight, .linear, .linearWeight, .matrixProduct]
+        return Double(kernels.filter { kernel in products.contains { $0.name == kernel.name } }.reduce(0) { $0 + $1.operations })
     }
 
     private static func median(_ values: [Double]) -> Double {
@@ -94,25 +102,20 @@ struct StepReport: Encodable {
 
     static func now() -> Double { Double(DispatchTime.now().uptimeNanoseconds) * 1e-9 }
 
-    static func processorSeconds() -> Double {
-        var time = timespec()
-        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-        return Double(time.tv_sec) + 1e-9 * Double(time.tv_nsec)
-    }
-
     /// Adds what kernels did in all repetitions together.
     mutating func add(_ totals: [KernelCounter.Family: KernelCounter.Total], communicator: Communicator) throws {
         let repetitions = seconds.count, mean = seconds.reduce(0, +) / Double(max(1, repetitions))
         for family in KernelCounter.Family.allCases {
             let own = totals[family] ?? KernelCounter.Total()
             let counts = try communicator.allReduce([own.calls, own.operations, own.bytes], .sum).map { $0 / max(1, repetitions) }
-            let spent = try communicator.allReduce(own.seconds, .sum) / Double(max(1, repetitions * communicator.size))
+            let times = try communicator.allReduce([own.seconds, own.processorSeconds], .sum).map { $0 / Double(max(1, repetitions)) }
+            let spent = times[0] / Double(communicator.size)
             guard counts[0] > 0 else { continue }
             let speed = Double(counts[1]) / max(spent, 1e-12)
             kernels.append(
                 Kernel(
-                    name: family.name, calls: counts[0], operations: counts[1], bytes: counts[2], seconds: spent, share: spent / mean,
-                    gflops: speed * 1e-9, partOfPeak: speed / peak))
+                    name: family.name, calls: counts[0], operations: counts[1], bytes: counts[2], seconds: spent, processorSeconds: times[1],
+                    share: spent / mean, gflops: speed * 1e-9, partOfPeak: speed / peak))
         }
         kernels.sort { $0.seconds > $1.seconds }
     }
@@ -120,25 +123,28 @@ struct StepReport: Encodable {
     // MARK: For people
 
     var text: String {
-        func line(_ name: String, _ seconds: Double, _ share: Double, _ rest: String) -> String {
-            name.padding(toLength: 22, withPad: " ", startingAt: 0) + String(format: "%9.1f %6.1f", seconds * 1e3, share * 100) + rest
+        func line(_ name: String, _ seconds: Double, _ processor: Double, _ share: Double, _ rest: String) -> String {
+            name.padding(toLength: 22, withPad: " ", startingAt: 0)
+                + String(format: "%9.1f %10.1f %8.1f", seconds * 1e3, processor * 1e3, share * 100) + rest
         }
         var lines = [
             "\(phase), \(lengths) lengths: \(videos) recordings (\(rows.joined().reduce(0, +)) rows) per repetition, "
                 + "\(ranks) rank\(ranks == 1 ? "" : "s") of \(threads) thread\(threads == 1 ? "" : "s"), \(parameters) parameters",
             products, "",
-            "kernels                      ms  share %    GFLOP  GFLOP/s  % of peak     GB/s",
+            "kernels                      ms  processor  share %     GFLOP  GFLOP/s  % of peak     GB/s",
         ]
         for kernel in kernels {
             lines.append(
-                line(kernel.name, kernel.seconds, kernel.share, "")
-                    + String(
+                line(
+                    kernel.name, kernel.seconds, kernel.processorSeconds, kernel.share,
+                    String(
                         format: "  %8.2f %8.1f %10.1f %8.1f", Double(kernel.operations) * 1e-9, kernel.gflops, kernel.partOfPeak * 100,
-                        Double(kernel.bytes) / max(kernel.seconds, 1e-12) * 1e-9))
+                        Double(kernel.bytes) / max(kernel.seconds, 1e-12) * 1e-9)))
         }
         let counted = kernels.reduce(0) { $0 + $1.seconds }, mean = seconds.reduce(0, +) / Double(max(1, seconds.count))
+        let processor = processorSeconds.reduce(0, +) / Double(max(1, processorSeconds.count))
         lines += [
-            line("the rest", mean - counted, 1 - counted / mean, ""), "",
+            line("the rest", mean - counted, processor - kernels.reduce(0) { $0 + $1.processorSeconds }, 1 - counted / mean, ""), "",
             "seconds      \(seconds.map { String(format: "%.3f", $0) }.joined(separator: ", "))",
             "processor    \(processorSeconds.map { String(format: "%.3f", $0) }.joined(separator: ", ")) s",
             String(
@@ -147,6 +153,9 @@ struct StepReport: Encodable {
             String(
                 format: "floor        %.3f s: products at their peak of %.1f GFLOP/s; the step runs at %.1f %% of it", floorSeconds, peak * 1e-9,
                 floorSeconds / median * 100),
+            String(
+                format: "on processors %.3f s at %.1f GFLOP/s per thread: %.1f %% of the time spent there", productOperations / processorPeak,
+                processorPeak * 1e-9, productOperations / processorPeak / max(Self.median(processorSeconds), 1e-12) * 100),
             "memory       \(peakResidentMiB.map(String.init).joined(separator: ", ")) MiB at most per rank",
         ]
         return lines.joined(separator: "\n")
