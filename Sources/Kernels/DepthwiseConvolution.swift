@@ -8,7 +8,11 @@ public enum DepthwiseConvolution {
         into y: UnsafeMutablePointer<Float>
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels) }
+        defer {
+            KernelCounter.end(
+                began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels,
+                bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels)
+        }
         let half = kernel / 2
         forEachOutputRow(offsets, outputOffsets) { output, position, begin, end in
             let target = y + output * channels
@@ -30,7 +34,11 @@ public enum DepthwiseConvolution {
         into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels) }
+        defer {
+            KernelCounter.end(
+                began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels,
+                bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels)
+        }
         let half = kernel / 2
         offsets.withUnsafeBufferPointer { offsets in
             outputOffsets.withUnsafeBufferPointer { outputOffsets in
@@ -67,7 +75,11 @@ public enum DepthwiseConvolution {
         into dw: UnsafeMutablePointer<Float>, add: Bool
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels) }
+        defer {
+            KernelCounter.end(
+                began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels,
+                bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels)
+        }
         let half = kernel / 2, outputs = outputOffsets[outputOffsets.count - 1]
         Threads.summing(rows: outputs, into: dw, count: kernel * channels, add: add) { range, partial in
             var b = 0

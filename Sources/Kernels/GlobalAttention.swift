@@ -25,7 +25,11 @@ public enum GlobalAttention {
         probabilities: UnsafeMutablePointer<Float>
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .attention, operations: shape.operations, bytes: 4 * (4 * shape.offsets[shape.offsets.count - 1] * shape.channels + 3 * shape.probabilityCount)) }
+        defer {
+            KernelCounter.end(
+                began, .attention, operations: shape.operations,
+                bytes: 4 * (4 * shape.offsets[shape.offsets.count - 1] * shape.channels + 3 * shape.probabilityCount))
+        }
         let C = shape.channels, D = shape.headChannels
         forEachHead(shape) { begin, T, h, entry in
             let p = probabilities + entry, column = begin * C + h * D
@@ -45,7 +49,11 @@ public enum GlobalAttention {
         dk: UnsafeMutablePointer<Float>, dv: UnsafeMutablePointer<Float>
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .attention, operations: 2 * shape.operations, bytes: 4 * (7 * shape.offsets[shape.offsets.count - 1] * shape.channels + 5 * shape.probabilityCount)) }
+        defer {
+            KernelCounter.end(
+                began, .attention, operations: 2 * shape.operations,
+                bytes: 4 * (7 * shape.offsets[shape.offsets.count - 1] * shape.channels + 5 * shape.probabilityCount))
+        }
         let C = shape.channels, D = shape.headChannels
         forEachHead(shape) { begin, T, h, entry in
             let p = probabilities + entry, column = begin * C + h * D

@@ -8,7 +8,11 @@ public enum Pooling {
         into y: UnsafeMutablePointer<Float>, winners: UnsafeMutablePointer<Int32>?
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .pooling, operations: kernel * outputOffsets[outputOffsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels) }
+        defer {
+            KernelCounter.end(
+                began, .pooling, operations: kernel * outputOffsets[outputOffsets.count - 1] * channels,
+                bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels)
+        }
         let half = kernel / 2
         DepthwiseConvolution.forEachOutputRow(offsets, outputOffsets) { output, position, begin, end in
             let center = begin + position * stride
@@ -45,7 +49,11 @@ public enum Pooling {
         into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .pooling, operations: outputOffsets[outputOffsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels) }
+        defer {
+            KernelCounter.end(
+                began, .pooling, operations: outputOffsets[outputOffsets.count - 1] * channels,
+                bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels)
+        }
         let rows = offsets[offsets.count - 1], outputs = outputOffsets[outputOffsets.count - 1]
         // Neighbouring outputs may share a winner, so channels are shared out, not rows.
         Threads.overBlocks(channels, block: 16, parts: rows * channels < 1 << 14 ? 1 : Threads.count) { range in
@@ -63,7 +71,11 @@ public enum Pooling {
         _ coarse: UnsafePointer<Float>, channels: Int, factor: Int, offsets: [Int], coarseOffsets: [Int], to fine: UnsafeMutablePointer<Float>
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .pooling, operations: offsets[offsets.count - 1] * channels, bytes: 4 * (2 * offsets[offsets.count - 1] + coarseOffsets[coarseOffsets.count - 1]) * channels) }
+        defer {
+            KernelCounter.end(
+                began, .pooling, operations: offsets[offsets.count - 1] * channels,
+                bytes: 4 * (2 * offsets[offsets.count - 1] + coarseOffsets[coarseOffsets.count - 1]) * channels)
+        }
         for b in 0..<offsets.count - 1 {
             let begin = offsets[b], coarseBegin = coarseOffsets[b]
             Threads.overRanges(offsets[b + 1] - begin) { range in
@@ -81,7 +93,11 @@ public enum Pooling {
         add: Bool
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .pooling, operations: offsets[offsets.count - 1] * channels, bytes: 4 * (offsets[offsets.count - 1] + coarseOffsets[coarseOffsets.count - 1]) * channels) }
+        defer {
+            KernelCounter.end(
+                began, .pooling, operations: offsets[offsets.count - 1] * channels,
+                bytes: 4 * (offsets[offsets.count - 1] + coarseOffsets[coarseOffsets.count - 1]) * channels)
+        }
         for b in 0..<offsets.count - 1 {
             let begin = offsets[b], coarseBegin = coarseOffsets[b], length = offsets[b + 1] - begin
             Threads.overRanges(coarseOffsets[b + 1] - coarseBegin) { range in

@@ -8,7 +8,11 @@ public enum ResidualScale {
         into y: UnsafeMutablePointer<Float>
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .elementWise, operations: 3 * offsets[offsets.count - 1] * channels, bytes: 12 * offsets[offsets.count - 1] * channels) }
+        defer {
+            KernelCounter.end(
+                began, .elementWise, operations: 3 * offsets[offsets.count - 1] * channels,
+                bytes: 12 * offsets[offsets.count - 1] * channels)
+        }
         forEachSequenceRow(offsets, factors) { row, factor in
             let x = x + row * channels, branch = branch + row * channels, y = y + row * channels
             forEachPiece(0..<channels) { c, n in
@@ -23,7 +27,11 @@ public enum ResidualScale {
         into dBranch: UnsafeMutablePointer<Float>, add: Bool
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .elementWise, operations: 2 * offsets[offsets.count - 1] * channels, bytes: 4 * (add ? 3 : 2) * offsets[offsets.count - 1] * channels) }
+        defer {
+            KernelCounter.end(
+                began, .elementWise, operations: 2 * offsets[offsets.count - 1] * channels,
+                bytes: 4 * (add ? 3 : 2) * offsets[offsets.count - 1] * channels)
+        }
         forEachSequenceRow(offsets, factors) { row, factor in
             let dy = dy + row * channels, out = dBranch + row * channels
             forEachPiece(0..<channels) { c, n in
@@ -39,7 +47,11 @@ public enum ResidualScale {
         into dScale: UnsafeMutablePointer<Float>, add: Bool
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .reduction, operations: 3 * offsets[offsets.count - 1] * channels, bytes: 8 * offsets[offsets.count - 1] * channels) }
+        defer {
+            KernelCounter.end(
+                began, .reduction, operations: 3 * offsets[offsets.count - 1] * channels,
+                bytes: 8 * offsets[offsets.count - 1] * channels)
+        }
         Threads.summing(rows: offsets[offsets.count - 1], into: dScale, count: channels, add: add) { range, partial in
             var b = 0
             for row in range {

@@ -18,8 +18,8 @@ public enum Threads {
         }
     }
 
-    /// Cuts 0..<total into pieces of `each` rows, the last one shorter, and calls `body(piece, worker)` for each. The pieces do not depend on the thread
-    /// count; neighbouring ones belong to the same worker (0..<count).
+    /// Cuts 0..<total into pieces of `each` rows, the last one shorter, and calls `body(rows, worker)` for each. The pieces do not depend on the
+    /// thread count; neighbouring ones belong to the same worker (0..<count).
     @inline(__always)
     static func overPieces(ofRows total: Int, each: Int, isParallel: Bool, _ body: (_ rows: Range<Int>, _ worker: Int) -> Void) {
         overPieces((total + each - 1) / each, isParallel: isParallel) { piece, worker in

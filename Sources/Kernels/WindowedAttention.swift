@@ -26,17 +26,21 @@ public enum WindowedAttention {
         into out: UnsafeMutablePointer<Float>, probabilities: UnsafeMutablePointer<Float>
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .attention, operations: shape.operations, bytes: 4 * shape.rows * (4 * shape.channels + shape.heads * shape.width)) }
+        defer {
+            KernelCounter.end(
+                began, .attention, operations: shape.operations,
+                bytes: 4 * shape.rows * (4 * shape.channels + shape.heads * shape.width))
+        }
         let C = shape.channels, D = shape.headChannels, W = shape.width, reach = shape.reach, scale = shape.scale
         Threads.overSequenceRows(shape.offsets, grain: 16) { t, begin, end in
             let first = max(begin, t - reach), last = min(end, t + reach + 1), skip = first - (t - reach)
             for h in 0..<shape.heads {
                 let q = q + t * C + h * D, p = probabilities + (t * shape.heads + h) * W
                 p.update(repeating: 0, count: W)
+                dots(q, k + first * C + h * D, stride: C, rows: last - first, D, into: p + skip)
                 var highest = -Float.infinity
-                for u in first..<last {
-                    var score = dot(q, k + u * C + h * D, D) * scale
-                    let j = u - first + skip
+                for j in skip..<skip + last - first {
+                    var score = p[j] * scale
                     if let relative { score += relative[h * W + j] }
                     p[j] = score
                     highest = max(highest, score)
@@ -51,13 +55,7 @@ public enum WindowedAttention {
                 let inverse = 1 / total
                 let out = out + t * C + h * D
                 for j in skip..<skip + count { p[j] *= inverse }
-                forEachPiece(0..<D) { c, n in
-                    var sum = Vector()
-                    for u in first..<last {
-                        sum = sum.addingProduct(Vector(repeating: p[u - first + skip]), load(v + u * C + h * D + c, n))
-                    }
-                    store(out + c, sum, n)
-                }
+                weightedSum(p + skip, v + first * C + h * D, stride: C, rows: last - first, D, scale: 1, into: out)
             }
         }
     }
@@ -71,7 +69,11 @@ public enum WindowedAttention {
         dk: UnsafeMutablePointer<Float>, dv: UnsafeMutablePointer<Float>, dRelative: UnsafeMutablePointer<Float>?, addRelative: Bool
     ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .attention, operations: 2 * shape.operations, bytes: 4 * shape.rows * (7 * shape.channels + 3 * shape.heads * shape.width)) }
+        defer {
+            KernelCounter.end(
+                began, .attention, operations: 2 * shape.operations,
+                bytes: 4 * shape.rows * (7 * shape.channels + 3 * shape.heads * shape.width))
+        }
         let C = shape.channels, D = shape.headChannels, W = shape.width, H = shape.heads, reach = shape.reach, scale = shape.scale
         // Score gradients and dq, row by row.
         Threads.overSequenceRows(shape.offsets, grain: 16) { t, begin, end in
@@ -79,36 +81,21 @@ public enum WindowedAttention {
             for h in 0..<H {
                 let g = dOut + t * C + h * D, p = probabilities + (t * H + h) * W, ds = scratch + (t * H + h) * W
                 ds.update(repeating: 0, count: W)
+                dots(g, v + first * C + h * D, stride: C, rows: last - first, D, into: ds + skip)
                 var mean: Float = 0
-                for u in first..<last {
-                    let j = u - first + skip
-                    ds[j] = dot(g, v + u * C + h * D, D)
-                    mean += p[j] * ds[j]
-                }
+                for j in skip..<skip + last - first { mean += p[j] * ds[j] }
                 for j in skip..<skip + last - first { ds[j] = p[j] * (ds[j] - mean) }
-                forEachPiece(0..<D) { c, n in
-                    var sum = Vector()
-                    for u in first..<last {
-                        sum = sum.addingProduct(Vector(repeating: ds[u - first + skip]), load(k + u * C + h * D + c, n))
-                    }
-                    store(dq + t * C + h * D + c, sum * scale, n)
-                }
+                weightedSum(ds + skip, k + first * C + h * D, stride: C, rows: last - first, D, scale: scale, into: dq + t * C + h * D)
             }
         }
         // dk and dv gather from the positions that saw them.
         Threads.overSequenceRows(shape.offsets, grain: 16) { u, begin, end in
             let first = max(begin, u - reach), last = min(end, u + reach + 1)
             for h in 0..<H {
-                forEachPiece(0..<D) { c, n in
-                    var sumK = Vector(), sumV = Vector()
-                    for t in first..<last {
-                        let entry = (t * H + h) * W + u - t + reach
-                        sumK = sumK.addingProduct(Vector(repeating: scratch[entry]), load(q + t * C + h * D + c, n))
-                        sumV = sumV.addingProduct(Vector(repeating: probabilities[entry]), load(dOut + t * C + h * D + c, n))
-                    }
-                    store(dk + u * C + h * D + c, sumK * scale, n)
-                    store(dv + u * C + h * D + c, sumV, n)
-                }
+                // Entry of position t for u: one row further, one entry less.
+                let entry = (first * H + h) * W + u - first + reach, q = q + first * C + h * D, g = dOut + first * C + h * D
+                weightedSum(scratch + entry, weightStride: H * W - 1, q, stride: C, rows: last - first, D, scale: scale, into: dk + u * C + h * D)
+                weightedSum(probabilities + entry, weightStride: H * W - 1, g, stride: C, rows: last - first, D, scale: 1, into: dv + u * C + h * D)
             }
         }
         if let dRelative { Reductions.columnSums(scratch, rows: shape.rows, channels: H * W, into: dRelative, add: addRelative) }
@@ -119,5 +106,65 @@ public enum WindowedAttention {
         var total = Vector()
         forEachPiece(0..<count) { i, n in total = total.addingProduct(load(a + i, n), load(b + i, n)) }
         return sum(total)
+    }
+
+    /// result[r] = a . b[r] for rows r of b; four at a time, whose sums do not wait for each other.
+    @inline(__always)
+    private static func dots(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, stride: Int, rows: Int, _ count: Int, into result: UnsafeMutablePointer<Float>
+    ) {
+        var r = 0
+        while r &+ 4 <= rows {
+            let b0 = b + r * stride, b1 = b0 + stride, b2 = b1 + stride, b3 = b2 + stride
+            var t0 = Vector(), t1 = Vector(), t2 = Vector(), t3 = Vector()
+            forEachPiece(0..<count) { i, n in
+                let v = load(a + i, n)
+                t0 = t0.addingProduct(v, load(b0 + i, n))
+                t1 = t1.addingProduct(v, load(b1 + i, n))
+                t2 = t2.addingProduct(v, load(b2 + i, n))
+                t3 = t3.addingProduct(v, load(b3 + i, n))
+            }
+            result[r] = sum(t0)
+            result[r + 1] = sum(t1)
+            result[r + 2] = sum(t2)
+            result[r + 3] = sum(t3)
+            r &+= 4
+        }
+        while r < rows {
+            result[r] = dot(a, b + r * stride, count)
+            r &+= 1
+        }
+    }
+
+    /// result = scale * sum over rows r of weight[r] * x[r]; 64 columns at a time, whose sums do not wait for each other.
+    @inline(__always)
+    private static func weightedSum(
+        _ weights: UnsafePointer<Float>, weightStride: Int = 1, _ x: UnsafePointer<Float>, stride: Int, rows: Int, _ count: Int, scale: Float,
+        into result: UnsafeMutablePointer<Float>
+    ) {
+        var c = 0
+        while c &+ 64 <= count {
+            var s0 = Vector(), s1 = Vector(), s2 = Vector(), s3 = Vector()
+            var row = x + c, weight = weights
+            for _ in 0..<rows {
+                let w = Vector(repeating: weight.pointee)
+                s0 = s0.addingProduct(w, load(row))
+                s1 = s1.addingProduct(w, load(row + 16))
+                s2 = s2.addingProduct(w, load(row + 32))
+                s3 = s3.addingProduct(w, load(row + 48))
+                row += stride
+                weight += weightStride
+            }
+            store(result + c, s0 * scale)
+            store(result + c + 16, s1 * scale)
+            store(result + c + 32, s2 * scale)
+            store(result + c + 48, s3 * scale)
+            c &+= 64
+        }
+        forEachPiece(c..<count) { c, n in
+            var sum = Vector()
+            for r in 0..<rows { sum = sum.addingProduct(Vector(repeating: weights[r * weightStride]), load(x + r * stride + c, n)) }
+            store(result + c, sum * scale, n)
+        }
     }
 }

@@ -65,7 +65,7 @@ final class KernelsTests: XCTestCase {
     func testAttention() {
         forThreadCounts {
             for offsets in Self.packings {
-                for (heads, headChannels, reach) in [(1, 3, 1), (2, 16, 4), (4, 19, 9)] {
+                for (heads, headChannels, reach) in [(1, 3, 1), (2, 16, 4), (4, 19, 9), (2, 83, 3)] {
                     let rows = offsets.last!, count = rows * heads * headChannels
                     let q = normals(count), k = normals(count), v = normals(count), relative = normals(heads * (2 * reach + 1))
                     var out = [Float](repeating: .nan, count: count)

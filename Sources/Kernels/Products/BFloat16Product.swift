@@ -84,7 +84,8 @@ final class BFloat16Product {
             memory(&S, worker.scratch(scratchBytes)),
         ]
         let arguments = [
-            dnnl_exec_arg_t(arg: kairos_onednn_arg_src(), memory: memories[0]), dnnl_exec_arg_t(arg: kairos_onednn_arg_weights(), memory: memories[1]),
+            dnnl_exec_arg_t(arg: kairos_onednn_arg_src(), memory: memories[0]),
+            dnnl_exec_arg_t(arg: kairos_onednn_arg_weights(), memory: memories[1]),
             dnnl_exec_arg_t(arg: kairos_onednn_arg_dst(), memory: memories[2]),
             dnnl_exec_arg_t(arg: kairos_onednn_arg_scratchpad(), memory: memories[3]),
         ]

@@ -1,4 +1,5 @@
-/// Convolution along time, stride 1, as matrix products: `y[t] = sum over j of x[t + j - kernel/2] W[j]`, rows beyond the ends of t's sequence are zeros.
+/// Convolution along time, stride 1, as matrix products: `y[t] = sum over j of x[t + j - kernel/2] W[j]`; rows beyond the ends of t's sequence are
+/// zeros.
 ///
 /// No rows are laid side by side: for each j the rows of x, shifted, are multiplied with W[j] where they stand and summed in y. A piece of y is small
 /// enough to stay in the second-level cache meanwhile. With kernel 1 this is a linear layer.
@@ -32,8 +33,8 @@ public struct Convolution {
 
     func countedWeightGradient(bytesPerElement: Int, _ body: () -> Void) {
         KernelCounter.count(
-            kernel == 1 ? .linearWeight : .convolutionWeight, operations: 2 * rows * kernel * input * output, bytes: bytesPerElement * rows * (input + output) + 4 * kernel * input * output,
-            body)
+            kernel == 1 ? .linearWeight : .convolutionWeight, operations: 2 * rows * kernel * input * output,
+            bytes: bytesPerElement * rows * (input + output) + 4 * kernel * input * output, body)
     }
 
     var isParallel: Bool { rows * kernel * input * output >= MatrixMultiply.leastParallelWork }
@@ -49,8 +50,8 @@ public struct Convolution {
 }
 
 extension Convolution {
-    /// Pieces of the weight's gradient, tap by tap. 512 x 512 is what both libraries multiply fastest over thousands of rows; where that makes less than
-    /// four pieces, they are halved to keep threads busy.
+    /// Pieces of the weight's gradient, tap by tap. 512 x 512 is what both libraries multiply fastest over thousands of rows; where that makes less
+    /// than four pieces, they are halved to keep threads busy.
     func weightPieces(taps: Int) -> [(tap: Int, inputs: Range<Int>, outputs: Range<Int>)] {
         func cut(_ count: Int, _ each: Int) -> [Range<Int>] {
             stride(from: 0, to: count, by: each).map { $0..<min(count, $0 + each) }

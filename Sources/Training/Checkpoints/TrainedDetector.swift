@@ -46,8 +46,8 @@ public final class TrainedDetector {
         try checkpoint.loadWeights(weights ?? configuration.training.evaluateWeights, into: arena)
     }
 
-    /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`. Products are computed
-    /// as in the run.
+    /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`. Products are
+    /// computed as in the run.
     public func detect(videos: [Int], communicator: Communicator) throws -> [(video: VideoID, detections: [Detection])]? {
         _ = try ProductChoice.set(configuration.training, recorded: recordedGemm, communicator: communicator)
         return try withExtendedLifetime(arena) { try Inference.detect(detector, store: store, videos: videos, communicator: communicator) }

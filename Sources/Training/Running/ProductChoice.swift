@@ -5,8 +5,8 @@ import Kernels
 
 /// How matrix products are computed: by which library, from operands of which precision.
 ///
-/// Both decide bits. Therefore `auto` is decided once for a run: rank 0 measures, all ranks follow, checkpoints record the choice, and whoever goes on
-/// from them keeps it.
+/// Both decide bits. Therefore `auto` is decided once for a run: rank 0 measures, all ranks follow, checkpoints record the choice, and whoever goes
+/// on from them keeps it.
 public enum ProductChoice {
     /// The library that the configuration names, nil for `auto`.
     static func named(_ training: TrainingConfiguration) -> MatrixMultiplyBackend? {
@@ -38,7 +38,7 @@ public enum ProductChoice {
         }
         MatrixMultiply.precision = training.precision == .bfloat16 ? .bfloat16 : .float32
         return "matrix products in \(training.precision.rawValue) by "
-            + (training.precision == .bfloat16 ? "onednn, the others by \(MatrixMultiply.backend.rawValue)" : MatrixMultiply.backend.rawValue) + reason
+            + (training.precision == .bfloat16 ? "onednn, the others by " : "") + MatrixMultiply.backend.rawValue + reason
     }
 
     /// oneDNN, unless OpenBLAS is faster by more than a tenth: so that noise does not decide between equals, and runs on machines of one kind agree.

@@ -208,7 +208,7 @@ public final class TrainingRun {
         }
     }
 
-    /// Keys that may change between a run and its continuation: they change no bit of the result (`training.gemm` is compared with what the run used).
+    /// Keys that may change between a run and its continuation: they change no bit of the result. `training.gemm` is compared with what the run used.
     private static let freeKeys: Set<String> = [
         "data.store", "data.annotations", "data.labeled_order",
         "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",

@@ -17,9 +17,9 @@ struct BenchmarkStepCommand: ParsableCommand {
               mpirun -np 2 kairos benchmark step --threads 1
               kairos benchmark step --phase infer --lengths thumos14 --annotations thumos14.json
 
-            Features are random; weights are those a run begins with. `dense`: every recording has data.max_rows rows. `thumos14`: the recordings of an
-            annotation file; in training those that the first steps of a run see, cropped as there. A training step is everything from packing to the moved
-            average of the weights; inference is everything from packing to the detections of one recording after another.
+            Features are random; weights are those a run begins with. `dense`: every recording has data.max_rows rows. `thumos14`: the recordings of
+            an annotation file; in training those that the first steps of a run see, cropped as there. A training step is everything from packing to
+            the moved average of the weights; inference is everything from packing to the detections of one recording after another.
             """)
 
     enum Lengths: String, ExpressibleByArgument { case dense, thumos14 }

@@ -140,8 +140,8 @@ extension StepBenchmark {
         }
     }
 
-    /// Recordings of an annotation file: in training those that the first steps of a run would see, cropped as there; in inference the first ones of the
-    /// evaluation subset, whole.
+    /// Recordings of an annotation file: in training those that the first steps of a run would see, cropped as there; in inference the first ones of
+    /// the evaluation subset, whole.
     static func annotated(
         _ set: AnnotationSet, phase: Phase, steps: Int, stride: Double, window: Double, _ configuration: RunConfiguration
     ) throws -> [[[Recording]]] {
