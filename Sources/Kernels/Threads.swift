@@ -40,6 +40,28 @@ public enum Threads {
         }
     }
 
+    /// Calls `body(piece, worker)` for pieces that take different times: every worker gets neighbouring ones of about equal weight together.
+    @inline(__always)
+    static func overPieces(weights: [Int], isParallel: Bool, _ body: (_ piece: Int, _ worker: Int) -> Void) {
+        let parts = isParallel ? min(count, weights.count) : 1
+        if parts <= 1 {
+            for piece in weights.indices { body(piece, 0) }
+            return
+        }
+        // A piece belongs to the worker in whose share of the total its middle lies.
+        let total = weights.reduce(0, +)
+        var begins = [Int](repeating: weights.count, count: parts + 1), before = 0
+        begins[0] = 0
+        for (piece, weight) in weights.enumerated() {
+            let worker = min(parts - 1, (2 * before + weight) * parts / max(1, 2 * total))
+            for own in 0...worker where begins[own] > piece { begins[own] = piece }
+            before += weight
+        }
+        DispatchQueue.concurrentPerform(iterations: parts) { part in
+            for piece in begins[part]..<begins[part + 1] { body(piece, part) }
+        }
+    }
+
     /// Like `overRanges`, with at most `parts` ranges that begin at multiples of `block`.
     @inline(__always)
     static func overBlocks(_ total: Int, block: Int, parts: Int, _ body: (Range<Int>) -> Void) {

@@ -24,9 +24,6 @@ extension Convolution {
         counted(bytesPerElement: 2) { shifted(dy, outputLayout, w, into: dx, columns: input, add: add, bias: nil, isBackward: true) }
     }
 
-    /// Rows of a tile where a piece does not divide evenly.
-    private static let tileRows = 32
-
     private func shifted(
         _ source: UnsafePointer<BFloat16>, _ layout: BFloat16Layout, _ w: UnsafePointer<BFloat16>, into target: UnsafeMutablePointer<Float>,
         columns: Int, add: Bool, bias: UnsafePointer<Float>?, isBackward: Bool
@@ -59,7 +56,7 @@ extension Convolution {
             }
         }
         let workers = OneDNN.workers(Threads.count), taps = taps
-        Threads.overPieces(tiles.count, isParallel: isParallel) { i, number in
+        Threads.overPieces(weights: tiles.map(\.rows), isParallel: isParallel) { i, number in
             let tile = tiles[i], worker = workers[number]
             let isWhole = tile.rows % Self.tileRows == 0
             let place = target + tile.row * columns

@@ -39,11 +39,19 @@ public struct Convolution {
 
     var isParallel: Bool { rows * kernel * input * output >= MatrixMultiply.leastParallelWork }
 
-    /// Pieces of rows, each of one sequence: first row, end, and the sequence.
+    /// Rows that pieces are multiples of, but for the last one of a sequence.
+    static var tileRows: Int { 32 }
+
+    /// Pieces of rows, each of one sequence: at most `MatrixMultiply.pieceRows`, as equal as tiles allow, an even number where there are several, so that
+    /// two threads share a long sequence equally.
     var pieces: [(rows: Range<Int>, sequence: Int)] {
         (0..<offsets.count - 1).flatMap { sequence in
-            stride(from: offsets[sequence], to: offsets[sequence + 1], by: MatrixMultiply.pieceRows).map {
-                ($0..<min(offsets[sequence + 1], $0 + MatrixMultiply.pieceRows), sequence)
+            let begin = offsets[sequence], end = offsets[sequence + 1]
+            let tiles = (end - begin + Self.tileRows - 1) / Self.tileRows, perPiece = MatrixMultiply.pieceRows / Self.tileRows
+            var count = (tiles + perPiece - 1) / perPiece
+            if tiles >= perPiece / 2 { count = (count + 1) / 2 * 2 }
+            return (0..<count).map { piece in
+                (begin + tiles * piece / count * Self.tileRows..<min(end, begin + tiles * (piece + 1) / count * Self.tileRows), sequence)
             }
         }
     }
@@ -102,7 +110,7 @@ extension Convolution {
         _ product: (_ tap: Int, _ rows: Int, UnsafePointer<Float>, UnsafeMutablePointer<Float>, _ accumulate: Bool) -> Void
     ) {
         let pieces = pieces, taps = taps
-        Threads.overPieces(pieces.count, isParallel: isParallel) { piece, _ in
+        Threads.overPieces(weights: pieces.map(\.rows.count), isParallel: isParallel) { piece, _ in
             let (rows, sequence) = pieces[piece]
             for tap in taps {
                 let shift = sign * (tap - half)
