@@ -35,7 +35,8 @@ final class RoundedProductTests: XCTestCase {
                         y.gradientToWrite().pointer.update(from: values.dy, count: values.dy.count)
                         tape.backward()
                         results += [
-                            ("y \(turn)", y.array), ("dx \(turn)", x.gradientArray!), ("dw \(turn)", w.gradientArray!), ("db \(turn)", b.gradientArray!),
+                            ("y \(turn)", y.array), ("dx \(turn)", x.gradientArray!), ("dw \(turn)", w.gradientArray!),
+                            ("db \(turn)", b.gradientArray!),
                         ]
                     }
                     return results

@@ -65,7 +65,8 @@ final class BenchmarkStepTests: CommandTestCase {
 
     func testTrueLengths() throws {
         let made = try kairos(
-            "synthesize", "--output", folder + "/s.h5", "--annotations-output", folder + "/a.json", "--videos", "6", "--classes", "3", "--dimension", "8")
+            "synthesize", "--output", folder + "/s.h5", "--annotations-output", folder + "/a.json", "--videos", "6", "--classes", "3",
+            "--dimension", "8")
         XCTAssertEqual(made.code, 0, made.errors)
         let lengths = ["--lengths", "thumos14", "--annotations", folder + "/a.json", "--feature-stride", "15", "--window", "30", "--steps", "3"]
         let training = try step(1, lengths)

@@ -9,7 +9,9 @@ import XCTest
 final class ProductTests: XCTestCase {
     /// Lengths 1, 2, odd, uneven, beyond a tile of 32 and a piece of 256; an empty sequence.
     private static let packings: [[Int]] = [[0, 1], [0, 2], [0, 1, 3, 8], [0, 7, 9, 16], [0, 33], [0, 131, 131, 132, 420]]
-    private static let shapes = [(kernel: 1, input: 3, output: 2), (1, 16, 33), (3, 1, 1), (3, 19, 5), (5, 16, 17), (3, 260, 20), (1, 520, 7), (3, 20, 520)]
+    private static let shapes = [
+        (kernel: 1, input: 3, output: 2), (1, 16, 33), (3, 1, 1), (3, 19, 5), (5, 16, 17), (3, 260, 20), (1, 520, 7), (3, 20, 520),
+    ]
     private var random = RandomStream(seed: 3, "products")
 
     private func normals(_ count: Int) -> [Float] { (0..<count).map { _ in random.normal() } }
@@ -79,7 +81,10 @@ final class ProductTests: XCTestCase {
 
     func testMatrixProductsDoNotDependOnTheThreadCount() {
         forBackends { backend in
-            for (m, n, k) in [(64, 64, 64), (129, 70, 450), (777, 256, 450), (450, 256, 777), (256, 1024, 333), (1000, 12, 768), (50, 2, 768), (1025, 300, 40)] {
+            let shapes = [
+                (64, 64, 64), (129, 70, 450), (777, 256, 450), (450, 256, 777), (256, 1024, 333), (1000, 12, 768), (50, 2, 768), (1025, 300, 40),
+            ]
+            for (m, n, k) in shapes {
                 for (transposeA, transposeB) in [(false, false), (true, false), (false, true)] {
                     let a = normals(m * k), b = normals(k * n)
                     assertSameBitsOverThreads("\(backend) \(m)x\(n)x\(k) \(transposeA) \(transposeB)") {

@@ -42,8 +42,8 @@ public struct Convolution {
     /// Rows that pieces are multiples of, but for the last one of a sequence.
     static var tileRows: Int { 32 }
 
-    /// Pieces of rows, each of one sequence: at most `MatrixMultiply.pieceRows`, as equal as tiles allow, an even number where there are several, so that
-    /// two threads share a long sequence equally.
+    /// Pieces of rows, each of one sequence: at most `MatrixMultiply.pieceRows`, as equal as tiles allow, an even number where there are several, so
+    /// that two threads share a long sequence equally.
     var pieces: [(rows: Range<Int>, sequence: Int)] {
         (0..<offsets.count - 1).flatMap { sequence in
             let begin = offsets[sequence], end = offsets[sequence + 1]

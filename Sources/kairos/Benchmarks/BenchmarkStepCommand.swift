@@ -91,7 +91,8 @@ struct BenchmarkStepCommand: ParsableCommand {
             try world.throwTogether { try benchmark.repetition() }
             var report = StepReport(
                 phase: phase.rawValue, lengths: lengths.rawValue, ranks: world.size, threads: threads, products: products,
-                parameters: benchmark.parameters, videos: benchmark.videos, rows: recordings.map { $0.joined().map(\.rows) }, peak: peak[0], processorPeak: peak[1])
+                parameters: benchmark.parameters, videos: benchmark.videos, rows: recordings.map { $0.joined().map(\.rows) },
+                peak: peak[0], processorPeak: peak[1])
             let (_, totals) = try KernelCounter.counting {
                 for _ in 0..<repetitions {
                     try world.barrier()
