@@ -38,3 +38,9 @@ take_processor() {
     # -Xcc decides over Swift's own code too.
     build_flags=(-c release -Xcc "-march=$processor")
 }
+
+# metrics_of RUN: mAP per tIoU and the average, in per cent, with a comma between. metrics.json has sorted keys: "average_mAP":..., "mAP":[...].
+metrics_of() {
+    sed -E 's/.*"average_mAP":([0-9.e-]+).*"mAP":\[([^]]*)\].*/\2,\1/' "$1/metrics.json" |
+        awk -F, '{ for (i = 1; i <= NF; i++) printf "%s%.1f", (i > 1 ? "," : ""), 100 * $i; print "" }'
+}

@@ -51,6 +51,7 @@ struct AblationPlanCommand: ParsableCommand {
     }
 
     func run() throws {
+        try requireOneRank("ablation plan")
         let plan = try options.plan()
         for run in plan.runs where run.arguments.contains(where: { $0.isEmpty || $0.contains("\t") || $0.contains("\n") }) {
             throw Failure.wrongUsage(
@@ -78,6 +79,7 @@ struct AblationTableCommand: ParsableCommand {
     @OptionGroup var options: AblationOptions
 
     func run() throws {
+        try requireOneRank("ablation table")
         let plan = try options.plan()
         let table = try AblationTable(plan.grid, runs: plan.runs) { folder in
             guard let quality = try PseudoLabelFile.newestQuality(inFolder: folder + "/pseudo_labels")?.quality else { return [] }

@@ -5,8 +5,8 @@ import TemporalAnnotations
 import XCTest
 
 final class SelectionTests: XCTestCase {
-    private func instance(_ joint: Float, _ classScore: Float? = nil, label: Int = 0) -> PseudoInstance {
-        PseudoInstance(video: 0, label: label, start: 0, end: 1, jointScore: joint, classScore: classScore ?? joint)
+    private func instance(_ joint: Float, _ classScore: Float? = nil, label: Int = 0, similarity: Float = .nan) -> PseudoInstance {
+        PseudoInstance(video: 0, label: label, start: 0, end: 1, jointScore: joint, classScore: classScore ?? joint, similarity: similarity)
     }
 
     private func fates(_ scores: [Float], _ settings: SelectionSettings = SelectionSettings()) -> [PseudoInstanceFate] {
@@ -77,7 +77,8 @@ final class SelectionTests: XCTestCase {
         let selection = PseudoLabelSelection(scores.map { instance($0) }, classes: 1, settings: SelectionSettings(floor: 0.2))
         XCTAssertEqual(selection.fates, [.dropped, .candidate, .positive])
         func refined(_ candidate: Float, _ positive: Float, eap: Bool = true, mpp: Bool = true) -> [PseudoInstanceFate] {
-            selection.refined(similarities: [1, candidate, positive], settings: RefinementSettings(eap: eap, mpp: mpp))
+            let instances = zip(scores, [1, candidate, positive]).map { instance($0, similarity: $1) }
+            return selection.refined(instances, settings: RefinementSettings(eap: eap, mpp: mpp))
         }
         XCTAssertEqual(refined(0.7, 0.3), [.dropped, .promoted, .positive], "at the thresholds: promoted, not removed")
         XCTAssertEqual(refined(Float(0.7).nextDown, Float(0.3).nextDown), [.dropped, .rejected, .removed])
@@ -85,8 +86,32 @@ final class SelectionTests: XCTestCase {
         XCTAssertEqual(refined(0.9, 0.1, mpp: false), [.dropped, .rejected, .removed])
         XCTAssertEqual(refined(0.9, 0.1, eap: false, mpp: false), [.dropped, .rejected, .positive])
         XCTAssertEqual(refined(.nan, .nan), [.dropped, .rejected, .positive], "no labelled instance of the class")
-        XCTAssertEqual(selection.refined(similarities: [], settings: RefinementSettings()), [.dropped, .rejected, .positive])
         XCTAssertEqual(PseudoInstanceFate.allCases.filter(\.isLabel), [.positive, .promoted])
+    }
+
+    /// MPP with an overlap: a label of any class stands in the way in its own recording alone, the better candidate first, exactly the limit does not.
+    func testPromotionBesideOtherLabels() {
+        // Score, start, end; recording 0 unless said. The first is positive, the others are candidates.
+        func one(_ score: Float, _ start: Float, _ end: Float, video: Int = 0, label: Int = 0, similarity: Float = 0.9) -> PseudoInstance {
+            PseudoInstance(video: video, label: label, start: start, end: end, jointScore: score, classScore: score, similarity: similarity)
+        }
+        let instances = [
+            one(0.95, 0, 10), one(0.3, 5, 10), one(0.3, 4.5, 10, label: 1), one(0.3, 0, 10, video: 1), one(0.4, 20, 30), one(0.5, 21, 31, label: 1),
+            one(0.45, 21, 31, similarity: 0.1), one(0.5, 21, 31), one(0.3, 30, 40),
+        ]
+        let selection = PseudoLabelSelection(instances, classes: 2, settings: SelectionSettings(threshold: .fixed(0.9)))
+        func refined(_ overlap: Float, eap: Float = 0.3) -> [PseudoInstanceFate] {
+            selection.refined(instances, settings: RefinementSettings(eapThreshold: eap, mppOverlap: overlap))
+        }
+        XCTAssertEqual(
+            refined(0.5),
+            [.positive, .promoted, .rejected, .promoted, .rejected, .promoted, .rejected, .rejected, .promoted],
+            "tIoU 0.5 with the positive is not above the limit, 0.55 is; of two equal ones the first; the next begins at 30 and ends the overlap at 0.05")
+        XCTAssertEqual(
+            refined(0, eap: 0.95),
+            [.removed, .promoted, .rejected, .promoted, .rejected, .promoted, .rejected, .rejected, .rejected],
+            "what EAP has removed stands in nobody's way")
+        XCTAssertEqual(refined(1).filter { $0 == .promoted }.count, 7, "1: the paper's rule")
     }
 
     func testInstancesComeFromDetections() {
@@ -109,7 +134,7 @@ final class SelectionTests: XCTestCase {
         for threshold in [SelectionSettings.Threshold.adaptive, .adaptivePerClass] {
             let begin = ContinuousClock.now
             let selection = PseudoLabelSelection(instances, classes: 20, settings: SelectionSettings(threshold: threshold))
-            let fates = selection.refined(similarities: [], settings: RefinementSettings())
+            let fates = selection.refined(instances, settings: RefinementSettings())
             print("2,000,000 predictions, \(threshold): \(ContinuousClock.now - begin)")
             XCTAssertEqual(fates.count, instances.count)
             XCTAssertEqual(selection.overall.mean, 0.575, accuracy: 1e-3)

@@ -219,6 +219,7 @@ final class TrainCommandTests: CommandTestCase {
         let cases = [
             ["import", "weights", "--source", "w", "--config", "c", "--output", "o"], ["export", "--checkpoint", "c", "--output", "o"],
             ["inspect", "f"], ["evaluate", "--annotations", "a", "--predictions", "p", "--subset", "Test"],
+            ["ablation", "plan", "f", "d"], ["ablation", "table", "f", "d"],
         ]
         for arguments in cases {
             let ended = try start(root.appendingPathComponent("launch/mpirun"), ["3", executable.path] + arguments)

@@ -72,16 +72,19 @@ extension AdaptivePseudoLabelMethod {
             case .adaptivePerClass: .adaptivePerClass
             case .fixed: .fixed(apl.fixedThreshold)
             }
-        let instances = gathered.map {
-            PseudoInstance(
-                video: 0, label: $0.label, start: Float($0.segment.start), end: Float($0.segment.end), jointScore: Float(score($0)),
-                classScore: Float($0.classScore))
+        var videos: [VideoID: Int] = [:]
+        let instances = gathered.map { label in
+            if videos[label.video] == nil { videos[label.video] = videos.count }
+            return PseudoInstance(
+                video: videos[label.video] ?? 0, label: label.label, start: Float(label.segment.start), end: Float(label.segment.end),
+                jointScore: Float(score(label)), classScore: Float(label.classScore), similarity: label.similarity.map { Float($0) } ?? .nan)
         }
         let selection = PseudoLabelSelection(
             instances, classes: classes.count, settings: SelectionSettings(threshold: threshold, floor: apl.selectionFloor))
         let refinement = RefinementSettings(
-            eap: icd.eap, mpp: icd.mpp, eapThreshold: Float(icd.eapThreshold), mppThreshold: Float(icd.mppThreshold))
-        let fates = selection.refined(similarities: gathered.map { $0.similarity.map { Float($0) } ?? .nan }, settings: refinement)
+            eap: icd.eap, mpp: icd.mpp, eapThreshold: Float(icd.eapThreshold), mppThreshold: Float(icd.mppThreshold),
+            mppOverlap: Float(icd.mppOverlap))
+        let fates = selection.refined(instances, settings: refinement)
         var labels: [PseudoLabel] = []
         for (label, fate) in zip(gathered, fates) {
             guard let known = PseudoLabelFate(fate) else { continue }

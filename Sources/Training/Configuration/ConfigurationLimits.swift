@@ -4,6 +4,8 @@ enum ConfigurationLimits {
     static let epochs = 1_000_000
     /// Of recordings, and of candidates.
     static let rows = 1_073_741_824
+    /// Recordings of an iteration; pairs, frames and clusters drawn of them.
+    static let batch = 65_536
     static let channels = 65_536
     /// Attention windows and kernels: the attention's buffers hold rows x heads x window numbers.
     static let window = 4097

@@ -34,7 +34,7 @@ public struct DataConfiguration: ConfigurationSection {
         try keys.value("labeled_fraction", &labeledFraction, .upTo(1, above: 0))
         try keys.value("labeled_order", &labeledOrder)
         try keys.value("virtual_shards", &virtualShards, .within(1...4096))
-        try keys.value("batch_size", &batchSize, .within(1...65_536))
+        try keys.value("batch_size", &batchSize, .within(1...ConfigurationLimits.batch))
         try keys.value("max_rows", &maxRows, Requirement<Int>.within(1...ConfigurationLimits.rows).orNull)
         try keys.value("trunc_thresh", &truncThresh, .within(0...1))
         try keys.value(

@@ -50,19 +50,20 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public init() {}
 
     public mutating func visit(_ keys: ConfigurationKeys) throws {
-        let positive = Requirement<Int>.atLeast(1), none = Requirement<Int>.atLeast(0), rate = Requirement<Double>.upTo(10, above: 0)
+        let steps = 1...ConfigurationLimits.iterations, epochs = 1...ConfigurationLimits.epochs
+        let rate = Requirement<Double>.upTo(10, above: 0)
         try keys.value("alqa", &alqa)
         try keys.value("alqa_score", &alqaScore)
         try keys.value("localization_weight", &localizationWeight, .atLeast(0))
-        try keys.value("pretraining_iterations", &pretrainingIterations, none.orNull)
-        try keys.value("pretraining_epochs", &pretrainingEpochs, none.orNull)
+        try keys.value("pretraining_iterations", &pretrainingIterations, Requirement<Int>.within(0...ConfigurationLimits.iterations).orNull)
+        try keys.value("pretraining_epochs", &pretrainingEpochs, Requirement<Int>.within(0...ConfigurationLimits.epochs).orNull)
         try keys.value("pretraining_learning_rate", &pretrainingLearningRate, rate.orNull)
         try keys.value("rounds", &rounds, .within(0...1000))
-        try keys.value("round_iterations", &roundIterations, positive.orNull)
-        try keys.value("round_epochs", &roundEpochs, positive.orNull)
-        try keys.value("round_warmup_iterations", &roundWarmupIterations, none)
+        try keys.value("round_iterations", &roundIterations, Requirement<Int>.within(steps).orNull)
+        try keys.value("round_epochs", &roundEpochs, Requirement<Int>.within(epochs).orNull)
+        try keys.value("round_warmup_iterations", &roundWarmupIterations, .within(0...ConfigurationLimits.iterations))
         try keys.value("round_learning_rate", &roundLearningRate, rate.orNull)
-        try keys.value("unlabeled_batch_size", &unlabeledBatchSize, positive)
+        try keys.value("unlabeled_batch_size", &unlabeledBatchSize, .within(1...ConfigurationLimits.batch))
         try keys.value("unlabeled_weight", &unlabeledWeight, .above(0))
         try keys.value("teacher", &teacher)
         try keys.value("selection", &selection)
@@ -81,6 +82,8 @@ public struct DiscriminatorConfiguration: ConfigurationSection {
     public var mpp = true
     public var eapThreshold = 0.3
     public var mppThreshold = 0.7
+    /// Candidates that overlap a better label of their recording by more are not promoted. 1: all may be.
+    public var mppOverlap = 1.0
     public var hidden = 128
     /// Partners of the same class, and of other classes, per labelled instance of the mini-batch.
     public var pairs = 10
@@ -94,8 +97,9 @@ public struct DiscriminatorConfiguration: ConfigurationSection {
         try keys.value("mpp", &mpp)
         try keys.value("eap_threshold", &eapThreshold, .within(0...1))
         try keys.value("mpp_threshold", &mppThreshold, .within(0...1))
-        try keys.value("hidden", &hidden, .atLeast(1))
-        try keys.value("pairs", &pairs, .atLeast(1))
+        try keys.value("mpp_overlap", &mppOverlap, .within(0...1))
+        try keys.value("hidden", &hidden, .within(1...ConfigurationLimits.channels))
+        try keys.value("pairs", &pairs, .within(1...ConfigurationLimits.batch))
         try keys.value("learning_rate", &learningRate, .upTo(10, above: 0))
         try keys.value("weight_decay", &weightDecay, .within(0...1))
     }
@@ -123,8 +127,8 @@ public struct ContrastConfiguration: ConfigurationSection {
         try keys.value("coarse", &coarse)
         try keys.value("fine", &fine)
         try keys.value("weight", &weight, .atLeast(0))
-        try keys.value("frames", &frames, .atLeast(2))
-        try keys.value("clusters", &clusters, Requirement<Int>.atLeast(2).orNull)
+        try keys.value("frames", &frames, .within(2...ConfigurationLimits.batch))
+        try keys.value("clusters", &clusters, Requirement<Int>.within(2...ConfigurationLimits.batch).orNull)
         try keys.value("temperature", &temperature, .above(0))
     }
 

@@ -138,7 +138,7 @@ struct BenchmarkSelectionCommand: ParsableCommand {
                 similarity: label.similarity.map(Float.init) ?? .nan)
         }
         let selection = PseudoLabelSelection(instances, classes: classes, settings: SelectionSettings())
-        return selection.refined(similarities: instances.map(\.similarity), settings: RefinementSettings()).map { fate in
+        return selection.refined(instances, settings: RefinementSettings()).map { fate in
             switch fate {
             case .positive: .positive
             case .removed: .removed
