@@ -24,8 +24,8 @@ let package = Package(
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CProcessor"),
-        .target(name: "CUnfinishedFiles"),
-        .target(name: "Diagnostics", dependencies: ["CProcessor", "CUnfinishedFiles"]),
+        .target(name: "CSignals"),
+        .target(name: "Diagnostics", dependencies: ["CProcessor", "CSignals"]),
         .target(name: "RandomStreams"),
         .target(name: "TemporalAnnotations", dependencies: ["Diagnostics"]),
         // Floor 1
