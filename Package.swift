@@ -92,10 +92,12 @@ let package = Package(
             ]),
         .testTarget(name: "TrainingTests", dependencies: ["Training", "TestSupport"]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
-        .testTarget(name: "KairosCommandTests", dependencies: ["TestSupport", "Training"]),
+        .testTarget(name: "KairosCommandTests", dependencies: ["RandomStreams", "TestSupport", "Training"]),
         .testTarget(
             name: "ParallelTests",
-            dependencies: ["AdaptivePseudoLabels", "Collectives", "DataParallel", "FeatureStore", "PseudoLabels", "TestSupport", "Training"]),
+            dependencies: [
+                "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "PseudoLabels", "TestSupport", "Training",
+            ]),
     ],
     swiftLanguageModes: [.v5]
 )

@@ -29,14 +29,15 @@ public struct ArrayDigest: Sendable {
 
     public mutating func add(_ word: UInt64) { lanes.0 = Self.mixed(lanes.0, word) }
 
+    /// Mixed one after another, so that equal changes in two of the sums do not look alike.
     public var value: UInt64 {
-        [lanes.1, lanes.2, lanes.3].reduce(lanes.0) { Self.mixed(Self.mixed($0, $1), $1 >> 32) }
+        [lanes.0, lanes.1, lanes.2, lanes.3].reduce(0) { Self.mixed($0, $1) }
     }
 
-    /// Odd factors lose nothing of a difference; the rotation brings what they carry upwards back down.
+    /// Odd factors lose nothing of a difference; the shift brings what they carry upwards back down, and makes several bits of one.
     @inline(__always)
     private static func mixed(_ sum: UInt64, _ word: UInt64) -> UInt64 {
         let product = (sum ^ word) &* 0x9E37_79B9_7F4A_7C15
-        return product << 29 | product >> 35
+        return product ^ product >> 29
     }
 }

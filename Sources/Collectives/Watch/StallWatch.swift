@@ -146,7 +146,7 @@ public final class StallWatch: @unchecked Sendable {
         _ = poll(&waiting, nfds_t(waiting.count), Int32(max(0, (due - Self.now()) * 1_000).rounded(.up)))
         let now = Self.now()
         // This process was itself stopped: its own clock went on, nothing else did.
-        if now - lastLook > max(3, 8 * interval) { book.pardon(at: now) }
+        if now - lastLook > max(4 * interval, min(3, stallSeconds / 2)) { book.pardon(at: now) }
         lastLook = now
         return lock.withLock { !isFinishing }
     }
