@@ -28,7 +28,6 @@ struct FailureMessage: Codable {
             case .line(let number): Place(name: "line", number: number)
             case .rank(let rank): Place(name: "rank", number: rank)
             case .step(let step): Place(name: "step", number: step)
-            case .host(let name): Place(name: "host", text: name)
             }
         }
     }
@@ -44,7 +43,6 @@ struct FailureMessage: Codable {
             case "line": .line(place.number)
             case "rank": .rank(place.number)
             case "step": .step(place.number)
-            case "host": .host(place.text)
             default: nil
             }
         }

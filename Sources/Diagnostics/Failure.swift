@@ -26,7 +26,6 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         case line(Int)
         case rank(Int)
         case step(Int)
-        case host(String)
 
         public var description: String {
             switch self {
@@ -38,7 +37,6 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
             case .line(let number): "line \(number)"
             case .rank(let rank): "rank \(rank)"
             case .step(let step): "step \(step)"
-            case .host(let name): "host '\(name)'"
             }
         }
     }

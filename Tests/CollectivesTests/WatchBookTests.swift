@@ -44,13 +44,30 @@ final class WatchBookTests: XCTestCase {
     /// A stopped process says nothing any more, whatever it said last.
     func testASilentRankIsNamedThoughItWaited() {
         var book = book(2)
-        for time in stride(from: 0.0, through: 8, by: 1) { book.hear(report(3, "burn-in, step 2: MPI_Wait for rank 1", waits: true), from: 0, at: time) }
+        for time in stride(from: 0.0, through: 8, by: 1) {
+            book.hear(report(3, "burn-in, step 2: MPI_Wait for rank 1", waits: true), from: 0, at: time)
+        }
         book.hear(report(5, "burn-in, step 2: MPI_Wait for rank 0", waits: true), from: 1, at: 0)
         XCTAssertNil(book.stalled(at: 7.9, after: 8))
         XCTAssertEqual(
             book.stalled(at: 8, after: 8)?.what,
             "rank 1 on host 'n0' (process 101) has made no progress for 8 s; rank 0 in 'burn-in, step 2: MPI_Wait for rank 1'; "
                 + "rank 1 in 'burn-in, step 2: MPI_Wait for rank 0', silent")
+    }
+
+    /// As when a host is lost: one of its ranks may have said something new a moment before.
+    func testRanksThatFellSilentTogetherAreNamedTogether() {
+        var book = book(4)
+        for time in stride(from: 0.0, through: 61, by: 1) {
+            for rank in 0..<2 { book.hear(report(3, "burn-in, step 2: MPI_Allreduce", waits: true), from: rank, at: time) }
+        }
+        book.hear(report(5, "burn-in, step 2: computing"), from: 2, at: 0.9)
+        book.hear(report(5, "burn-in, step 2: MPI_Allreduce", waits: true), from: 3, at: 1)
+        XCTAssertEqual(
+            book.stalled(at: 60.95, after: 60)?.what,
+            "rank 2 on host 'n1' (process 102) and rank 3 on host 'n1' (process 103) have made no progress for 60 s; "
+                + "ranks 0 and 1 in 'burn-in, step 2: MPI_Allreduce'; rank 2 in 'burn-in, step 2: computing', silent; "
+                + "rank 3 in 'burn-in, step 2: MPI_Allreduce', silent")
     }
 
     func testAllWaitForEachOther() {

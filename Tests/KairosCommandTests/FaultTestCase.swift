@@ -118,7 +118,8 @@ class FaultTestCase: CommandTestCase {
             while process.isRunning, Date().timeIntervalSince(began) < seconds { usleep(5_000) }
             let taken = Date().timeIntervalSince(began)
             if process.isRunning {
-                XCTFail("the job has not ended within \(seconds) s: \((try? String(contentsOfFile: output + "e", encoding: .utf8)) ?? "")", line: line)
+                let said = (try? String(contentsOfFile: output + "e", encoding: .utf8)) ?? ""
+                XCTFail("the job has not ended within \(seconds) s: \(said)", line: line)
                 for one in processes("kairos") + processes("mpirun") { kill(one.process, SIGKILL) }
             }
             process.waitUntilExit()

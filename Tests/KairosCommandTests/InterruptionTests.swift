@@ -32,7 +32,8 @@ final class InterruptionTests: FaultTestCase {
             XCTAssertEqual(ended.code, 75, "\(what): \(ended.errors)")
             let step = try XCTUnwrap(steps(run).last, what)
             XCTAssertGreaterThanOrEqual(step, one.step, what)
-            let stage = one.method == .supervised ? "training" : step <= 4 ? "pre-training" : step <= 34 ? "burn-in" : step <= 39 ? "round 1" : "round 2"
+            let stages = [(4, "pre-training"), (34, "burn-in"), (39, "round 1"), (44, "round 2")]
+            let stage = one.method == .supervised ? "training" : stages.first { step <= $0.0 }?.1 ?? ""
             // A signal may come at the end of a stage, and so in the labelling that begins the next one.
             let texts = [stage, "round 1: labelling", "round 2: labelling"].map { interrupted(one.name, in: $0, run, step: step, of: one.method) }
             XCTAssertTrue(texts.contains { ended.errors.contains($0) }, "\(what): \(ended.errors)")
@@ -65,15 +66,17 @@ final class InterruptionTests: FaultTestCase {
         if !FileManager.default.fileExists(atPath: path) { _ = try finish(.supervised, 1, "whole-supervised", resume: false) }
         let process = Process(), errors = Pipe()
         process.executableURL = executable
-        process.arguments = ["detect", "--checkpoint", path, "--store", folder + "/store.h5", "--output", folder + "/p.json", "--set", "training.threads=1"]
+        process.arguments = [
+            "detect", "--checkpoint", path, "--store", folder + "/store.h5", "--output", folder + "/p.json", "--set", "training.threads=1",
+        ]
         process.standardError = errors
         process.standardOutput = FileHandle.nullDevice
         try process.run()
         // As soon as the handler is there: bit 15 of the caught signals is SIGTERM's.
         while process.isRunning {
             let status = (try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)) ?? ""
-            let caught = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) }
-            if (caught ?? 0) >> 14 & 1 == 1 { break }
+            let line = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
+            if (line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } ?? 0) >> 14 & 1 == 1 { break }
             usleep(1_000)
         }
         process.terminate()

@@ -89,7 +89,8 @@ final class RandomFaultTests: FaultTestCase {
         for (name, bytes) in whole.files { XCTAssertEqual(try file("\(run)/\(name)"), bytes, "\(what): \(name)") }
         XCTAssertEqual(unfinished(run), [], what)
         if let damaged {
-            let warning = "warning: passed over the checkpoint 'FOLDER/\(run)/checkpoints/\(damaged)', now 'FOLDER/\(run)/checkpoints/\(damaged).damaged': "
+            let path = "FOLDER/\(run)/checkpoints/\(damaged)"
+            let warning = "warning: passed over the checkpoint '\(path)', now '\(path).damaged': "
             XCTAssertTrue(resumed.errors.contains(warning), "\(what): \(resumed.errors)")
         }
     }

@@ -144,7 +144,8 @@ final class DivergenceTests: XCTestCase {
                 """
                 error: the regression loss is inf
                   where: step 7, \(names[0])
-                  do: lower training.learning_rate, lengthen the warm-up, or check the features of these recordings; the checkpoints of earlier steps are kept
+                  do: lower training.learning_rate, lengthen the warm-up, or check the features of these recordings; the checkpoints of earlier \
+                steps are kept
                 """)
         }
         XCTAssertEqual(try steps("nan"), [4])

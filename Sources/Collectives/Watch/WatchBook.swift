@@ -65,7 +65,10 @@ package struct WatchBook {
     package func stalled(at now: Double, after seconds: Double) -> Failure? {
         let present = members.indices.filter { members[$0].state == .present }
         let still = present.filter { now - members[$0].changed >= seconds }
-        let guilty = still.filter { !members[$0].report.waitsForRanks || isSilent(members[$0], now, seconds) }
+        var guilty = still.filter { !members[$0].report.waitsForRanks || isSilent(members[$0], now, seconds) }
+        // The ranks of a lost host fall silent together, up to their reports' rhythm.
+        if !guilty.isEmpty { guilty += present.filter { !guilty.contains($0) && now - members[$0].heard >= seconds - min(2, seconds / 4) } }
+        guilty.sort()
         let advice =
             "look on that host for a stopped process, a full or slow disk, or a lost connection, then start again with --resume; "
             + "where the operation rightly takes so long, raise training.stall_seconds"

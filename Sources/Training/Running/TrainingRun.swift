@@ -64,9 +64,13 @@ public final class TrainingRun {
         self.folder = folder
         self.communicator = communicator
         try communicator.agree(on: ProgramVersion.current, name: "the program's version")
+        try communicator.agree(on: Processor.compiledFor.joined(separator: " "), name: "what the program was compiled for")
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
-        var unwatched: [String] = []
-        if let seconds = configuration.training.stallSeconds { unwatched = try StallWatch.start(communicator, stallSeconds: Double(seconds)) }
+        var warnings: [String] = []
+        if Set(try communicator.allGather(Processor.present.joined(separator: " "))).count > 1 {
+            warnings.append("warning: the ranks run on processors of several kinds: bits may depend on which rank computes what")
+        }
+        if let seconds = configuration.training.stallSeconds { warnings += try StallWatch.start(communicator, stallSeconds: Double(seconds)) }
         let store = try communicator.throwTogether { try FeatureStore(path: configuration.data.store) }
         self.store = store
         try communicator.agree(on: store.digest, name: "the feature store's digest")
@@ -94,7 +98,7 @@ public final class TrainingRun {
             if communicator.isRoot { try makeFolders() }
         }
         try communicator.barrier()
-        notes += unwatched
+        notes += warnings
         let damaged = try Activity.during(stage: "reading a checkpoint") { try communicator.throwTogether { try begin(resume: resume) } }
         try communicator.agree(on: "step \(trainer.state.step)", name: "the step to go on from")
         if communicator.isRoot { setAside(damaged) }
