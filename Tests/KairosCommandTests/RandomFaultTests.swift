@@ -33,6 +33,9 @@ final class RandomFaultTests: FaultTestCase {
             let fault = number < Fault.allCases.count ? Fault.allCases[number] : draw(Fault.allCases)
             try inject(fault, number, &figures)
             try? FileManager.default.removeItem(atPath: "\(folder)/f\(number)")
+            if environment["KAIROS_FAULTS"] != nil, (number + 1) % 10 == 0 {
+                FileHandle.standardError.write(Data("\(number + 1) of \(count) faults\n".utf8))
+            }
             if let failures = testRun?.totalFailureCount, failures > 0 {
                 return XCTFail("fault \(number) of seed \(seed): \(fault)")
             }
