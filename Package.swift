@@ -26,8 +26,8 @@ let package = Package(
         // oneDNN 2.6 of Debian has no pkg-config file.
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CProcessor"),
-        .target(name: "CUnfinishedFiles"),
-        .target(name: "Diagnostics", dependencies: ["CProcessor", "CUnfinishedFiles"]),
+        .target(name: "CSignals"),
+        .target(name: "Diagnostics", dependencies: ["CProcessor", "CSignals"]),
         .target(name: "RandomStreams"),
         .target(name: "TemporalAnnotations", dependencies: ["Diagnostics"]),
         // Floor 1
@@ -94,10 +94,12 @@ let package = Package(
             ]),
         .testTarget(name: "TrainingTests", dependencies: ["Kernels", "Training", "TestSupport"]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
-        .testTarget(name: "KairosCommandTests", dependencies: ["Diagnostics", "TestSupport", "Training"]),
+        .testTarget(name: "KairosCommandTests", dependencies: ["Diagnostics", "RandomStreams", "TestSupport", "Training"]),
         .testTarget(
             name: "ParallelTests",
-            dependencies: ["AdaptivePseudoLabels", "Collectives", "DataParallel", "FeatureStore", "PseudoLabels", "TestSupport", "Training"]),
+            dependencies: [
+                "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "PseudoLabels", "TestSupport", "Training",
+            ]),
     ],
     swiftLanguageModes: [.v5]
 )

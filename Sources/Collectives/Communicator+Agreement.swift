@@ -62,7 +62,7 @@ public func disagreement(among values: [String], name: String) -> Failure? {
         advice: "start the same program with the same configuration on every rank")
 }
 
-private func ranksInWords(_ ranks: [Int]) -> String {
+func ranksInWords(_ ranks: [Int]) -> String {
     if ranks.count == 1 { return "rank \(ranks[0])" }
     if ranks.count > 8 { return "ranks " + ranks.prefix(7).map(String.init).joined(separator: ", ") + " and \(ranks.count - 7) more" }
     return "ranks " + ranks.dropLast().map(String.init).joined(separator: ", ") + " and \(ranks.last ?? 0)"

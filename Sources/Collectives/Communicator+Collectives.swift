@@ -1,11 +1,12 @@
 import COpenMPI
+import Diagnostics
 import Foundation
 
 /// Calls that all ranks make together.
 extension Communicator {
     /// Returns when all ranks have come here.
     public func barrier() throws {
-        try check(MPI_Barrier(handle), "MPI_Barrier")
+        try check(Activity.during(.barrier) { MPI_Barrier(handle) }, "MPI_Barrier")
     }
 
     // MARK: Broadcast
@@ -14,7 +15,8 @@ extension Communicator {
     public func broadcast<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, from root: Int = 0) throws {
         try requireRank(root, "broadcast")
         try inPieces(count) { first, piece in
-            try check(MPI_Bcast(buffer + first, piece, T.messageType, Int32(root), handle), "MPI_Bcast")
+            let status = Activity.during(.broadcast) { MPI_Bcast(buffer + first, piece, T.messageType, Int32(root), handle) }
+            try check(status, "MPI_Bcast")
         }
     }
 
@@ -48,8 +50,10 @@ extension Communicator {
     public func allReduce<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, _ reduction: Reduction) throws {
         guard size > 1 else { return }
         try inPieces(count) { first, piece in
-            try check(
-                MPI_Allreduce(kairos_mpi_in_place(), buffer + first, piece, T.messageType, reduction.operation, handle), "MPI_Allreduce")
+            let status = Activity.during(.allReduce) {
+                MPI_Allreduce(kairos_mpi_in_place(), buffer + first, piece, T.messageType, reduction.operation, handle)
+            }
+            try check(status, "MPI_Allreduce")
         }
     }
 
@@ -74,7 +78,8 @@ extension Communicator {
     public func allGather<T: MessageElement>(_ value: T) throws -> [T] {
         var value = value
         var result = [T](repeating: .zero, count: size)
-        try check(MPI_Allgather(&value, 1, T.messageType, &result, 1, T.messageType, handle), "MPI_Allgather")
+        let status = Activity.during(.allGather) { MPI_Allgather(&value, 1, T.messageType, &result, 1, T.messageType, handle) }
+        try check(status, "MPI_Allgather")
         return result
     }
 
@@ -87,10 +92,11 @@ extension Communicator {
         }
         let firsts = firstIndices(of: counts)
         var joined = [T](repeating: .zero, count: total)
-        try check(
+        let status = Activity.during(.allGather) {
             MPI_Allgatherv(
-                values, Int32(values.count), T.messageType, &joined, counts.map(Int32.init), firsts.map(Int32.init), T.messageType, handle),
-            "MPI_Allgatherv")
+                values, Int32(values.count), T.messageType, &joined, counts.map(Int32.init), firsts.map(Int32.init), T.messageType, handle)
+        }
+        try check(status, "MPI_Allgatherv")
         return counts.indices.map { Array(joined[firsts[$0]..<firsts[$0] + counts[$0]]) }
     }
 
@@ -111,11 +117,12 @@ extension Communicator {
         if total > largestMessage { return try gatherInPieces(values, counts, to: root) }
         let firsts = firstIndices(of: counts)
         var joined = [T](repeating: .zero, count: rank == root ? total : 0)
-        try check(
+        let status = Activity.during(.gather) {
             MPI_Gatherv(
                 values, Int32(values.count), T.messageType, &joined, counts.map(Int32.init), firsts.map(Int32.init), T.messageType, Int32(root),
-                handle),
-            "MPI_Gatherv")
+                handle)
+        }
+        try check(status, "MPI_Gatherv")
         guard rank == root else { return nil }
         return counts.indices.map { Array(joined[firsts[$0]..<firsts[$0] + counts[$0]]) }
     }

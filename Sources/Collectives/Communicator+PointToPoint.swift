@@ -8,7 +8,8 @@ extension Communicator {
     public func send<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws {
         try requireRank(other, "send")
         try inPieces(count) { first, piece in
-            try check(MPI_Send(buffer + first, piece, T.messageType, Int32(other), Int32(tag), handle), "MPI_Send to rank \(other)")
+            let status = Activity.during(.send, other) { MPI_Send(buffer + first, piece, T.messageType, Int32(other), Int32(tag), handle) }
+            try check(status, "MPI_Send to rank \(other)")
         }
     }
 
@@ -19,8 +20,10 @@ extension Communicator {
         try requireRank(other, "receive")
         try inPieces(count) { first, piece in
             var status = MPI_Status()
-            try check(
-                MPI_Recv(buffer + first, piece, T.messageType, Int32(other), Int32(tag), handle, &status), "MPI_Recv from rank \(other)")
+            let code = Activity.during(.receive, other) {
+                MPI_Recv(buffer + first, piece, T.messageType, Int32(other), Int32(tag), handle, &status)
+            }
+            try check(code, "MPI_Recv from rank \(other)")
             try requireCount(Int(piece), T.messageType, of: &status, from: other)
         }
     }
@@ -33,7 +36,7 @@ extension Communicator {
             var handle: MPI_Request?
             try check(
                 MPI_Isend(buffer + first, piece, T.messageType, Int32(other), Int32(tag), self.handle, &handle), "MPI_Isend to rank \(other)")
-            request.append(handle, .init(operation: "MPI_Isend to rank \(other)", source: nil, count: Int(piece), type: T.messageType))
+            request.append(handle, .init(operation: "MPI_Isend to rank \(other)", other: other, source: nil, count: Int(piece), type: T.messageType))
         }
         return request
     }
@@ -46,7 +49,7 @@ extension Communicator {
             var handle: MPI_Request?
             try check(
                 MPI_Irecv(buffer + first, piece, T.messageType, Int32(other), Int32(tag), self.handle, &handle), "MPI_Irecv from rank \(other)")
-            request.append(handle, .init(operation: "MPI_Irecv from rank \(other)", source: other, count: Int(piece), type: T.messageType))
+            request.append(handle, .init(operation: "MPI_Irecv from rank \(other)", other: other, source: other, count: Int(piece), type: T.messageType))
         }
         return request
     }

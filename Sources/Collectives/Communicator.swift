@@ -50,7 +50,11 @@ public final class Communicator {
         }
         let communicator = try Communicator(handle: kairos_mpi_comm_world())
         existing = communicator
-        on_exit({ status, _ in if status == 0 { Communicator.started?.finalize() } }, nil)
+        on_exit(
+            { status, _ in
+                StallWatch.current?.finish()
+                if status == 0 { Communicator.started?.finalize() }
+            }, nil)
         return communicator
     }
 
@@ -99,7 +103,11 @@ public final class Communicator {
             advice: "look at the messages of the other ranks; when there are none, check the network between the hosts")
     }
 
+    /// Whether a call has failed: perhaps because another rank is dead.
+    public private(set) var hasFailed = false
+
     func check(_ status: Int32, _ operation: String) throws {
+        if status != MPI_SUCCESS { hasFailed = true }
         try Self.check(status, operation, rank: rank)
     }
 

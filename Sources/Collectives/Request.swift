@@ -5,6 +5,8 @@ import Diagnostics
 public final class Request {
     struct Message {
         let operation: String
+        /// The other rank.
+        let other: Int
         /// The sender for a message that is received, nil for one that is sent.
         let source: Int?
         let count: Int
@@ -39,6 +41,7 @@ public final class Request {
         guard !handles.isEmpty else { return true }
         var done: Int32 = 0
         prepareStatuses()
+        Activity.tick()
         let status = MPI_Testall(Int32(handles.count), &handles, &done, &statuses)
         try examine(status, "MPI_Testall", examinesMessages: done != 0)
         return done != 0
@@ -53,7 +56,7 @@ public final class Request {
         // One by one: Open MPI 4.1's MPI_Waitall spins for ever on a message that is longer than its buffer and was there before the call.
         var failure: (status: Int32, operation: String)?
         for index in handles.indices {
-            let status = MPI_Wait(&handles[index], &statuses[index])
+            let status = Activity.during(.wait, messages[index].other) { MPI_Wait(&handles[index], &statuses[index]) }
             if status != MPI_SUCCESS, failure == nil { failure = (status, messages[index].operation) }
         }
         if let failure { try communicator.check(failure.status, failure.operation) }

@@ -1,3 +1,4 @@
+import Diagnostics
 import TemporalAnnotations
 
 /// Mean average precision and recall of temporal detections, as the published ActionFormer (and, before it, ActivityNet) computes them.
@@ -50,6 +51,7 @@ public struct Evaluation: Sendable {
         var precision: [String: [Double]] = [:], sums = [Double](repeating: 0, count: thresholds.count)
         var recalls = Self.multiples.map { _ in [Double](repeating: 0, count: thresholds.count) }
         for label in counted {
+            Activity.tick()
             let ap = averagePrecision(byClass[label], truth: truth[label])
             precision[classes.names[label]] = ap
             for (i, value) in ap.enumerated() { sums[i] += value }

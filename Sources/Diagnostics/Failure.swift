@@ -12,6 +12,8 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         case wrongUsage = 2
         /// The data given are missing, malformed or do not fit together (exit code 3).
         case badInput = 3
+        /// Nothing is wrong: a signal asked to end, what was done is kept (exit code 75, EX_TEMPFAIL of sysexits.h: try again).
+        case interrupted = 75
     }
 
     /// One part of the place at which the error was found.
@@ -69,7 +71,7 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
     public var exitCode: Int32 { kind.rawValue }
 
     public var description: String {
-        var lines = ["error: \(what)"]
+        var lines = ["\(kind == .interrupted ? "interrupted" : "error"): \(what)"]
         if !places.isEmpty { lines.append("  where: " + places.map(\.description).joined(separator: ", ")) }
         lines.append("  do: \(advice)")
         return lines.joined(separator: "\n")

@@ -79,7 +79,9 @@ public final class FeaturePrefetcher {
             }
             if answers.isEmpty {
                 let start = DispatchTime.now().uptimeNanoseconds
-                while answers.isEmpty { condition.wait() }
+                Activity.during(.readingFeatures) {
+                    while answers.isEmpty { condition.wait() }
+                }
                 waited += Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
             }
             outstanding -= 1

@@ -41,10 +41,14 @@ struct DetectCommand: ParsableCommand {
     }
 
     func run() throws {
+        Interruption.catchSignals()
         try withRanks { world in
             let loaded = try world.throwTogether {
                 if world.isRoot { try requireWritableFolder(of: output) }
                 return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
+            }
+            if let seconds = loaded.configuration.training.stallSeconds {
+                for line in try StallWatch.start(world, stallSeconds: Double(seconds)) where world.isRoot { note(line) }
             }
             _ = try ComputeThreads.set(loaded.configuration.training.threads, communicator: world)
             let videos = try world.throwTogether {

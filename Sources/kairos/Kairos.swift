@@ -7,7 +7,9 @@ struct Kairos: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kairos",
         abstract: "Temporal action localization from few or weak labels, trained data-parallel over MPI.",
-        discussion: "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data.",
+        discussion: """
+            Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 75 interrupted by a signal (start it again, train with --resume).
+            """,
         subcommands: [
             AblationCommand.self, BenchmarkCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self, ImportCommand.self,
             InspectCommand.self, SynthesizeCommand.self, TrainCommand.self,

@@ -7,20 +7,44 @@ import Foundation
 ///
 /// Errors that all ranks share are said by rank 0, which then ends all ranks. A rank that fails alone waits a moment for that, then speaks and ends
 /// all ranks itself: those that wait for it would wait for ever where nobody watches over exit codes (`srun` without `--kill-on-bad-exit`).
+/// An interruption is an orderly end that all ranks come to together: they end MPI, then each exits with the code of interruptions.
 func withRanks(_ body: (Communicator) throws -> Void) throws {
     let world = try Communicator.world()
     do {
+        if world.size == 1 { try requireOneWorld() }
         try body(world)
+        StallWatch.current?.finish()
     } catch {
         guard world.size > 1 else { throw error }
+        if let failure = error as? Failure, failure.kind == .interrupted {
+            StallWatch.current?.finish()
+            if world.isRoot { _ = Kairos.say(failure) }
+            world.finalize()
+            Foundation.exit(failure.exitCode)
+        }
+        // A failing message may mean a dead rank, which the watch names.
+        if world.hasFailed { Thread.sleep(forTimeInterval: 1) }
         if !world.isRoot { Thread.sleep(forTimeInterval: 3 + 0.1 * Double(min(world.rank, 20))) }
         var said = error
         if var failure = error as? Failure, !failure.places.contains(where: { if case .rank = $0 { true } else { false } }) {
             failure.places.insert(.rank(world.rank), at: 0)
             said = failure
         }
+        StallWatch.current?.finish()
         world.abort(Kairos.say(said))
     }
+}
+
+/// Refuses to be one of several lone ranks: started by a batch system whose MPI is another, each rank would find itself alone and do all the work.
+private func requireOneWorld() throws {
+    let environment = ProcessInfo.processInfo.environment
+    // Under mpirun the batch system's numbers are those of mpirun's own daemons.
+    guard environment["OMPI_COMM_WORLD_SIZE"] == nil,
+        let ranks = ["PMI_SIZE", "SLURM_STEP_NUM_TASKS"].lazy.compactMap({ environment[$0].flatMap(Int.init) }).first, ranks > 1
+    else { return }
+    throw Failure.wrongUsage(
+        "\(ranks) processes were started together, but MPI finds this one alone",
+        advice: "start with mpirun, or with the launcher's option for this MPI (srun --mpi=pmix)")
 }
 
 /// Refuses to run on several ranks, for commands that work alone: each rank would do the same work and write the same files.

@@ -17,6 +17,8 @@ struct TrainCommand: ParsableCommand {
 
             Writes OUTPUT/config.yaml, log.jsonl, checkpoints/, predictions.json and metrics.json. The result depends on the configuration, not on the
             number of ranks. docs/configuration.md lists every key.
+
+            SIGTERM or SIGUSR1, to any rank, ends the run after the present step with a checkpoint and exit code 75; --resume goes on with it.
             """)
 
     @Argument(help: "The configuration, a YAML file.")
@@ -40,6 +42,7 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
+        Interruption.catchSignals()
         try withRanks { world in
             let overrides = set + (seed.map { ["training.seed=\($0)"] } ?? []) + (gemm.map { ["training.gemm=\($0)"] } ?? [])
             let configuration = try world.throwTogether { try RunConfiguration(path: config, overrides: overrides) }

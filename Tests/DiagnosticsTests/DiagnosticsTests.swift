@@ -24,6 +24,9 @@ final class DiagnosticsTests: XCTestCase {
         XCTAssertEqual(Failure.wrongUsage("x", advice: "y").description, "error: x\n  do: y")
         XCTAssertEqual(Failure.wrongUsage("x", advice: "y").exitCode, 2)
         XCTAssertEqual(Failure.failed("x", advice: "y").exitCode, 1)
+        let interrupted = Interruption.failure(.user1, "in burn-in")
+        XCTAssertEqual(interrupted.description, "interrupted: SIGUSR1 came in burn-in\n  do: start the same command again")
+        XCTAssertEqual(interrupted.exitCode, 75)
     }
 
     func testNearestName() {

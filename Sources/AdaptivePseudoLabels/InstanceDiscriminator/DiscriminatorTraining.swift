@@ -35,7 +35,7 @@ final class DiscriminatorTraining {
         let store = run.store, columns = store.dimension, videos = labeled.sorted()
         let own = stride(from: run.communicator.rank, to: videos.count, by: run.communicator.size).map { videos[$0] }
         var part = InstanceSet(columns: columns), places: [Int] = []
-        try Inference.forEach(own, store: store, communicator: run.communicator, title: "labelled instances") { place, batch in
+        try Inference.forEach(own, store: store, communicator: run.communicator, title: "reading labelled instances") { place, batch in
             for instance in store.videos[own[place]].annotation.instances {
                 let segment = store.videos[own[place]].grid.gridSegment(instance.segment)
                 part.append(segment, label: instance.label, video: batch.features.tensor.values, rows: batch.features.rows)

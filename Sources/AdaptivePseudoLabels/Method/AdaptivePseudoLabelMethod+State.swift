@@ -18,6 +18,10 @@ extension AdaptivePseudoLabelMethod {
         ]
     }
 
+    public var learntArrays: [UnsafeBufferPointer<Float>] {
+        discriminatorArrays.prefix(1).map { UnsafeBufferPointer(start: $0.values, count: $0.count) }
+    }
+
     public var state: [String: [UInt8]] {
         let quality = round.quality
         let numbers: [Double] = [

@@ -87,6 +87,7 @@ public final class Checkpoint {
         var sums = Sums()
         for group in Self.groups {
             for (name, shape) in parameters {
+                Activity.tick()
                 let values = try file.readFloats("\(group)/\(name)")
                 sums.add("\(group)/\(name)", shape, values)
             }
@@ -146,6 +147,7 @@ public final class Checkpoint {
             var sums = Sums()
             for (group, values) in state.arrays {
                 for parameter in state.arena.parameters {
+                    Activity.tick()
                     let name = "\(group)/\(parameter.name)"
                     let published = parameter.published(values + parameter.arenaOffset)
                     try file.writeFloats(name, shape: parameter.publishedShape, published)
@@ -238,6 +240,7 @@ public final class Checkpoint {
 
     private func load(_ group: String, into values: UnsafeMutablePointer<Float>, arena: ParameterArena) throws {
         for parameter in arena.parameters {
+            Activity.tick()
             let published = try file.readFloats("\(group)/\(parameter.name)")
             guard published.count == parameter.count else {
                 throw Failure.badInput(

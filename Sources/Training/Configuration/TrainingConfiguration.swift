@@ -50,6 +50,10 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var bucketElements = 1_048_576
     /// Iterations between lines of the log.
     public var logEvery = 10
+    /// Iterations between comparisons of the weights of all ranks. null: never.
+    public var verifyEvery: Int? = 100
+    /// Seconds without progress of a rank after which the job ends. null: nobody watches.
+    public var stallSeconds: Int? = 60
 
     public init() {}
 
@@ -86,5 +90,7 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value("seed", &seed, .atLeast(0))
         try keys.value("bucket_elements", &bucketElements, .within(1...1_073_741_824))
         try keys.value("log_every", &logEvery, positive)
+        try keys.value("verify_every", &verifyEvery, positive.orNull)
+        try keys.value("stall_seconds", &stallSeconds, Requirement<Int>.within(1...86_400).orNull)
     }
 }

@@ -61,6 +61,8 @@ public protocol TrainingMethod: AnyObject {
     func begin(stage: Int, _ run: RunContext) throws
     /// What a checkpoint must keep for this method; the same on all ranks.
     var state: [String: [UInt8]] { get }
+    /// What is learnt beside the detector; compared between ranks.
+    var learntArrays: [UnsafeBufferPointer<Float>] { get }
     /// - Throws: `Failure.badInput` when the state is not this method's.
     func restore(_ state: [String: [UInt8]]) throws
 }
@@ -69,5 +71,6 @@ extension TrainingMethod {
     public func prepare(_ run: RunContext) throws {}
     public func begin(stage: Int, _ run: RunContext) throws {}
     public var state: [String: [UInt8]] { [:] }
+    public var learntArrays: [UnsafeBufferPointer<Float>] { [] }
     public func restore(_ state: [String: [UInt8]]) throws {}
 }

@@ -2,6 +2,7 @@ import Autograd
 import Collectives
 import DataParallel
 import Detectors
+import Diagnostics
 import FeatureStore
 import Foundation
 import RandomStreams
@@ -72,6 +73,7 @@ public final class TrainingStep {
         var losses: [[String: Double]] = []
         for (shard, groups) in batches {
             let tape = Tape()
+            Activity.tick()
             reduction.beginShard(shard, tape: tape)
             losses.append(try forward(shard, groups, tape))
             tape.backward()
@@ -92,6 +94,7 @@ public final class TrainingStep {
         var results: [Result] = [], tapes: [Tape] = []
         for (shard, groups) in batches {
             let tape = Tape()
+            Activity.tick()
             results.append(try forward(shard, groups, tape))
             tapes.append(tape)
         }
@@ -100,6 +103,7 @@ public final class TrainingStep {
         results = []
         reduction.beginStep()
         for (place, tape) in tapes.enumerated() {
+            Activity.tick()
             reduction.beginShard(batches[place].shard, tape: tape)
             tape.backward()
             reduction.finishShard()

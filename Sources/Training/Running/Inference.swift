@@ -1,6 +1,7 @@
 import Autograd
 import Collectives
 import Detectors
+import Diagnostics
 import FeatureStore
 import Foundation
 import TemporalAnnotations
@@ -39,17 +40,22 @@ public enum Inference {
     /// - Parameters:
     ///   - own: positions in the store.
     ///   - body: takes the place in `own` and the recording alone in a batch.
+    /// - Throws: `Failure` (`.interrupted`) on all ranks when a signal asks to end.
     public static func forEach(
         _ own: [Int], store: FeatureStore, communicator: Communicator, title: String, _ body: (_ place: Int, _ batch: PackedBatch) throws -> Void
     ) throws {
         let prefetcher = FeaturePrefetcher(store: store, depth: 2)
         for video in own { prefetcher.request(video: video, rows: 0..<store.videos[video].rows) }
         let progress = ProgressBar(title, total: own.count, unit: "recordings", isSilent: !communicator.isRoot)
-        try communicator.throwTogether {
-            try RoundedWeights.keeping {
-                for (place, video) in own.enumerated() {
-                    try body(place, BatchLoader.whole(video, of: store, rows: try prefetcher.next()))
-                    progress.update(place + 1)
+        try Activity.during(stage: title) {
+            try communicator.throwTogether {
+                try RoundedWeights.keeping {
+                    for (place, video) in own.enumerated() {
+                        try Interruption.check("in \(title)")
+                        Activity.begin(step: place + 1)
+                        try body(place, BatchLoader.whole(video, of: store, rows: try prefetcher.next()))
+                        progress.update(place + 1)
+                    }
                 }
             }
         }

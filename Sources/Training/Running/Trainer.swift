@@ -72,11 +72,16 @@ public final class Trainer {
         var loss: [String: Double]
         var gradientNorm: Double
         var videos: Int
+        /// Noted on some rank; the same on all.
+        var signal: Interruption.Signal?
     }
 
     /// Trains to the end of the run or to step `stopAfter`, and leaves a checkpoint there.
     ///
-    /// - Throws: `Failure` on all ranks: a loss that is no number (with step and recordings), features that cannot be read, a full disk.
+    /// A signal that asks to end, on whichever rank, ends the training after the present step with a checkpoint.
+    ///
+    /// - Throws: `Failure` on all ranks: a loss that is no number (with step and recordings), features that cannot be read, a full disk, weights that
+    ///   differ between ranks; `.interrupted` after a signal.
     public func train(stopAfter: Int? = nil) throws {
         let last = min(iterations, stopAfter ?? iterations)
         let log = try communicator.throwTogether {
@@ -84,9 +89,10 @@ public final class Trainer {
         }
         let run = RunContext(
             store: store, communicator: communicator, shards: shards, state: state, folder: folder, log: log, prefetch: configuration.data.prefetch)
-        try method.prepare(run)
+        try Activity.during(stage: "preparing") { try method.prepare(run) }
         let progress = ProgressBar("training", total: iterations, done: state.step, isSilent: !communicator.isRoot)
         for (stage, steps) in stageSteps.enumerated() where state.step < min(last, steps.upperBound) {
+            Activity.begin(stage: stages[stage].name)
             if state.step == steps.lowerBound { try method.begin(stage: stage, run) }
             try train(stage, from: steps.lowerBound, to: min(last, steps.upperBound), log, progress)
         }
@@ -103,20 +109,28 @@ public final class Trainer {
         while state.step < end {
             let waitedBefore = (data: loader.waitedSeconds, mpi: waitedMPI + reduction.waitedSeconds)
             let began = Self.now()
+            Activity.begin(step: state.step + 1)
             let rate = stages[stage].schedule.rate(at: stages[stage].firstIteration + state.step - first)
             let report = try step(loader, stage: stage, learningRate: rate)
             state.step += 1
             let data = loader.waitedSeconds - waitedBefore.data, mpi = waitedMPI + reduction.waitedSeconds - waitedBefore.mpi
             interval.add(report.loss, norm: report.gradientNorm, videos: report.videos, seconds: Self.now() - began, data: data, mpi: mpi)
             progress.update(state.step, detail: String(format: "loss %.4f", report.loss["total"] ?? .nan))
-            if state.step % training.logEvery == 0 || state.step == end {
+            let isLast = state.step == end || report.signal != nil
+            if state.step % training.logEvery == 0 || isLast {
                 let record = interval.record(
                     step: state.step, epoch: Double(state.step) / Double(method.iterationsPerEpoch), learningRate: rate,
                     normalizer: state.lossNormalizer)
                 interval = Interval()
                 try log?.append(record)
             }
-            if state.step % training.checkpointEvery == 0 || state.step == end { try save() }
+            let isSaved = state.step % training.checkpointEvery == 0 || isLast
+            if isToBeVerified(checkpoints: isSaved) { try timed { try verifyWeights() } }
+            if isSaved { try save() }
+            if let signal = report.signal {
+                progress.finish(state.step)
+                throw Interruption.failure(signal, "in \(stages[stage].name)")
+            }
         }
     }
 
@@ -129,23 +143,27 @@ public final class Trainer {
             shards: shards, reduction: reduction)
         let losses = try RoundedWeights.keeping { try method.step(step) }
         waitedMPI += step.waitedSeconds
-        let loss = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
+        let (loss, signal) = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
         let norm = GradientNorm.norm(state.arena.gradients, count: state.arena.count)
         guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)", shards: Array(0..<shards.count)) }
         state.optimizer.update(
             learningRate: learningRate, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm),
             average: state.average)
-        return StepReport(loss: loss, gradientNorm: norm, videos: shards.count * (batches.first?.groups.reduce(0) { $0 + $1.videos.count } ?? 0))
+        return StepReport(
+            loss: loss, gradientNorm: norm, videos: shards.count * (batches.first?.groups.reduce(0) { $0 + $1.videos.count } ?? 0), signal: signal)
     }
 
-    /// Sums the losses of all shards in their order: every shard has a place of its own, so the sum over ranks adds only zeros.
-    private func totalLoss(_ parts: [(shard: Int, loss: [String: Double])]) throws -> [String: Double] {
+    /// Sums the losses of all shards in their order: every shard has a place of its own, so the sum over ranks adds only zeros. Behind them go the
+    /// ranks that have noted a signal, so that all know of it after the same step.
+    private func totalLoss(_ parts: [(shard: Int, loss: [String: Double])]) throws -> ([String: Double], Interruption.Signal?) {
         let lossNames = parts[0].loss.keys.sorted()
         let width = lossNames.count
         var table = [Double](repeating: 0, count: shards.count * width)
         for (shard, loss) in parts {
             for (i, name) in lossNames.enumerated() { table[shard * width + i] = loss[name] ?? .nan }
         }
+        let signals = Interruption.Signal.allCases, asked = Interruption.asked
+        table += signals.map { $0 == asked ? 1 : 0 }
         table = try timed { try communicator.allReduce(table, .sum) }
         let bad = (0..<shards.count).filter { shard in (0..<width).contains { !table[shard * width + $0].isFinite } }
         if let first = bad.first {
@@ -154,7 +172,7 @@ public final class Trainer {
         }
         var result: [String: Double] = [:]
         for (i, name) in lossNames.enumerated() { result[name] = (0..<shards.count).reduce(0) { $0 + table[$1 * width + i] } }
-        return result
+        return (result, zip(signals, table.suffix(signals.count)).first { $1 > 0 }?.0)
     }
 
     private func diverged(_ what: String, shards: [Int]) -> Failure {
@@ -184,7 +202,7 @@ public final class Trainer {
     public func save() throws {
         try together {
             guard communicator.isRoot else { return }
-            try Checkpoint.write(state, header: header, to: checkpoints.file(step: state.step))
+            _ = try Activity.during(.writingFile) { try Checkpoint.write(state, header: header, to: checkpoints.file(step: state.step)) }
             checkpoints.removeOld()
         }
     }

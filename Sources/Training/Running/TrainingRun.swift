@@ -64,7 +64,13 @@ public final class TrainingRun {
         self.folder = folder
         self.communicator = communicator
         try communicator.agree(on: ProgramVersion.current, name: "the program's version")
+        try communicator.agree(on: Processor.compiledFor.joined(separator: " "), name: "what the program was compiled for")
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
+        var warnings: [String] = []
+        if Set(try communicator.allGather(Processor.present.joined(separator: " "))).count > 1 {
+            warnings.append("warning: the ranks run on processors of several kinds: bits may depend on which rank computes what")
+        }
+        if let seconds = configuration.training.stallSeconds { warnings += try StallWatch.start(communicator, stallSeconds: Double(seconds)) }
         let store = try communicator.throwTogether { try FeatureStore(path: configuration.data.store) }
         self.store = store
         try communicator.agree(on: store.digest, name: "the feature store's digest")
@@ -92,7 +98,10 @@ public final class TrainingRun {
             if communicator.isRoot { try makeFolders() }
         }
         try communicator.barrier()
-        let (going, damaged) = try communicator.throwTogether { try begin(resume: resume) }
+        notes += warnings
+        let (going, damaged) = try Activity.during(stage: "reading a checkpoint") {
+            try communicator.throwTogether { try begin(resume: resume) }
+        }
         notes.append(try ProductChoice.set(configuration.training, recorded: going?.header.recordedGemm, communicator: communicator))
         if going != nil {
             notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
@@ -103,6 +112,7 @@ public final class TrainingRun {
         if communicator.isRoot { setAside(damaged) }
         try communicator.throwTogether {
             guard communicator.isRoot else { return }
+            removeUnfinished()
             if !resume { trainer.checkpoints.removeAll(after: -1) }
             try replaceFile(at: folder + "/config.yaml", with: Data(configuration.canonicalYAML.utf8))
         }
@@ -201,6 +211,15 @@ public final class TrainingRun {
         throw damaged[0].failure
     }
 
+    /// Removes what a killed run has left half-written.
+    private func removeUnfinished() {
+        for place in [folder, folder + "/checkpoints", folder + "/pseudo_labels"] {
+            for name in (try? FileManager.default.contentsOfDirectory(atPath: place)) ?? [] where name.hasSuffix(".part") {
+                unlink("\(place)/\(name)")
+            }
+        }
+    }
+
     private func setAside(_ damaged: [(step: Int, failure: Failure)]) {
         for (step, failure) in damaged {
             let place = trainer.checkpoints.setAside(step: step).map { ", now '\($0)'" } ?? ""
@@ -212,7 +231,8 @@ public final class TrainingRun {
     private static let freeKeys: Set<String> = [
         "data.store", "data.annotations", "data.labeled_order",
         "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
-        "training.log_every", "training.bucket_elements", "training.evaluate_weights", "training.gemm",
+        "training.log_every", "training.bucket_elements", "training.evaluate_weights", "training.gemm", "training.verify_every",
+        "training.stall_seconds",
     ]
 
     /// What is detected decides pseudo-labels; a supervised run detects at its end alone.
@@ -253,7 +273,21 @@ public final class TrainingRun {
     // MARK: Running
 
     /// Trains, and when the end is reached detects and evaluates.
+    ///
+    /// - Throws: `Failure`, on all ranks where they share it; `.interrupted` when a signal came: the newest checkpoint keeps what was done.
     public func run(stopAfter: Int? = nil) throws -> Outcome {
+        do {
+            return try finish(stopAfter: stopAfter)
+        } catch let failure as Failure where failure.kind == .interrupted {
+            let kept = trainer.checkpoints.newest
+            let step = kept == nil ? "no step was done" : "the run is kept at step \(trainer.state.step) of \(trainer.iterations)"
+            throw Failure(
+                .interrupted, "\(failure.what); \(step)", at: [.file(kept ?? folder)],
+                advice: "start the same command with --resume; the number of ranks may be another that divides data.virtual_shards")
+        }
+    }
+
+    private func finish(stopAfter: Int?) throws -> Outcome {
         let began = DispatchTime.now().uptimeNanoseconds
         if trainer.state.step < trainer.iterations { try trainer.train(stopAfter: stopAfter) }
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9

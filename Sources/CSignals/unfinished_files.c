@@ -13,19 +13,23 @@ static char paths[PLACES][LENGTH];
 static atomic_int states[PLACES];
 static atomic_int is_set;
 
-static void remove_and_end(int number) {
+void kairos_unfinished_remove(void) {
   int kept = errno;
   for (int place = 0; place < PLACES; place++) {
     if (atomic_load(&states[place]) == FILLED) unlink(paths[place]);
   }
   errno = kept;
+}
+
+static void remove_and_end(int number) {
+  kairos_unfinished_remove();
   /* SA_RESETHAND has put the usual action back; the signal is delivered again when this returns. */
   raise(number);
 }
 
 static void set_handlers(void) {
   if (atomic_exchange(&is_set, 1)) return;
-  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+  static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
   for (size_t index = 0; index < sizeof numbers / sizeof *numbers; index++) {
     struct sigaction now, action;
     memset(&action, 0, sizeof action);

@@ -1,0 +1,39 @@
+import CSignals
+import Foundation
+
+/// The wish, by a signal, that a run end at the next good moment and go on later: SIGTERM, or SIGUSR1 (a batch system's warning before the time
+/// limit).
+///
+/// Noted by a handler, asked for where it is good to end. Which step is the last one must be agreed on by all ranks: a signal may reach one alone.
+public enum Interruption {
+    public enum Signal: Int32, CaseIterable, Sendable, CustomStringConvertible {
+        case terminate = 15
+        case user1 = 10
+
+        public var description: String {
+            switch self {
+            case .terminate: "SIGTERM"
+            case .user1: "SIGUSR1"
+            }
+        }
+    }
+
+    /// From now on the two signals are noted instead of ending the program.
+    public static func catchSignals() { kairos_interruption_catch() }
+
+    /// The first signal noted.
+    public static var asked: Signal? { Signal(rawValue: kairos_interruption_asked()) }
+
+    /// Notes a signal that another rank was sent.
+    package static func ask(_ signal: Signal) { kairos_interruption_ask(signal.rawValue) }
+
+    /// - Throws: `Failure` (`.interrupted`) when a signal was noted.
+    /// - Parameter place: where the run is, for the message: "in burn-in".
+    public static func check(_ place: @autoclosure () -> String) throws {
+        if let asked { throw failure(asked, place()) }
+    }
+
+    public static func failure(_ signal: Signal, _ place: String) -> Failure {
+        Failure(.interrupted, "\(signal) came \(place)", advice: "start the same command again")
+    }
+}

@@ -1,0 +1,39 @@
+import Foundation
+import XCTest
+
+/// Ranks that were started with something different each.
+final class StartAgreementTests: FaultTestCase {
+    /// Starts two ranks; `script` may look at OMPI_COMM_WORLD_RANK and runs the command as "$@".
+    private func end(_ run: String, _ script: String, _ more: [String] = []) throws -> (code: Int32, errors: String) {
+        let job = try start(.supervised, 2, run, more, options: ["bash", "-c", script, "launcher"])
+        let ended = try job.end(within: 30)
+        XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
+        XCTAssertFalse(job.isLeft)
+        return (ended.code, ended.errors.replacingOccurrences(of: "'[0-9a-f]{64}'", with: "'DIGEST'", options: .regularExpression))
+    }
+
+    private let advice = "  do: start the same program with the same configuration on every rank\n"
+
+    func testConfigurations() throws {
+        let ended = try end("c", "[ $OMPI_COMM_WORLD_RANK = 0 ] || set -- \"$@\" --set training.seed=9; exec \"$@\"")
+        XCTAssertEqual(ended.code, 1, ended.errors)
+        let text = "error: the configuration's digest differs between ranks: rank 0 has 'DIGEST'; rank 1 has 'DIGEST'\n  where: rank 1\n" + advice
+        XCTAssertTrue(ended.errors.contains(text), ended.errors)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/c"))
+    }
+
+    /// The same path leads to different stores, as on hosts with disks of their own.
+    func testStores() throws {
+        for (number, seed) in ["5", "6"].enumerated() {
+            try FileManager.default.createDirectory(atPath: "\(folder)/h\(number)", withIntermediateDirectories: true)
+            let made = try kairos(
+                "synthesize", "--output", folder + "/h\(number)/store.h5", "--videos", "24", "--classes", "3", "--dimension", "8", "--seed", seed)
+            XCTAssertEqual(made.code, 0, made.errors)
+        }
+        let ended = try end("s", "cd '\(folder)/h'$OMPI_COMM_WORLD_RANK; exec \"$@\"", ["--set", "data.store=store.h5"])
+        XCTAssertEqual(ended.code, 1, ended.errors)
+        let text = "error: the feature store's digest differs between ranks: rank 0 has 'DIGEST'; rank 1 has 'DIGEST'\n  where: rank 1\n" + advice
+        XCTAssertTrue(ended.errors.contains(text), ended.errors)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/s"))
+    }
+}
