@@ -1,0 +1,111 @@
+"""Times Kairos and the published PyTorch code alternately on the same lengths, threads and precision; run by launch/compare-pytorch.
+
+Each pair is one process of ours, then one of theirs; each process warms up once. The ratio of a pair is their median time divided by ours; what is
+printed is the median of the pairs' ratios, and the least and the largest.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+parser = argparse.ArgumentParser(prog="launch/compare-pytorch")
+parser.add_argument("--annotations", help="thumos14.json, for the cases of THUMOS14's true lengths; without it these are left out")
+parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of either program (default: all processors)")
+parser.add_argument("--pairs", type=int, default=3, help="alternations of ours and theirs")
+parser.add_argument("--repetitions", type=int, default=3, help="measured in each process, after one that is not counted")
+parser.add_argument("--steps", type=int, default=8, help="batches of a repetition over THUMOS14's lengths")
+parser.add_argument("--precision", choices=["float32", "bfloat16"], action="append", help="may be given twice (default: both)")
+parser.add_argument("--only", help="only cases whose name holds this text, for example dense, or 'train, thumos14'")
+parser.add_argument("--output", help="also write the figures as JSON")
+parser.add_argument("--kairos", default=".build/release/kairos", help=argparse.SUPPRESS)
+parser.add_argument("--mpirun", default="launch/mpirun", help=argparse.SUPPRESS)
+arguments = parser.parse_args()
+theirs_script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "step.py")
+
+
+def started(command):
+    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if ended.returncode != 0:
+        sys.exit(f"error: '{' '.join(command)}' ended with exit code {ended.returncode}\n{ended.stderr.strip()}")
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def ours(phase, lengths, precision, ranks=1):
+    threads = arguments.threads // ranks
+    command = [
+        arguments.kairos, "benchmark", "step", "--phase", phase, "--lengths", lengths, "--precision", precision, "--threads", str(threads),
+        "--repetitions", str(arguments.repetitions), "--json"]
+    if lengths == "thumos14":
+        command += ["--annotations", arguments.annotations, "--steps", str(arguments.steps)]
+    return started(([arguments.mpirun, str(ranks)] if ranks > 1 else []) + command)
+
+
+def theirs(phase, precision, rows, *options):
+    return started([
+        sys.executable, theirs_script, "--phase", phase, "--precision", precision, "--threads", str(arguments.threads), "--repetitions",
+        str(arguments.repetitions), "--batches", json.dumps(rows), *options])
+
+
+def ratio_text(ratios):
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def compare(name, phase, lengths, precision):
+    pairs, memory = [], []
+    for _ in range(arguments.pairs):
+        a = ours(phase, lengths, precision)
+        b = theirs(phase, precision, a["rows"])
+        if a["parameters"] != b["parameters"]:
+            sys.exit(f"error: the models differ: {a['parameters']} parameters here, {b['parameters']} there")
+        pairs.append((statistics.median(a["seconds"]), statistics.median(b["seconds"])))
+        memory.append(max(a["peak_rss_mib"]) / b["peak_rss_mib"])
+    ratios = [b / a for a, b in pairs]
+    rows = [length for batch in a["rows"] for length in batch]
+    result = dict(
+        case=name, ratio=statistics.median(ratios), ratios=ratios, seconds=[a for a, _ in pairs], seconds_pytorch=[b for _, b in pairs],
+        memory_ratio=statistics.median(memory), videos=len(rows), rows=sum(rows), parameters=a["parameters"], products=a["products"])
+    print(
+        f"{name:<34} {ratio_text(ratios):<22} {statistics.median(result['seconds']):8.2f} {statistics.median(result['seconds_pytorch']):9.2f}"
+        f"   {result['memory_ratio']:.2f}", flush=True)
+    return result
+
+
+def compare_operations():
+    """The same work on both sides: operations of one dense training step, counted here by the kernels and there by PyTorch."""
+    a = ours("train", "dense", "float32")
+    b = theirs("train", "float32", a["rows"], "--count-operations")
+    # Ours counts element-wise work too; PyTorch counts matrix products and convolutions.
+    products = sum(kernel["operations"] for kernel in a["kernels"] if kernel["name"] in PRODUCTS)
+    print(f"operations of a dense step: {products / 1e9:.1f} GFLOP here, {b['operations'] / 1e9:.1f} GFLOP there; {a['parameters']} parameters on both sides")
+    return dict(operations=products, operations_pytorch=b["operations"])
+
+
+def compare_ranks():
+    ratios = []
+    for _ in range(arguments.pairs):
+        whole = statistics.median(ours("train", "dense", "float32")["seconds"])
+        ratios.append(whole / statistics.median(ours("train", "dense", "float32", ranks=2)["seconds"]))
+    print(f"2 ranks x {arguments.threads // 2} threads against 1 rank x {arguments.threads}: {ratio_text(ratios)}")
+    return dict(ratio=statistics.median(ratios), ratios=ratios)
+
+
+PRODUCTS = {"convolution", "convolution, dW", "linear", "linear, dW", "matrix product"}
+cases = [
+    (f"{phase}, {lengths}, {precision}", phase, lengths, precision)
+    for phase, lengths in (("train", "dense"), ("train", "thumos14"), ("infer", "thumos14"))
+    for precision in arguments.precision or ["float32", "bfloat16"]
+]
+cases = [case for case in cases if (arguments.annotations or case[2] == "dense") and (not arguments.only or arguments.only in case[0])]
+if not cases:
+    sys.exit(f"error: no case's name holds '{arguments.only}'")
+report = dict(threads=arguments.threads, work=compare_operations())
+print(f"\n{'case':<34} {'theirs / ours':<22} {'ours, s':>8} {'theirs, s':>9}   memory, ours / theirs")
+report["cases"] = [compare(*case) for case in cases]
+if arguments.threads >= 2 and arguments.threads % 2 == 0 and not arguments.only:
+    report["ranks"] = compare_ranks()
+if arguments.output:
+    with open(arguments.output + ".part", "w") as file:
+        json.dump(report, file, indent=1)
+    os.replace(arguments.output + ".part", arguments.output)
