@@ -205,11 +205,11 @@ final class TrainerTests: XCTestCase {
             """
         ) { _ = try run("library", ["training.gemm=onednn"], resume: true) }
         MatrixMultiply.backend = .onednn
-        let resumed = try run("library", resume: true)
+        let resumed = try run("library", ["training.gemm=auto"], resume: true)
         XCTAssertEqual(
             Array(resumed.notes.suffix(2)), ["matrix products in float32 by openblas, as the run began", "going on from step 1 of 12"])
         XCTAssertEqual(MatrixMultiply.backend, .openblas)
-        _ = try run("measured").run(stopAfter: 1)
+        _ = try run("measured", ["training.gemm=auto"]).run(stopAfter: 1)
         let measured = try Checkpoint(path: folder + "/measured/checkpoints/step-00000001.h5").header.gemm
         XCTAssertTrue(["openblas", "onednn"].contains(measured), measured)
         XCTAssertEqual(MatrixMultiply.backend.rawValue, measured)

@@ -35,8 +35,9 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var emptyClasses: [Int] = []
     /// What the operands of linear layers and convolutions are rounded to.
     public var precision = Precision.float32
-    /// Library of float32 matrix products. auto: the faster one, measured when the run begins and kept for its continuations.
-    public var gemm = Gemm.auto
+    /// Library of float32 matrix products. auto: the faster one, measured when the run begins and kept for its continuations; two runs may then
+    /// differ in their last bits.
+    public var gemm = Gemm.onednn
     public var emaDecay = 0.999
     public var evaluateWeights = Weights.current
     /// Iterations between checkpoints; the last iteration always leaves one.
