@@ -2,62 +2,18 @@ import Foundation
 import XCTest
 
 /// `ablation plan`, `ablation table`, `launch/ablation` and `benchmark selection` as a user starts them.
-final class AblationCommandTests: XCTestCase {
-    private var folder = ""
-    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
-    override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "/kairos-ablation-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
-
-    private typealias Ended = (code: Int32, output: String, errors: String)
-
-    private var executable: URL {
-        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("kairos")
-    }
-
-    private func start(_ program: URL, _ arguments: [String]) throws -> Ended {
-        let process = Process()
-        process.executableURL = program
-        process.arguments = arguments
-        // Other tests of this process start MPI, which leaves its marks in the environment.
-        let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
-        var environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
-        environment["KAIROS"] = executable.path
-        process.environment = environment
-        // Through files: pipes of several ranks could fill up.
-        let paths = ["out", "err"].map { folder + "/" + $0 }
-        for path in paths { FileManager.default.createFile(atPath: path, contents: nil) }
-        process.standardOutput = FileHandle(forWritingAtPath: paths[0])
-        process.standardError = FileHandle(forWritingAtPath: paths[1])
-        try process.run()
-        process.waitUntilExit()
-        let texts = try paths.map { try String(contentsOfFile: $0, encoding: .utf8).replacingOccurrences(of: folder, with: "FOLDER") }
-        return (process.terminationStatus, texts[0], texts[1])
-    }
-
-    private func kairos(_ arguments: String...) throws -> Ended { try start(executable, arguments) }
-
-    private func write(_ text: String, _ name: String) throws {
-        try Data(text.replacingOccurrences(of: "FOLDER", with: folder).utf8).write(to: URL(fileURLWithPath: folder + "/" + name))
+final class AblationCommandTests: CommandTestCase {
+    override func start(_ program: URL, _ arguments: [String]) throws -> Ended {
+        let ended = try super.start(program, arguments)
+        return (ended.code, ended.output.replacingOccurrences(of: folder, with: "FOLDER"), ended.errors)
     }
 
     private func makeGrid() throws {
-        let made = try kairos("synthesize", "--output", folder + "/store.h5", "--videos", "12", "--classes", "3", "--dimension", "8", "--seed", "5")
-        XCTAssertEqual(made.code, 0, made.errors)
+        try makeStore(videos: 12)
         try write(
             """
             data: {store: nowhere.h5, max_rows: 100}
-            model:
-              backbone_arch: [1, 1, 2]
-              n_mha_win_size: 5
-              n_head: 2
-              embd_dim: 8
-              fpn_dim: 8
-              head_dim: 8
-              regression_range: [[0, 4], [4, 16], [16, 10000]]
+            \(Self.tinyModel())
             training: {iterations: 4, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 2, log_every: 2, threads: 1}
             test: {max_seg_num: 20}
             """, "base.yaml")

@@ -4,30 +4,19 @@ import XCTest
 
 /// Whole APL runs as a user starts them: pre-training, burn-in with the discriminator, two rounds.
 final class AdaptivePseudoLabelCommandTests: CommandTestCase {
-    /// Stages end at steps 4, 34, 39 and 44.
     private let text = """
         data: {store: FOLDER/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100, labeled_fraction: 0.4}
-        model:
-          backbone_arch: [1, 1, 2]
-          n_mha_win_size: 5
-          n_head: 2
-          embd_dim: 8
-          fpn_dim: 8
-          head_dim: 8
-          regression_range: [[0, 4], [4, 16], [16, 10000]]
+        \(CommandTestCase.tinyModel())
         training: {iterations: 30, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 6, log_every: 5, threads: 1}
         test: {max_seg_num: 20, min_score: 0.001}
         method: {name: apl}
-        apl: {pretraining_iterations: 4, round_iterations: 5, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}
-        icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
-        acp: {frames: 16}
+        \(CommandTestCase.tinyStages)
         """
 
     override func setUpWithError() throws {
         try super.setUpWithError()
-        let made = try kairos("synthesize", "--output", folder + "/store.h5", "--videos", "24", "--classes", "3", "--dimension", "8", "--seed", "5")
-        XCTAssertEqual(made.code, 0, made.errors)
-        try Data(text.replacingOccurrences(of: "FOLDER", with: folder).utf8).write(to: URL(fileURLWithPath: folder + "/apl.yaml"))
+        try makeStore(videos: 24)
+        try write(text, "apl.yaml")
     }
 
     private func round(_ run: String, _ number: Int) throws -> [String: Any] {

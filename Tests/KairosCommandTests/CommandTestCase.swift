@@ -12,6 +12,39 @@ class CommandTestCase: XCTestCase {
     }
     override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
 
+    /// A model that trains in milliseconds, as a section of a configuration.
+    static func tinyModel(width: Int = 8) -> String {
+        """
+        model:
+          backbone_arch: [1, 1, 2]
+          n_mha_win_size: 5
+          n_head: 2
+          embd_dim: \(width)
+          fpn_dim: \(width)
+          head_dim: \(width)
+          regression_range: [[0, 4], [4, 16], [16, 10000]]
+        """
+    }
+
+    /// A whole APL run of 30 iterations of burn-in: its stages end at steps 4, 34, 39 and 44.
+    static let tinyStages = """
+        apl: {pretraining_iterations: 4, round_iterations: 5, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}
+        icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
+        acp: {frames: 16}
+        """
+
+    /// Makes FOLDER/store.h5: three classes, 8 columns.
+    func makeStore(videos: Int) throws {
+        let made = try kairos(
+            "synthesize", "--output", folder + "/store.h5", "--videos", "\(videos)", "--classes", "3", "--dimension", "8", "--seed", "5")
+        XCTAssertEqual(made.code, 0, made.errors)
+    }
+
+    /// Writes a file of the test's folder, with that folder for the word FOLDER.
+    func write(_ text: String, _ name: String) throws {
+        try Data(text.replacingOccurrences(of: "FOLDER", with: folder).utf8).write(to: URL(fileURLWithPath: folder + "/" + name))
+    }
+
     typealias Ended = (code: Int32, output: String, errors: String)
 
     var executable: URL {
@@ -32,7 +65,10 @@ class CommandTestCase: XCTestCase {
         process.arguments = arguments
         // Other tests of this process start MPI, which leaves its marks in the environment.
         let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
-        process.environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
+        var environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
+        // For scripts that would build otherwise.
+        environment["KAIROS"] = executable.path
+        process.environment = environment
         // Through files: pipes of several ranks could fill up.
         let paths = ["out", "err"].map { folder + "/" + $0 }
         for path in paths { FileManager.default.createFile(atPath: path, contents: nil) }

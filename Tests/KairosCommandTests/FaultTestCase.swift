@@ -16,20 +16,11 @@ class FaultTestCase: CommandTestCase {
 
     override func setUpWithError() throws {
         try super.setUpWithError()
-        let made = try kairos(
-            "synthesize", "--output", folder + "/store.h5", "--videos", "\(recordings)", "--classes", "3", "--dimension", "8", "--seed", "5")
-        XCTAssertEqual(made.code, 0, made.errors)
-        try Data(
+        try makeStore(videos: recordings)
+        try write(
             """
-            data: {store: \(folder)/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100, labeled_fraction: 0.4}
-            model:
-              backbone_arch: [1, 1, 2]
-              n_mha_win_size: 5
-              n_head: 2
-              embd_dim: 8
-              fpn_dim: 8
-              head_dim: 8
-              regression_range: [[0, 4], [4, 16], [16, 10000]]
+            data: {store: FOLDER/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100, labeled_fraction: 0.4}
+            \(Self.tinyModel())
             training:
               iterations: 30
               warmup_iterations: 2
@@ -40,11 +31,8 @@ class FaultTestCase: CommandTestCase {
               threads: 1
               stall_seconds: \(stallSeconds)
             test: {max_seg_num: 20, min_score: 0.001}
-            apl: {pretraining_iterations: 4, round_iterations: 5, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}
-            icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
-            acp: {frames: 16}
-            """.utf8
-        ).write(to: URL(fileURLWithPath: folder + "/run.yaml"))
+            \(Self.tinyStages)
+            """, "run.yaml")
     }
 
     /// A job under `launch/mpirun`.

@@ -3,20 +3,7 @@ import XCTest
 
 /// What is left when the disk is full, stood for by a limit on the size of files (`ulimit -f`, in KiB): whole files or none, exit code 1, no crash.
 /// And what is left when a signal ends the program.
-final class FullDiskTests: XCTestCase {
-    private var folder = ""
-    private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
-    override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "/kairos-full-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
-
-    private var executable: String {
-        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent().appendingPathComponent("kairos").path
-    }
-
+final class FullDiskTests: CommandTestCase {
     /// Starts a program, with files of at most `limit` KiB when that is given.
     private func start(limit: Int? = nil, _ arguments: [String]) throws -> (code: Int32, errors: String) {
         let process = Process()
@@ -37,7 +24,7 @@ final class FullDiskTests: XCTestCase {
     private func files(_ path: String = "") throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: folder + path).sorted() }
 
     private func synthesize(_ name: String, _ options: String...) -> [String] {
-        [executable, "synthesize", "--output", "\(folder)/\(name)"] + options
+        [executable.path, "synthesize", "--output", "\(folder)/\(name)"] + options
     }
 
     private func message(_ file: String) -> String {
@@ -51,10 +38,10 @@ final class FullDiskTests: XCTestCase {
 
     func testAStoreThatDoesNotFit() throws {
         let small = ["--videos", "3", "--dimension", "4"], large = ["--videos", "40", "--dimension", "64"]
-        let first = try start([executable, "synthesize", "--output", folder + "/a.h5"] + small)
+        let first = try start([executable.path, "synthesize", "--output", folder + "/a.h5"] + small)
         XCTAssertEqual(first.code, 0, first.errors)
         let before = try Data(contentsOf: URL(fileURLWithPath: folder + "/a.h5"))
-        let ended = try start(limit: 60, [executable, "synthesize", "--output", folder + "/a.h5"] + large)
+        let ended = try start(limit: 60, [executable.path, "synthesize", "--output", folder + "/a.h5"] + large)
         XCTAssertEqual(ended.code, 1)
         XCTAssertEqual(ended.errors, message("a.h5"))
         XCTAssertEqual(try files(), ["a.h5"])
@@ -75,7 +62,7 @@ final class FullDiskTests: XCTestCase {
     func testSignalsLeaveNoPart() throws {
         for number in [SIGINT, SIGTERM, SIGHUP] {
             let process = Process()
-            process.executableURL = URL(fileURLWithPath: executable)
+            process.executableURL = executable
             process.arguments = Array(synthesize("a.h5", "--videos", "3000", "--dimension", "1024").dropFirst())
             let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
             process.environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
@@ -96,21 +83,13 @@ final class FullDiskTests: XCTestCase {
     func testACheckpointThatDoesNotFitLeavesTheOneBefore() throws {
         let made = try start(synthesize("store.h5", "--videos", "12", "--classes", "3", "--dimension", "8"))
         XCTAssertEqual(made.code, 0, made.errors)
-        try Data(
+        try write(
             """
-            data: {store: \(folder)/store.h5, virtual_shards: 2, batch_size: 2, max_rows: 100}
-            model:
-              backbone_arch: [1, 1, 2]
-              n_mha_win_size: 5
-              n_head: 2
-              embd_dim: 32
-              fpn_dim: 32
-              head_dim: 32
-              regression_range: [[0, 4], [4, 16], [16, 10000]]
+            data: {store: FOLDER/store.h5, virtual_shards: 2, batch_size: 2, max_rows: 100}
+            \(Self.tinyModel(width: 32))
             training: {iterations: 4, warmup_iterations: 2, checkpoint_every: 2, keep: 1, threads: 1}
-            """.utf8
-        ).write(to: URL(fileURLWithPath: folder + "/run.yaml"))
-        let train = [executable, "train", folder + "/run.yaml", "--output", folder + "/run"]
+            """, "run.yaml")
+        let train = [executable.path, "train", folder + "/run.yaml", "--output", folder + "/run"]
         let first = try start(train + ["--stop-after", "2"])
         XCTAssertEqual(first.code, 0, first.errors)
         let name = "step-00000002.h5"

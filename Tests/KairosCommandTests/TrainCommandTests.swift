@@ -6,23 +6,14 @@ import XCTest
 final class TrainCommandTests: CommandTestCase {
     override func setUpWithError() throws {
         try super.setUpWithError()
-        let made = try kairos("synthesize", "--output", folder + "/store.h5", "--videos", "12", "--classes", "3", "--dimension", "8", "--seed", "5")
-        XCTAssertEqual(made.code, 0, made.errors)
-        try Data(
+        try makeStore(videos: 12)
+        try write(
             """
-            data: {store: \(folder)/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100}
-            model:
-              backbone_arch: [1, 1, 2]
-              n_mha_win_size: 5
-              n_head: 2
-              embd_dim: 8
-              fpn_dim: 8
-              head_dim: 8
-              regression_range: [[0, 4], [4, 16], [16, 10000]]
+            data: {store: FOLDER/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100}
+            \(Self.tinyModel())
             training: {iterations: 6, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 2, log_every: 2, threads: 1}
             test: {max_seg_num: 20}
-            """.utf8
-        ).write(to: URL(fileURLWithPath: folder + "/run.yaml"))
+            """, "run.yaml")
     }
     /// The same bits for every number of ranks, for a run that was stopped, and for one resumed on another number of ranks.
     func testRanksAndResumingDoNotChangeABit() throws {
