@@ -80,4 +80,34 @@ public enum DetectionLosses {
         }
         return total
     }
+
+    /// tIoU to a power, of segments that share a point, given by their distances to start and end: the factor that ties TriDet's classification to its
+    /// regression (the published `(1 - ctr_giou_loss_1d) ** iou_weight_power`).
+    ///
+    /// - Parameters:
+    ///   - predicted, target: [count, 2], not negative.
+    ///   - values: [count].
+    ///   - gradient: [count, 2], d value / d predicted; equal distances share as in `distanceIoU`. At a tIoU below 1e-6 the slope of the power is taken
+    ///     at 1e-6, for it has no bound near 0.
+    public static func overlapPower(
+        _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, power: Float, values: UnsafeMutablePointer<Float>,
+        gradient: UnsafeMutablePointer<Float>?, eps: Float = 1e-8
+    ) {
+        for i in 0..<count {
+            let lp = predicted[2 * i], rp = predicted[2 * i + 1], lg = target[2 * i], rg = target[2 * i + 1]
+            let intersection = min(rp, rg) + min(lp, lg)
+            let union = (lp + rp) + (lg + rg) - intersection, boundedUnion = max(union, eps)
+            let overlap = intersection / boundedUnion
+            values[i] = pow(overlap, power)
+            guard let gradient else { continue }
+            let slope = power == 0 ? 0 : power * pow(max(overlap, 1e-6), power - 1)
+            func partial(_ p: Float, _ g: Float) -> Float {
+                let dMin: Float = p < g ? 1 : p == g ? 0.5 : 0
+                let dUnion = union > eps ? 1 - dMin : 0
+                return slope * (dMin * boundedUnion - intersection * dUnion) / (boundedUnion * boundedUnion)
+            }
+            gradient[2 * i] = partial(lp, lg)
+            gradient[2 * i + 1] = partial(rp, rg)
+        }
+    }
 }

@@ -5,7 +5,7 @@ import Foundation
 public enum KernelCounter {
     /// Kernels that are told apart.
     public enum Family: Int, CaseIterable, Sendable {
-        case convolution, convolutionWeight, linear, linearWeight, matrixProduct, attention, depthwiseConvolution, layerNorm, elementWise, pooling
+        case convolution, convolutionWeight, linear, linearWeight, matrixProduct, attention, depthwiseConvolution, layerNorm, groupNorm, elementWise, pooling
         case reduction, loss, conversion, optimizer
 
         /// As printed.
@@ -19,6 +19,7 @@ public enum KernelCounter {
             case .attention: "attention"
             case .depthwiseConvolution: "depthwise convolution"
             case .layerNorm: "layer norm"
+            case .groupNorm: "group norm"
             case .elementWise: "element-wise"
             case .pooling: "pooling"
             case .reduction: "reduction"

@@ -7,6 +7,8 @@ public enum Initialization: Equatable, Sendable {
     case values([Float])
     /// Uniform in [-bound, bound]: PyTorch's default for convolutions and linear layers with bound = 1 / sqrt(inputs seen by one output).
     case uniform(bound: Float)
+    /// Normal with this standard deviation.
+    case normal(deviation: Float)
     /// Normal with this standard deviation, drawn again beyond two of them.
     case truncatedNormal(deviation: Float)
 }
@@ -25,6 +27,8 @@ extension Module {
                 for (i, value) in array.enumerated() { values[i] = value }
             case .uniform(let bound):
                 for i in values.indices { values[i] = stream.uniform(-bound, bound) }
+            case .normal(let deviation):
+                for i in values.indices { values[i] = stream.normal() * deviation }
             case .truncatedNormal(let deviation):
                 for i in values.indices {
                     var z = stream.normal()

@@ -63,4 +63,11 @@ extension Tape {
         }
         return PackedSequence(y, offsets: offsets)
     }
+
+    /// The same values, past which no gradient goes.
+    public func detached(_ x: PackedSequence) -> PackedSequence {
+        let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: false)
+        y.values.update(from: x.tensor.values, count: x.tensor.count)
+        return x.with(y)
+    }
 }

@@ -24,4 +24,31 @@ extension Tape {
         }
         return y
     }
+
+    /// Group norm: statistics over all rows of a sequence and the channels of a group.
+    ///
+    /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - groups: divides the channels.
+    ///   - weight, bias: [1, channels].
+    public func groupNorm(_ x: PackedSequence, groups: Int, weight: Tensor, bias: Tensor) -> PackedSequence {
+        let input = x.tensor, channels = x.columns, offsets = x.offsets
+        precondition(channels == weight.count && channels % groups == 0, "group norm of \(weight.count) channels in \(groups) groups given \(channels)")
+        let y = Tensor(rows: input.rows, columns: channels, requiresGradient: isRecording)
+        let statistics = Tensor(rows: 2 * x.count, columns: channels, requiresGradient: false)
+        GroupNorm.forward(
+            input.values, channels: channels, groups: groups, offsets: offsets, weight.values, bias.values, into: y.values,
+            statistics: statistics.values)
+        record(leaves: [weight, bias]) {
+            guard let dy = y.gradient else { return }
+            let (dWeight, addWeight) = weight.gradientToWrite()
+            let (dBias, addBias) = bias.gradientToWrite()
+            precondition(addWeight == addBias, "weight and bias of a norm are used together")
+            let dx = input.requiresGradient ? input.gradientToWrite() : nil
+            GroupNorm.backward(
+                dy, input.values, statistics: statistics.values, channels: channels, groups: groups, offsets: offsets, weight.values,
+                dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: dWeight, dBias: dBias, addWeight: addWeight)
+        }
+        return x.with(y)
+    }
 }

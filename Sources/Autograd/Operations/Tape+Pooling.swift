@@ -45,4 +45,19 @@ extension Tape {
         }
         return fine.with(y)
     }
+
+    /// The mean over the rows of each sequence: [sequences, channels], every row a sequence of its own.
+    public func sequenceMean(_ x: PackedSequence) -> PackedSequence {
+        let input = x.tensor, offsets = x.offsets, channels = x.columns
+        let y = Tensor(rows: x.count, columns: channels, requiresGradient: isRecording)
+        SequenceMean.forward(input.values, channels: channels, offsets: offsets, into: y.values)
+        if input.requiresGradient {
+            record {
+                guard let dy = y.gradient else { return }
+                let (dx, add) = input.gradientToWrite()
+                SequenceMean.backward(dy, channels: channels, offsets: offsets, into: dx, add: add)
+            }
+        }
+        return PackedSequence(y, offsets: Array(0...x.count))
+    }
 }

@@ -5,23 +5,15 @@ import NeuralNetworks
 ///
 /// Input [rows, input dimension]; output one packed level per 1 + branch blocks, finest first, each [rows of the level, embedding dimension].
 public final class ConvTransformerBackbone: Module {
-    private let embeddings: [Convolution1D]
-    private let embeddingNorms: [ChannelNorm]
+    private let embedding: FeatureEmbedding
     private let stem: [TransformerBlock]
     private let branch: [TransformerBlock]
-    private let channels: Int
-    private let positionTableLength: Int?
 
     public init(_ configuration: ActionFormerConfiguration) {
         let c = configuration
-        channels = c.embeddingDimension
-        positionTableLength = c.absolutePositions ? c.maximumLength : nil
-        embeddings = (0..<c.embeddingConvolutions).map { i in
-            Convolution1D(
-                i == 0 ? c.inputDimension : c.embeddingDimension, c.embeddingDimension, kernel: c.embeddingKernel,
-                bias: c.embeddingNorm ? nil : .constant(0))
-        }
-        embeddingNorms = c.embeddingNorm ? embeddings.map { _ in ChannelNorm(c.embeddingDimension) } : []
+        embedding = FeatureEmbedding(
+            input: c.inputDimension, channels: c.embeddingDimension, layers: c.embeddingConvolutions, kernel: c.embeddingKernel,
+            hasNorm: c.embeddingNorm, positionTableLength: c.absolutePositions ? c.maximumLength : nil)
         func block(window: Int, stride: Int) -> TransformerBlock {
             TransformerBlock(
                 channels: c.embeddingDimension, heads: c.heads, window: window, stride: stride, hasRelativePositions: c.relativePositions,
@@ -32,9 +24,7 @@ public final class ConvTransformerBackbone: Module {
     }
 
     public func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] {
-        var x = features
-        for (i, embedding) in embeddings.enumerated() { x = embedding(x, norm: embeddingNorms.isEmpty ? nil : embeddingNorms[i], pass) }
-        if let positionTableLength { x = x.with(pass.tape.addingConstant(x.tensor, positions(x.offsets, positionTableLength, pass))) }
+        var x = embedding(features, pass)
         for block in stem { x = block(x, pass) }
         var levels = [x]
         for block in branch {
@@ -44,28 +34,9 @@ public final class ConvTransformerBackbone: Module {
         return levels
     }
 
-    private func positions(_ offsets: [Int], _ tableLength: Int, _ pass: ForwardPass) -> Tensor {
-        var all: [Float] = []
-        for b in 0..<offsets.count - 1 {
-            all += SinusoidalPositions.encoding(length: offsets[b + 1] - offsets[b], channels: channels, tableLength: tableLength)
-        }
-        return Tensor(rows: offsets[offsets.count - 1], columns: channels, all)
-    }
-
     public func visitParameters(_ visitor: ParameterVisitor) {
-        for (i, embedding) in embeddings.enumerated() {
-            visitor.visit("embd.\(i)", Wrapped(embedding, as: "conv"))
-            if !embeddingNorms.isEmpty { visitor.visit("embd_norm.\(i)", embeddingNorms[i]) }
-        }
+        embedding.visitParameters(visitor)
         visitor.visit("stem", stem)
         visitor.visit("branch", branch)
-    }
-}
-
-extension Convolution1D {
-    /// Convolution, norm when there is one, ReLU.
-    func callAsFunction(_ x: PackedSequence, norm: ChannelNorm?, _ pass: ForwardPass) -> PackedSequence {
-        let y = self(x, pass)
-        return norm?(y, relu: true, pass) ?? y.with(pass.tape.relu(y.tensor))
     }
 }

@@ -28,9 +28,16 @@ public struct DetectionDecoder: Sendable {
     public func assessedDetections(
         logits: UnsafePointer<Float>, offsets: UnsafePointer<Float>, quality: QualityScores?, points: PyramidPoints, videos: [VideoContext]
     ) -> [[AssessedDetection]] {
+        assessedDetections(logits: logits, quality: quality, points: points, videos: videos, distances: Self.regressed(offsets))
+    }
+
+    /// - Parameter distances: of a class at a point, to start and end in strides of the level; asked for where a score is high enough.
+    func assessedDetections(
+        logits: UnsafePointer<Float>, quality: QualityScores?, points: PyramidPoints, videos: [VideoContext], distances: Distances
+    ) -> [[AssessedDetection]] {
         videos.enumerated().map { index, video in
             let survivors = suppress(
-                candidates(logits: logits, offsets: offsets, reliability: quality?.reliability, points: points, video: index),
+                candidates(logits: logits, reliability: quality?.reliability, points: points, video: index, distances: distances),
                 settings: settings.suppression)
             return survivors.map { candidate in
                 let segment = video.grid.segment(candidate.segment), point = candidate.source
@@ -45,6 +52,14 @@ public struct DetectionDecoder: Sendable {
         }
     }
 
+    /// Distances to start and end of a class at a point, whose video has the given points on its level.
+    typealias Distances = (_ point: Int, _ label: Int, _ sequence: Range<Int>) -> (start: Float, end: Float)
+
+    /// Distances that do not depend on the class.
+    private static func regressed(_ offsets: UnsafePointer<Float>) -> Distances {
+        { point, _, _ in (offsets[2 * point], offsets[2 * point + 1]) }
+    }
+
     private func sigmoid(_ x: Float) -> Float { 1 / (1 + exp(-x)) }
 
     /// One video's candidates before suppression: level by level the `preNMSTopK` best scores above `preNMSThresh`, best first (equal scores by
@@ -53,6 +68,12 @@ public struct DetectionDecoder: Sendable {
     /// - Parameter reliability: per point, a factor of every score; nil for the class scores themselves.
     public func candidates(
         logits: UnsafePointer<Float>, offsets: UnsafePointer<Float>, reliability: [Float]? = nil, points: PyramidPoints, video: Int
+    ) -> [Candidate] {
+        candidates(logits: logits, reliability: reliability, points: points, video: video, distances: Self.regressed(offsets))
+    }
+
+    private func candidates(
+        logits: UnsafePointer<Float>, reliability: [Float]?, points: PyramidPoints, video: Int, distances: Distances
     ) -> [Candidate] {
         var candidates: [Candidate] = []
         for level in 0..<points.levels {
@@ -65,8 +86,9 @@ public struct DetectionDecoder: Sendable {
             }
             scored.sort { $0.score != $1.score ? $0.score > $1.score : $0.index < $1.index }
             for (score, index) in scored.prefix(max(0, settings.preNMSTopK)) {
-                let point = index / classes, position = Float(point) * stride, offset = offsets + 2 * (range.lowerBound + point)
-                let start = position - offset[0] * stride, end = position + offset[1] * stride
+                let point = index / classes, position = Float(point) * stride
+                let reach = distances(range.lowerBound + point, index % classes, range)
+                let start = position - reach.start * stride, end = position + reach.end * stride
                 guard end - start > settings.durationThresh, (end - start).isFinite else { continue }
                 candidates.append(
                     Candidate(segment: GridSegment(start: start, end: end), score: score, label: index % classes, source: range.lowerBound + point))

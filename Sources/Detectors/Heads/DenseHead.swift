@@ -55,7 +55,8 @@ public final class ClassificationHead: Module {
     }
 }
 
-/// Distances to start and end for every point, in units of the level's stride: ReLU(scale of the level * convolution), [points, 2].
+/// Distances to start and end for every point, in units of the level's stride: ReLU(scale of the level * convolution), [points, 2]; below a trident
+/// head, what the centre says about every bin, [points, 2 (bins + 1)].
 /// With quality branches also one logit per branch and point, from convolutions that share the tower.
 public final class RegressionHead: Module {
     private let tower: HeadTower
@@ -64,9 +65,13 @@ public final class RegressionHead: Module {
     private let branches: QualityBranches
     private let quality: [Convolution1D]
 
-    public init(input: Int, channels: Int, levels: Int, layers: Int, kernel: Int, hasNorm: Bool, quality branches: QualityBranches = .none) {
+    /// - Parameter outputs: per point: 2, or 2 (bins + 1) below a trident head.
+    public init(
+        input: Int, channels: Int, outputs: Int = 2, levels: Int, layers: Int, kernel: Int, hasNorm: Bool,
+        quality branches: QualityBranches = .none
+    ) {
         tower = HeadTower(input: input, channels: channels, layers: layers, kernel: kernel, hasNorm: hasNorm)
-        offsets = Convolution1D(layers > 1 ? channels : input, 2, kernel: kernel)
+        offsets = Convolution1D(layers > 1 ? channels : input, outputs, kernel: kernel)
         scales = (0..<levels).map { _ in Parameter(.scalar, count: 1, isDecayed: false, initialization: .constant(1)) }
         self.branches = branches
         quality = branches.layerNames.map { _ in Convolution1D(layers > 1 ? channels : input, 1, kernel: kernel) }

@@ -36,11 +36,12 @@ public final class DepthwiseConvolution1D: Module {
     public let weight: Parameter
     public let bias: Parameter?
 
-    public init(channels: Int, kernel: Int = 3, stride: Int = 1, bias hasBias: Bool = false) {
+    /// - Parameter initialization: of the weights; PyTorch's default otherwise.
+    public init(channels: Int, kernel: Int = 3, stride: Int = 1, bias hasBias: Bool = false, initialization: Initialization? = nil) {
         self.stride = stride
         weight = Parameter(
             .depthwise(kernel: kernel, channels: channels), count: kernel * channels, isDecayed: true,
-            initialization: .uniform(bound: 1 / Float(kernel).squareRoot()))
+            initialization: initialization ?? .uniform(bound: 1 / Float(kernel).squareRoot()))
         bias = hasBias ? Parameter(.vector, count: channels, isDecayed: false, initialization: .constant(0)) : nil
     }
 

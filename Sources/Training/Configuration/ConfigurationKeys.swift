@@ -49,6 +49,8 @@ public final class ConfigurationKeys {
     private var prefix: [String] = []
     private var known: [String] = []
     private var sections: [(path: [String], known: [String])] = []
+    /// Keys that are unknown for a reason, by their full name.
+    private var explained: [String: (what: String, advice: String)] = [:]
     /// Every key in order of visit, with the value it has after reading.
     public private(set) var lines: [Line] = []
 
@@ -98,6 +100,11 @@ public final class ConfigurationKeys {
         lines.append(Line(path: path, value: value.yaml))
     }
 
+    /// Says why a key of this section, which would be known otherwise, is not.
+    public func explain(_ key: String, _ what: String, advice: String) {
+        explained[(prefix + [key]).joined(separator: ".")] = (what, advice)
+    }
+
     /// Where a key was set, for checks that look at several keys.
     func places(of path: String) -> [Failure.Place] {
         let parts = path.split(separator: ".").map(String.init)
@@ -117,6 +124,7 @@ public final class ConfigurationKeys {
             guard let node = path.isEmpty ? document : node(at: path), case .mapping(let entries) = node.content else { continue }
             for entry in entries where !known.contains(entry.key) {
                 let full = (path + [entry.key]).joined(separator: ".")
+                if let (what, advice) = explained[full] { throw Failure(.wrongUsage, what, at: entry.node.places(full), advice: advice) }
                 var hint = "; known here: \(known.joined(separator: ", "))"
                 if let nearest = nearestName(to: entry.key, among: known) {
                     hint = "; did you mean '\((path + [nearest]).joined(separator: "."))'?"

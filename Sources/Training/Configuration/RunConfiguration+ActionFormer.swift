@@ -10,17 +10,7 @@ extension RunConfiguration {
     ///   - classes: number of the store's classes.
     /// - Throws: `Failure` (`.badInput`) when `model.input_dimension` or `training.head_empty_cls` do not fit the store.
     public func actionFormer(inputDimension: Int, classes: Int) throws -> ActionFormerConfiguration {
-        if let expected = model.inputDimension, expected != inputDimension {
-            throw Failure.badInput(
-                "the store's features have \(inputDimension) columns, the configuration says \(expected)", at: .file(data.store),
-                .key("model.input_dimension"),
-                advice: "use the store that the configuration was written for, or leave model.input_dimension out")
-        }
-        if let unknown = training.emptyClasses.first(where: { $0 >= classes }) {
-            throw Failure.badInput(
-                "class \(unknown) does not exist: the store has \(classes) classes", at: .file(data.store), .key("training.head_empty_cls"),
-                advice: "give indices from 0 to \(classes - 1)")
-        }
+        try checkStore(inputDimension: inputDimension, classes: classes)
         var result = ActionFormerConfiguration(inputDimension: inputDimension, classes: classes)
         result.embeddingConvolutions = model.backboneArch[0]
         result.stemBlocks = model.backboneArch[1]
@@ -48,21 +38,8 @@ extension RunConfiguration {
         result.emptyClasses = training.emptyClasses
         result.dropout = Float(training.dropout)
         result.dropPath = Float(training.dropPath)
-        if method.name == .apl {
-            result.quality = QualitySettings(pseudoLabels.alqa)
-            result.quality.focalScore = pseudoLabels.alqaScore
-            result.quality.localizationWeight = Float(pseudoLabels.localizationWeight)
-        }
+        result.quality = qualitySettings
         result.detection = test.detectionSettings
         return result
-    }
-}
-
-extension TestConfiguration {
-    public var detectionSettings: DetectionSettings {
-        DetectionSettings(
-            preNMSThresh: Float(preNMSThreshold), preNMSTopK: preNMSTopK, iouThreshold: Float(iouThreshold), minScore: Float(minScore),
-            maxSegNum: maxSegments, nmsMethod: nmsMethod, nmsSigma: Float(nmsSigma), durationThresh: Float(durationThreshold),
-            multiclassNMS: multiclassNMS, votingThresh: Float(votingThreshold))
     }
 }

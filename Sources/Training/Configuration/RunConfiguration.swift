@@ -1,4 +1,5 @@
 import Crypto
+import Detectors
 import Diagnostics
 import Foundation
 
@@ -150,6 +151,19 @@ extension RunConfiguration {
                 "\(model.regressionRange.count) regression ranges are given for \(model.levels) pyramid levels", "model.regression_range",
                 "give one [low, high] per level: the branch blocks of backbone_arch and one more")
         }
+        if model.neck == .identity, model.neckDimension != model.embeddingDimension {
+            throw refuse(
+                "fpn_dim \(model.neckDimension) differs from embd_dim \(model.embeddingDimension), and the identity neck cannot change it",
+                "model.fpn_dim",
+                "set both alike, or fpn_type to fpn")
+        }
+        switch model.name {
+        case .actionformer: try checkAttention(refuse)
+        case .tridet: try checkPerception(refuse)
+        }
+    }
+
+    private func checkAttention(_ refuse: (String, String, String) -> Failure) throws {
         guard let windows = model.attentionWindow.values(levels: model.backboneArch[2] + 1) else {
             throw refuse(
                 "n_mha_win_size lists another number of windows than the \(model.backboneArch[2] + 1) levels", "model.n_mha_win_size",
@@ -162,14 +176,25 @@ extension RunConfiguration {
             throw refuse(
                 "embd_dim \(model.embeddingDimension) is not a multiple of n_head \(model.heads)", "model.n_head", "choose a divisor of embd_dim")
         }
-        if model.neck == .identity, model.neckDimension != model.embeddingDimension {
-            throw refuse(
-                "fpn_dim \(model.neckDimension) differs from embd_dim \(model.embeddingDimension), and the identity neck cannot change it",
-                "model.fpn_dim",
-                "set both alike, or fpn_type to fpn")
-        }
         if model.usesRelativePositions, windows.contains(where: { $0 <= 1 }) {
             throw refuse("use_rel_pe needs a local attention window on every level", "model.use_rel_pe", "set n_mha_win_size, or use_rel_pe to false")
+        }
+    }
+
+    private func checkPerception(_ refuse: (String, String, String) -> Failure) throws {
+        guard model.perceptionWindow.values(levels: model.levels) != nil else {
+            throw refuse(
+                "n_sgp_win_size lists another number of windows than the \(model.levels) levels", "model.n_sgp_win_size",
+                "give one number for all levels, or one per level")
+        }
+        let groups = TriDetConfiguration.normGroups
+        guard model.embeddingDimension % groups == 0 else {
+            throw refuse(
+                "embd_dim \(model.embeddingDimension) is not a multiple of the \(groups) groups of TriDet's group norm", "model.embd_dim",
+                "choose a multiple of \(groups)")
+        }
+        if training.dropout > 0 {
+            throw refuse("dropout \(training.dropout) is set, but TriDet has none", "training.dropout", "remove the key; training.droppath is there")
         }
     }
 }

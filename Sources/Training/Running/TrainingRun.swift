@@ -54,7 +54,7 @@ public final class TrainingRun {
     /// - Parameters:
     ///   - folder: where the run's files go; made when missing.
     ///   - resume: go on from the newest checkpoint there.
-    ///   - makeDetector: for tests; ActionFormer otherwise.
+    ///   - makeDetector: for tests; the one that the configuration names otherwise.
     ///   - makeMethod: knows the methods that the configuration may name; the supervised one alone otherwise.
     public init(
         _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator,
@@ -118,11 +118,9 @@ public final class TrainingRun {
         }
     }
 
-    /// ActionFormer, shaped by the configuration and the store.
+    /// The detector that the configuration names, shaped by it and the store.
     public static func makeDetector(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> any Detector {
-        switch configuration.model.name {
-        case .actionformer: ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
-        }
+        try configuration.detector(inputDimension: store.dimension, classes: store.classes.count)
     }
 
     private func makeFolders() throws {

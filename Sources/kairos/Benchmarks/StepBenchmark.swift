@@ -31,7 +31,7 @@ final class StepBenchmark {
     private let configuration: RunConfiguration
     private let phase: Phase
     private let communicator: Communicator
-    private let detector: ActionFormer
+    private let detector: any PyramidDetector
     private let state: TrainingState
     private let shards: VirtualShards
     private let reduction: GradientReduction
@@ -49,7 +49,7 @@ final class StepBenchmark {
         self.steps = steps
         self.communicator = communicator
         let training = configuration.training
-        detector = ActionFormer(try configuration.actionFormer(inputDimension: dimension, classes: classes))
+        detector = try configuration.detector(inputDimension: dimension, classes: classes)
         detector.initializeParameters(seed: UInt64(training.seed))
         shards = try VirtualShards(count: configuration.data.virtualShards, communicator: communicator)
         let arena = ParameterArena(detector)

@@ -1,0 +1,52 @@
+import Autograd
+import NeuralNetworks
+
+/// What both detectors' backbones begin with: convolutions over the features, each with norm and ReLU, then the absolute positions when they are used.
+///
+/// Input [rows, input], output [rows, channels]. Published names `embd` and `embd_norm`.
+final class FeatureEmbedding {
+    private let convolutions: [Convolution1D]
+    private let norms: [ChannelNorm]
+    private let channels: Int
+    private let positionTableLength: Int?
+
+    /// - Parameter positionTableLength: rows of the table of absolute positions; nil for none.
+    init(input: Int, channels: Int, layers: Int, kernel: Int, hasNorm: Bool, positionTableLength: Int?) {
+        self.channels = channels
+        self.positionTableLength = positionTableLength
+        convolutions = (0..<layers).map { i in
+            Convolution1D(i == 0 ? input : channels, channels, kernel: kernel, bias: hasNorm ? nil : .constant(0))
+        }
+        norms = hasNorm ? convolutions.map { _ in ChannelNorm(channels) } : []
+    }
+
+    func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
+        var x = features
+        for (i, convolution) in convolutions.enumerated() { x = convolution(x, norm: norms.isEmpty ? nil : norms[i], pass) }
+        guard let positionTableLength else { return x }
+        return x.with(pass.tape.addingConstant(x.tensor, positions(x.offsets, positionTableLength)))
+    }
+
+    private func positions(_ offsets: [Int], _ tableLength: Int) -> Tensor {
+        var all: [Float] = []
+        for b in 0..<offsets.count - 1 {
+            all += SinusoidalPositions.encoding(length: offsets[b + 1] - offsets[b], channels: channels, tableLength: tableLength)
+        }
+        return Tensor(rows: offsets[offsets.count - 1], columns: channels, all)
+    }
+
+    func visitParameters(_ visitor: ParameterVisitor) {
+        for (i, convolution) in convolutions.enumerated() {
+            visitor.visit("embd.\(i)", Wrapped(convolution, as: "conv"))
+            if !norms.isEmpty { visitor.visit("embd_norm.\(i)", norms[i]) }
+        }
+    }
+}
+
+extension Convolution1D {
+    /// Convolution, norm when there is one, ReLU.
+    func callAsFunction(_ x: PackedSequence, norm: ChannelNorm?, _ pass: ForwardPass) -> PackedSequence {
+        let y = self(x, pass)
+        return norm?(y, relu: true, pass) ?? y.with(pass.tape.relu(y.tensor))
+    }
+}

@@ -1,0 +1,85 @@
+import Autograd
+import NeuralNetworks
+
+/// Scalable-granularity perception block of TriDet (arXiv 2303.07347, Eqs. 1 to 3): with u = LN(pool(x)),
+/// `f = fc(u) ReLU(fc'(mean(u))) + psi(u) (conv_w(u) + conv_kw(u)) + u`, `y = pool(x) + drop_path(scale_o f)`,
+/// `z = y + drop_path(scale_m mlp(GN(y)))`; all convolutions of f are depthwise, mlp = linear, GELU, linear; pool is max-pooling when stride > 1.
+/// Means and group norms stop at the ends of a sequence. Like the published code it has layer scales only when its drop-path probability is above 0.
+///
+/// Input [rows, channels]; output ceil(length / stride) rows per sequence.
+public final class SGPBlock: Module {
+    public let stride: Int
+    /// The window branch's second kernel.
+    public let wideKernel: Int
+    private let norm: ChannelNorm
+    private let modulation: DepthwiseConvolution1D
+    private let instant: DepthwiseConvolution1D
+    private let narrow: DepthwiseConvolution1D
+    private let wide: DepthwiseConvolution1D
+    private let gate: DepthwiseConvolution1D
+    private let groupNorm: GroupNormalization
+    private let expand: Convolution1D
+    private let contract: Convolution1D
+    private let outputResidual: ResidualLayerScale?
+    private let mlpResidual: ResidualLayerScale?
+
+    /// - Parameters:
+    ///   - window: kernel w, odd.
+    ///   - factor: the second kernel is `wideKernel(window:factor:)`.
+    ///   - deviation: of the branches' weights at the beginning.
+    public init(channels: Int, hidden: Int, window: Int, factor: Double, stride: Int, dropPath: Float, deviation: Float) {
+        self.stride = stride
+        wideKernel = Self.wideKernel(window: window, factor: factor)
+        func depthwise(_ kernel: Int) -> DepthwiseConvolution1D {
+            DepthwiseConvolution1D(channels: channels, kernel: kernel, bias: true, initialization: .normal(deviation: deviation))
+        }
+        norm = ChannelNorm(channels)
+        modulation = depthwise(window)
+        instant = depthwise(1)
+        narrow = depthwise(window)
+        wide = depthwise(wideKernel)
+        gate = depthwise(1)
+        groupNorm = GroupNormalization(channels, groups: TriDetConfiguration.normGroups)
+        expand = Convolution1D(channels, hidden, kernel: 1)
+        contract = Convolution1D(hidden, channels, kernel: 1)
+        outputResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
+        mlpResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
+    }
+
+    /// `factor (window + 1)` rounded (a half to the even neighbour), and one more where that is even.
+    public static func wideKernel(window: Int, factor: Double) -> Int {
+        let size = Int((Double(window + 1) * factor).rounded(.toNearestOrEven))
+        return size % 2 == 0 ? size + 1 : size
+    }
+
+    public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
+        let pooled = stride > 1 ? pass.tape.maxPool(x, kernel: stride + 1, stride: stride) : x
+        let u = norm(pooled, pass)
+        let opening = pass.tape.relu(gate(pass.tape.sequenceMean(u), pass).tensor)
+        let f = pass.tape.scalableGranularity(
+            instant: instant(u, pass).tensor, gate: opening, narrow: narrow(u, pass).tensor, wide: wide(u, pass).tensor,
+            modulation: modulation(u, pass).tensor, u)
+        let y = Self.add(pooled, f, outputResidual, pass)
+        let hidden = expand(groupNorm(y, pass), pass)
+        let mixed = contract(hidden.with(pass.tape.gelu(hidden.tensor)), pass)
+        return Self.add(y, mixed, mlpResidual, pass)
+    }
+
+    private static func add(_ x: PackedSequence, _ branch: PackedSequence, _ scale: ResidualLayerScale?, _ pass: ForwardPass) -> PackedSequence {
+        scale?(x, branch: branch, pass) ?? x.with(pass.tape.sum(x.tensor, branch.tensor))
+    }
+
+    public func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("ln", norm)
+        visitor.visit("global_fc", gate)
+        visitor.visit("fc", instant)
+        visitor.visit("convw", narrow)
+        visitor.visit("convkw", wide)
+        visitor.visit("psi", modulation)
+        if let outputResidual { visitor.visit("drop_path_out", outputResidual) }
+        visitor.visit("gn", groupNorm)
+        visitor.visit("mlp.0", expand)
+        visitor.visit("mlp.2", contract)
+        if let mlpResidual { visitor.visit("drop_path_mlp", mlpResidual) }
+    }
+}
