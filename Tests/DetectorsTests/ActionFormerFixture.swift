@@ -45,7 +45,7 @@ struct ActionFormerFixture {
         c.heads = try int("n_head")
         c.windows = try file.intsAttribute(of: "/", named: "n_mha_win_size")
         c.embeddingDimension = try int("embd_dim")
-        c.neck = ActionFormerConfiguration.Neck(rawValue: try file.stringAttribute(of: "/", named: "fpn_type"))!
+        c.neck = NeckKind(rawValue: try file.stringAttribute(of: "/", named: "fpn_type"))!
         c.neckDimension = try optionalInt("fpn_dim", c.embeddingDimension)
         c.headDimension = try optionalInt("head_dim", c.embeddingDimension)
         c.headLayers = try optionalInt("head_num_layers", 3)

@@ -39,7 +39,7 @@ private struct TriDetFixture {
         c.windowFactor = try double("k")
         c.hiddenDimension = try int("sgp_mlp_dim")
         c.embeddingDimension = try int("embd_dim")
-        c.neck = ActionFormerConfiguration.Neck(rawValue: try file.stringAttribute(of: "/", named: "fpn_type"))!
+        c.neck = NeckKind(rawValue: try file.stringAttribute(of: "/", named: "fpn_type"))!
         c.neckDimension = try int("fpn_dim")
         c.headDimension = try int("head_dim")
         c.headLayers = try int("head_num_layers")

@@ -108,6 +108,76 @@ final class RunConfigurationTests: XCTestCase {
             """)
     }
 
+    /// Keys of one detector are refused for the other, with the reason.
+    func testKeysOfTheOtherDetector() throws {
+        for key in ["n_head", "n_mha_win_size", "use_rel_pe"] {
+            refused(
+                minimal, ["model.name=tridet", "model.\(key)=4"],
+                """
+                error: '\(key)' belongs to the detector actionformer, but model.name is tridet
+                  where: key '--set model.\(key)'
+                  do: remove the key, or set model.name to actionformer
+                """)
+        }
+        let own = [
+            "n_sgp_win_size", "k", "sgp_mlp_dim", "init_conv_vars", "use_trident_head", "num_bins", "boundary_kernel_size", "iou_weight_power",
+            "input_noise",
+        ]
+        for key in own {
+            refused(
+                minimal + "model:\n  \(key): 1\n",
+                """
+                error: '\(key)' belongs to the detector tridet, but model.name is actionformer
+                  where: file 'run.yaml', key 'model.\(key)', line 6
+                  do: remove the key, or set model.name to tridet
+                """)
+        }
+        // What one detector has alone is in no canonical form of the other, which reads back.
+        let tridet = try read(minimal, ["model.name=tridet", "model.k=2", "model.n_sgp_win_size=[1, 3, 5, 3, 3, 1]"])
+        XCTAssertEqual(tridet.model.perceptionFactor, 2)
+        XCTAssertEqual(try read(tridet.canonicalYAML), tridet)
+        for key in own { XCTAssertTrue(tridet.lines.contains { $0.key == "model.\(key)" }, key) }
+        XCTAssertFalse(tridet.canonicalYAML.contains("n_head"))
+        XCTAssertFalse(try read(minimal).canonicalYAML.contains("num_bins"))
+    }
+
+    func testTriDetKeysThatDoNotFit() throws {
+        refused(
+            minimal, ["model.name=tridet", "model.n_sgp_win_size=[9, 9]"],
+            """
+            error: n_sgp_win_size lists another number of windows than the 6 levels
+              where: key '--set model.n_sgp_win_size'
+              do: give one number for all levels, or one per level
+            """)
+        refused(
+            minimal, ["model.name=tridet", "model.n_sgp_win_size=-1"],
+            """
+            error: expected a whole number or a list of whole numbers, odd and from 1 to 4097, found -1
+              where: key '--set model.n_sgp_win_size'
+              do: correct the value, or leave the key out for its default 1
+            """)
+        refused(
+            minimal, ["model.name=tridet", "model.embd_dim=40", "model.fpn_dim=40"],
+            """
+            error: embd_dim 40 is not a multiple of the 16 groups of TriDet's group norm
+              where: key '--set model.embd_dim'
+              do: choose a multiple of 16
+            """)
+        refused(
+            minimal, ["model.name=tridet", "training.dropout=0.1"],
+            """
+            error: dropout 0.1 is set, but TriDet has none
+              where: key '--set training.dropout'
+              do: remove the key; training.droppath is there
+            """)
+        let model = try read(
+            minimal, ["model.name=tridet", "model.boundary_kernel_size=1", "model.use_trident_head=false", "training.label_smoothing=0.1"]
+        ).triDet(inputDimension: 8, classes: 3)
+        XCTAssertEqual([model.boundaryKernel, model.bins, model.hiddenDimension], [1, 16, 768])
+        XCTAssertFalse(model.tridentHead)
+        XCTAssertEqual(model.labelSmoothing, 0.1)
+    }
+
     func testMistypedValues() {
         refused(
             "data:\n  store: s.h5\n  batch_size: two\ntraining: {iterations: 10}\n",

@@ -31,13 +31,7 @@ public final class ActionFormer: Detector {
         precondition(c.windows.count == c.levels && c.regressionRanges.count == c.levels)
         self.configuration = c
         backbone = ConvTransformerBackbone(c)
-        switch c.neck {
-        case .identity:
-            precondition(c.neckDimension == c.embeddingDimension)
-            neck = IdentityNeck(levels: c.levels, channels: c.neckDimension, hasNorm: c.neckNorm)
-        case .fpn:
-            neck = FeaturePyramidNeck(levels: c.levels, input: c.embeddingDimension, channels: c.neckDimension, hasNorm: c.neckNorm)
-        }
+        neck = c.neck.make(levels: c.levels, input: c.embeddingDimension, channels: c.neckDimension, hasNorm: c.neckNorm)
         classificationHead = ClassificationHead(
             input: c.neckDimension, channels: c.headDimension, classes: c.classes, layers: c.headLayers, kernel: c.headKernel,
             hasNorm: c.headNorm, priorProbability: c.priorProbability, emptyClasses: c.emptyClasses)

@@ -1,7 +1,5 @@
 /// Everything that shapes an ActionFormer: the keys of the published `thumos_i3d.yaml` that have meaning without padding.
 public struct ActionFormerConfiguration: Equatable, Sendable {
-    public enum Neck: String, Codable, Sendable, CaseIterable { case identity, fpn }
-
     public var inputDimension: Int
     public var classes: Int
     /// Embedding convolutions, stem blocks, branch blocks (each halving the length); there are 1 + branch levels.
@@ -14,7 +12,7 @@ public struct ActionFormerConfiguration: Equatable, Sendable {
     public var embeddingDimension = 512
     public var embeddingKernel = 3
     public var embeddingNorm = true
-    public var neck = Neck.identity
+    public var neck = NeckKind.identity
     public var neckDimension = 512
     public var neckNorm = true
     public var headDimension = 512

@@ -7,6 +7,21 @@ public protocol Neck: Module {
     func callAsFunction(_ levels: [PackedSequence], _ pass: ForwardPass) -> [PackedSequence]
 }
 
+/// The necks there are.
+public enum NeckKind: String, Codable, Sendable, CaseIterable {
+    case identity, fpn
+
+    /// - Precondition: an identity neck's channels are its input's.
+    func make(levels: Int, input: Int, channels: Int, hasNorm: Bool) -> any Neck {
+        switch self {
+        case .identity:
+            precondition(channels == input)
+            return IdentityNeck(levels: levels, channels: channels, hasNorm: hasNorm)
+        case .fpn: return FeaturePyramidNeck(levels: levels, input: input, channels: channels, hasNorm: hasNorm)
+        }
+    }
+}
+
 /// A norm per level, nothing else (ActionFormer's `FPNIdentity`).
 public final class IdentityNeck: Neck {
     private let norms: [ChannelNorm]

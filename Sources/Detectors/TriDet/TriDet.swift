@@ -40,13 +40,7 @@ public final class TriDet: Detector {
         precondition(c.windows.count == c.levels && c.regressionRanges.count == c.levels)
         self.configuration = c
         backbone = SGPBackbone(c)
-        switch c.neck {
-        case .identity:
-            precondition(c.neckDimension == c.embeddingDimension)
-            neck = IdentityNeck(levels: c.levels, channels: c.neckDimension, hasNorm: c.neckNorm)
-        case .fpn:
-            neck = FeaturePyramidNeck(levels: c.levels, input: c.embeddingDimension, channels: c.neckDimension, hasNorm: c.neckNorm)
-        }
+        neck = c.neck.make(levels: c.levels, input: c.embeddingDimension, channels: c.neckDimension, hasNorm: c.neckNorm)
         func classifier(kernel: Int) -> ClassificationHead {
             ClassificationHead(
                 input: c.neckDimension, channels: c.headDimension, classes: c.classes, layers: c.headLayers, kernel: kernel, hasNorm: c.headNorm,

@@ -20,7 +20,7 @@ public struct TriDetConfiguration: Equatable, Sendable {
     public var embeddingDimension = 512
     public var embeddingKernel = 3
     public var embeddingNorm = true
-    public var neck = ActionFormerConfiguration.Neck.identity
+    public var neck = NeckKind.identity
     public var neckDimension = 512
     public var neckNorm = true
     public var headDimension = 512
