@@ -81,14 +81,14 @@ public enum DetectionLosses {
         return total
     }
 
-    /// tIoU to a power, of segments that share a point, given by their distances to start and end: the factor that ties TriDet's classification to its
-    /// regression (the published `(1 - ctr_giou_loss_1d) ** iou_weight_power`).
+    /// tIoU to a power, of segments that share a point, given by their distances to start and end: the factor that ties TriDet's classification to
+    /// its regression (the published `(1 - ctr_giou_loss_1d) ** iou_weight_power`).
     ///
     /// - Parameters:
     ///   - predicted, target: [count, 2], not negative.
     ///   - values: [count].
-    ///   - gradient: [count, 2], d value / d predicted; equal distances share as in `distanceIoU`. At a tIoU below 1e-6 the slope of the power is taken
-    ///     at 1e-6, for it has no bound near 0.
+    ///   - gradient: [count, 2], d value / d predicted; equal distances share as in `distanceIoU`. At a tIoU below 1e-6 the slope of the power is
+    ///     taken at 1e-6, for it has no bound near 0.
     public static func overlapPower(
         _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, power: Float, values: UnsafeMutablePointer<Float>,
         gradient: UnsafeMutablePointer<Float>?, eps: Float = 1e-8

@@ -5,8 +5,8 @@ import Foundation
 public enum KernelCounter {
     /// Kernels that are told apart.
     public enum Family: Int, CaseIterable, Sendable {
-        case convolution, convolutionWeight, linear, linearWeight, matrixProduct, attention, depthwiseConvolution, layerNorm, groupNorm, elementWise, pooling
-        case reduction, loss, conversion, optimizer
+        case convolution, convolutionWeight, linear, linearWeight, matrixProduct, attention, depthwiseConvolution, layerNorm, groupNorm
+        case elementWise, pooling, reduction, loss, conversion, optimizer
 
         /// As printed.
         public var name: String {

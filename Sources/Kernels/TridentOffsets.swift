@@ -1,7 +1,7 @@
 import Foundation
 
-/// The trident head's distances (TriDet, arXiv 2303.07347, Eqs. 4 to 6): the expectation over `bins + 1` bins of a softmax, whose logits are a boundary
-/// head's at the bins' rows plus the centre-offset head's at the point itself. Bins beyond the ends of the sequence have the boundary logit 0.
+/// The trident head's distances (TriDet, arXiv 2303.07347, Eqs. 4 to 6): the expectation over `bins + 1` bins of a softmax, whose logits are a
+/// boundary head's at the bins' rows plus the centre-offset head's at the point itself. Bins beyond the sequence's ends have the boundary logit 0.
 public struct TridentOffsets {
     /// [rows, classes].
     public let start: UnsafePointer<Float>

@@ -28,7 +28,8 @@ final class TriDetOperationTests: XCTestCase {
                 let x = parameter(offsets.last!, channels), w = parameter(1, channels), b = parameter(1, channels)
                 // One element alone, or two, give statistics at which a step is no longer small.
                 guard zip(offsets, offsets.dropFirst()).allSatisfy({ ($1 - $0) * channels / groups > 2 }) else { continue }
-                checkGradients("group norm \(offsets) \(channels) in \(groups)", [("x", x), ("weight", w), ("bias", b)], step: 5e-3, tolerance: 5e-3) {
+                let checked = [("x", x), ("weight", w), ("bias", b)]
+                checkGradients("group norm \(offsets) \(channels) in \(groups)", checked, step: 5e-3, tolerance: 5e-3) {
                     $0.groupNorm(PackedSequence(x, offsets: offsets), groups: groups, weight: w, bias: b).tensor
                 }
             }
@@ -59,8 +60,9 @@ final class TriDetOperationTests: XCTestCase {
             let rows = offsets.last!, arrays = (0..<5).map { _ in parameter(rows, 3) }, gate = parameter(offsets.count - 1, 3)
             let names = ["instant", "narrow", "wide", "modulation", "x"]
             checkGradients("granularity \(offsets)", Array(zip(names, arrays)).map { ($0, $1) } + [("gate", gate)]) {
-                $0.scalableGranularity(
-                    instant: arrays[0], gate: gate, narrow: arrays[1], wide: arrays[2], modulation: arrays[3], PackedSequence(arrays[4], offsets: offsets)
+                let x = PackedSequence(arrays[4], offsets: offsets)
+                return $0.scalableGranularity(
+                    instant: arrays[0], gate: gate, narrow: arrays[1], wide: arrays[2], modulation: arrays[3], x
                 ).tensor
             }
         }

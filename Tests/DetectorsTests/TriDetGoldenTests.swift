@@ -145,7 +145,8 @@ final class TriDetGoldenTests: XCTestCase {
             XCTAssertTrue(trueClasses.contains(1) && trueClasses.contains(2), "points of one class and of two")
             for (ours, theirs) in [("classification", "cls_loss"), ("regression", "reg_loss"), ("total", "final_loss")] {
                 assertClose(
-                    "\(fixture.name) \(theirs)", [Float(losses[ours]!)], try fixture.file.readFloats("losses/\(theirs)"), absolute: 1e-6, relative: 1e-5)
+                    "\(fixture.name) \(theirs)", [Float(losses[ours]!)], try fixture.file.readFloats("losses/\(theirs)"), absolute: 1e-6,
+                    relative: 1e-5)
             }
             for parameter in fixture.arena.parameters {
                 let expected = try fixture.file.readFloats("grads/\(parameter.name)"), scale = expected.map(abs).max() ?? 0
@@ -169,7 +170,8 @@ final class TriDetGoldenTests: XCTestCase {
                 for (i, detection) in found.enumerated() {
                     let match = free.first { j in
                         labels[j] == detection.label && abs(scores[j] - Float(detection.score)) < 1e-5
-                            && abs(segments[2 * j] - Float(detection.segment.start)) < 1e-3 && abs(segments[2 * j + 1] - Float(detection.segment.end)) < 1e-3
+                            && abs(segments[2 * j] - Float(detection.segment.start)) < 1e-3
+                            && abs(segments[2 * j + 1] - Float(detection.segment.end)) < 1e-3
                     }
                     guard let match else { return XCTFail("\(fixture.name) video \(b): detection \(i) \(detection) is not among the published ones") }
                     free.remove(match)

@@ -47,7 +47,8 @@ final class TriDetCommandTests: CommandTestCase {
         for source in [checkpoint, folder + "/w.h5"] {
             _ = try object(
                 try mpirun(
-                    2, "detect", "--checkpoint", source, "--store", folder + "/store.h5", "--subset", "Test", "--output", folder + "/p.json", "--json"))
+                    2, "detect", "--checkpoint", source, "--store", folder + "/store.h5", "--subset", "Test", "--output", folder + "/p.json",
+                    "--json"))
             XCTAssertEqual(try file("p.json"), try file("r1/predictions.json"), source)
         }
     }

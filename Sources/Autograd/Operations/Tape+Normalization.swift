@@ -33,7 +33,7 @@ extension Tape {
     ///   - weight, bias: [1, channels].
     public func groupNorm(_ x: PackedSequence, groups: Int, weight: Tensor, bias: Tensor) -> PackedSequence {
         let input = x.tensor, channels = x.columns, offsets = x.offsets
-        precondition(channels == weight.count && channels % groups == 0, "group norm of \(weight.count) channels in \(groups) groups given \(channels)")
+        precondition(channels == weight.count && channels % groups == 0, "group norm of \(weight.count) channels given \(channels)")
         let y = Tensor(rows: input.rows, columns: channels, requiresGradient: isRecording)
         let statistics = Tensor(rows: 2 * x.count, columns: channels, requiresGradient: false)
         GroupNorm.forward(

@@ -42,7 +42,11 @@ extension Tape {
         let head = TridentOffsets(
             start: start.values, end: end.values, center: center.values, classes: start.columns, bins: center.columns / 2 - 1)
         let y = Tensor(rows: places.count, columns: 2, requiresGradient: isRecording)
-        for (i, place) in places.enumerated() { (y.values[2 * i], y.values[2 * i + 1]) = head.distances(place) }
+        // Per bin: a sum, a comparison, an exponential, two sums and a product, a division.
+        let logits = 2 * (head.bins + 1) * places.count
+        KernelCounter.count(.loss, operations: 26 * logits, bytes: 8 * logits) {
+            for (i, place) in places.enumerated() { (y.values[2 * i], y.values[2 * i + 1]) = head.distances(place) }
+        }
         record {
             guard let dy = y.gradient else { return }
             func cleared(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? {
@@ -52,8 +56,10 @@ extension Tape {
                 return pointer
             }
             let dStart = cleared(start), dEnd = cleared(end), dCenter = cleared(center)
-            for (i, place) in places.enumerated() {
-                head.addGradients(place, slope: (dy[2 * i], dy[2 * i + 1]), start: dStart, end: dEnd, center: dCenter)
+            KernelCounter.count(.loss, operations: 31 * logits, bytes: 24 * logits) {
+                for (i, place) in places.enumerated() {
+                    head.addGradients(place, slope: (dy[2 * i], dy[2 * i + 1]), start: dStart, end: dEnd, center: dCenter)
+                }
             }
         }
         return y

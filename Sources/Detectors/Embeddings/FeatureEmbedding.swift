@@ -1,7 +1,7 @@
 import Autograd
 import NeuralNetworks
 
-/// What both detectors' backbones begin with: convolutions over the features, each with norm and ReLU, then the absolute positions when they are used.
+/// What the detectors' backbones begin with: convolutions over the features, each with norm and ReLU; then absolute positions, when used.
 ///
 /// Input [rows, input], output [rows, channels]. Published names `embd` and `embd_norm`.
 final class FeatureEmbedding {

@@ -4,8 +4,8 @@ import NeuralNetworks
 import RandomStreams
 import TemporalAnnotations
 
-/// TriDet (arXiv 2303.07347): scalable-granularity perception over a feature pyramid, and a trident head that finds an action's ends as expectations over
-/// the points beside it. Packed: no padding, no masks. Parameter names are those of the published code.
+/// TriDet (arXiv 2303.07347): scalable-granularity perception over a feature pyramid, and a trident head that finds an action's ends as expectations
+/// over the points beside it. Packed: no padding, no masks. Parameter names are those of the published code.
 public final class TriDet: Detector {
     public let configuration: TriDetConfiguration
     private let backbone: SGPBackbone
