@@ -144,11 +144,14 @@ public final class Trainer {
         let losses = try RoundedWeights.keeping { try method.step(step) }
         waitedMPI += step.waitedSeconds
         let (loss, signal) = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
-        let norm = GradientNorm.norm(state.arena.gradients, count: state.arena.count)
+        let trainsDetector = stages[stage].trainsDetector
+        let norm = trainsDetector ? GradientNorm.norm(state.arena.gradients, count: state.arena.count) : step.gradientNorm ?? 0
         guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)", shards: Array(0..<shards.count)) }
-        state.optimizer.update(
-            learningRate: learningRate, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm),
-            average: state.average)
+        if trainsDetector {
+            state.optimizer.update(
+                learningRate: learningRate, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm),
+                average: state.average)
+        }
         return StepReport(
             loss: loss, gradientNorm: norm, videos: shards.count * (batches.first?.groups.reduce(0) { $0 + $1.videos.count } ?? 0), signal: signal)
     }
