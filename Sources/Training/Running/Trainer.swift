@@ -192,13 +192,18 @@ public final class Trainer {
 
     // MARK: Checkpoints
 
+    /// Whether some step has trained the detector.
+    private var isDetectorTrained: Bool { zip(stages, stageSteps).contains { $0.trainsDetector && $1.lowerBound < state.step } }
+
     /// What a checkpoint of the present state says besides arrays.
     public var header: Checkpoint.Header {
-        Checkpoint.Header(
+        var methodState = method.state
+        if !isDetectorTrained { methodState[Checkpoint.untrainedMark] = [1] }
+        return Checkpoint.Header(
             programVersion: ProgramVersion.current, step: state.step, optimizerStep: state.optimizer.step, seed: configuration.training.seed,
             lossNormalizer: state.lossNormalizer, configuration: configuration.canonicalYAML, configurationDigest: configuration.digest,
             storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension, metrics: metrics,
-            labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: method.state)
+            labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: methodState)
     }
 
     /// Writes a checkpoint on rank 0 and removes the oldest.
