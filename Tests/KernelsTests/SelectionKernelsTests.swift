@@ -57,7 +57,8 @@ final class SelectionKernelsTests: XCTestCase {
                     moved[i] += by
                     return NaiveKernels.softmaxCrossEntropy(moved, targets, classes: classes)
                 }
-                XCTAssertEqual(Double(gradient[i]), 2 * (shifted(1e-2) - shifted(-1e-2)) / (Double(x[i] + 1e-2) - Double(x[i] - 1e-2)), accuracy: 2e-4)
+                let distance = Double(x[i] + 1e-2) - Double(x[i] - 1e-2)
+                XCTAssertEqual(Double(gradient[i]), 2 * (shifted(1e-2) - shifted(-1e-2)) / distance, accuracy: 2e-4)
             }
         }
         // Scores so far apart that p is 0 and 1 stay finite.

@@ -22,7 +22,8 @@ final class GeneratorTests: XCTestCase {
                 let chosen = SegmentSampling.perturbed(rows: rows, segments: segments, random: &random)
                 XCTAssertEqual(chosen.count, segments)
                 for (i, row) in chosen.enumerated() {
-                    XCTAssertTrue((i * rows / segments...min((i + 1) * rows / segments, rows - 1)).contains(row), "\(row) at \(i) of \(rows), \(segments)")
+                    let cell = i * rows / segments...min((i + 1) * rows / segments, rows - 1)
+                    XCTAssertTrue(cell.contains(row), "\(row) at \(i) of \(rows), \(segments)")
                 }
             }
         }

@@ -39,7 +39,8 @@ final class ProposalTests: XCTestCase {
         // Above 0.5 row 1 counts as 0; for runs of the actionness it counts as it is: rows 1 and 4.
         XCTAssertEqual(found[2].score, 1 + share, accuracy: 1e-7)
         XCTAssertEqual(found[3].score, 1 - low / 2 + share, accuracy: 1e-7)
-        XCTAssertTrue(extraction.proposals(activations: [1, 1], actionness: [2], videoScores: [0.5, 0.5], labels: [0, 1]).isEmpty, "one row is no run")
+        let single = extraction.proposals(activations: [1, 1], actionness: [2], videoScores: [0.5, 0.5], labels: [0, 1])
+        XCTAssertTrue(single.isEmpty, "one row is no run")
     }
 
     func testLabels() {

@@ -1,8 +1,6 @@
 import Collectives
 import Detectors
 import Diagnostics
-import FeatureStore
-import Foundation
 import PseudoLabels
 import TemporalAnnotations
 import Training

@@ -1,7 +1,5 @@
 import Diagnostics
-import NeuralNetworks
 import PseudoLabels
-import TemporalAnnotations
 import Training
 
 /// What a checkpoint keeps, as the bytes of doubles and floats of this machine.

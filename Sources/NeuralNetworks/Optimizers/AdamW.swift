@@ -79,7 +79,8 @@ public final class AdamW {
         let correction1 = 1 - pow(beta1, step)
         let correction2 = (1 - pow(beta2, step)).squareRoot()
         let rule = Rule(
-            keep: decay == .decoupled ? Float(1 - learningRate * weightDecay) : 1, l2: decay == .gradient ? Float(weightDecay) : 0, factor: gradientFactor, beta1: Float(1 - beta1), beta2: Float(beta2),
+            keep: decay == .decoupled ? Float(1 - learningRate * weightDecay) : 1, l2: decay == .gradient ? Float(weightDecay) : 0,
+            factor: gradientFactor, beta1: Float(1 - beta1), beta2: Float(beta2),
             complement2: Float(1 - beta2), correction2: Float(correction2), epsilon: Float(epsilon), size: Float(learningRate / correction1),
             decay: Float(average?.decay ?? 0), complement: Float(1 - (average?.decay ?? 0)))
         let weights = vectors(arena.values), gradients = vectors(arena.gradients)

@@ -92,7 +92,8 @@ public final class TrainingStep {
     ///   - forward: records a shard's operations; may seed gradients.
     ///   - together: seeds the gradients that need what other shards and ranks have computed.
     public func forwardThenBackward<Result>(
-        _ model: GradientReduction? = nil, _ forward: (_ shard: Int, _ groups: [PackedBatch], _ tape: Tape) throws -> Result, together: ([Result]) throws -> [[String: Double]]
+        _ model: GradientReduction? = nil, _ forward: (_ shard: Int, _ groups: [PackedBatch], _ tape: Tape) throws -> Result,
+        together: ([Result]) throws -> [[String: Double]]
     ) throws -> [[String: Double]] {
         var results: [Result] = [], tapes: [Tape] = []
         for (shard, groups) in batches {

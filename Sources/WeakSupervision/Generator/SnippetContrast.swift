@@ -4,8 +4,8 @@ import Kernels
 /// Contrast between mined snippets: hard ones are drawn to the easy ones of their kind and away from those of the other, within a video and between
 /// videos of the same classes.
 ///
-/// Every video takes part with rows of one matrix: mean hard action, mean hard background, mean easy action, mean easy background, then the easy actions
-/// and as many easy backgrounds.
+/// Every video takes part with rows of one matrix: mean hard action, mean hard background, mean easy action, mean easy background, then the easy
+/// actions and as many easy backgrounds.
 public enum SnippetContrast {
     /// Where a video's rows stand.
     public struct Place: Equatable, Sendable {

@@ -40,7 +40,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     private(set) var round = RoundLabels()
     private var labelled: TrainingSampler?
 
-    /// - Throws: `Failure` for a detector without a pyramid and class logits, for training recordings without classes, when they are too few for the virtual
+    /// - Throws: `Failure` for a detector without a pyramid and class logits, when the training recordings with classes are too few for the virtual
     ///   shards, and when the switch to distillation lies beyond the student's end.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
         guard let detector = detector as? any ClassLogitDetector else {
@@ -56,13 +56,11 @@ public final class WeakSupervisionMethod: TrainingMethod {
         seed = UInt64(configuration.training.seed)
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
         self.recordings = recordings.labeled.filter { !store.videos[$0].annotation.instances.isEmpty }.sorted()
-        func sampler(_ purpose: UInt64, _ batchSize: Int) throws -> TrainingSampler {
-            try TrainingSampler(
-                videos: recordings.labeled.filter { !store.videos[$0].annotation.instances.isEmpty }.sorted().map { ($0, store.videos[$0].rows) },
-                shardCount: data.virtualShards, batchSize: batchSize, seed: UInt64(configuration.training.seed) &+ purpose)
-        }
-        generatorSampler = try sampler(0, settings.generatorBatchSize)
-        allRecordings = try sampler(Self.sampling(round: 2), data.batchSize)
+        let videos = self.recordings.map { (index: $0, rows: store.videos[$0].rows) }
+        generatorSampler = try TrainingSampler(
+            videos: videos, shardCount: data.virtualShards, batchSize: configuration.weakSupervision.generatorBatchSize, seed: seed)
+        allRecordings = try TrainingSampler(
+            videos: videos, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed &+ Self.sampling(round: 2))
         let plan = try Self.plan(configuration, perEpoch: allRecordings.stepsPerEpoch)
         (stages, phases) = (plan.map(\.stage), plan.map(\.phase))
         var steps = [0]

@@ -20,8 +20,8 @@ public struct Proposal: Equatable, Sendable {
 /// Proposals of one video by many thresholds, scored by outer-inner contrast.
 ///
 /// Runs of the class's activations above each threshold of the first list, and of the actionness above each of the second, are proposals. Score: mean
-/// of the class's activations inside minus that of a margin on both sides (values below the threshold count as 0 for runs of the activations themselves),
-/// plus a share of the class's video score.
+/// of the class's activations inside minus that of a margin on both sides (for runs of the activations themselves values below the threshold count
+/// as 0), plus a share of the class's video score.
 public struct ProposalExtraction: Sendable {
     private let settings: WeakSupervisionConfiguration
 
@@ -38,7 +38,7 @@ public struct ProposalExtraction: Sendable {
     /// - Parameters:
     ///   - activations: CAS, [segments, classes].
     ///   - actionness: per segment.
-    /// - Returns: class by class in the order of `labels`: those of the activations' thresholds, then those of the actionness', in time within a threshold.
+    /// - Returns: class by class in the order of `labels`: by the activations' thresholds, then by the actionness', for each in time.
     public func proposals(activations: [Float], actionness: [Float], videoScores: [Float], labels: [Int]) -> [Proposal] {
         let classes = videoScores.count, segments = actionness.count
         let action = ActivationCurve(actionness, factor: settings.upsampling)
