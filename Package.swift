@@ -57,7 +57,8 @@ let package = Package(
                 "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
             ]),
         // Floor 6
-        .target(name: "PseudoLabels", dependencies: ["Collectives", "Detectors", "Diagnostics", "TemporalAnnotations"]),
+        .target(
+            name: "PseudoLabels", dependencies: ["Collectives", "Detectors", "Diagnostics", "FeatureStore", "TemporalAnnotations", "Training"]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
@@ -65,12 +66,18 @@ let package = Package(
                 "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels",
                 "RandomStreams", "TemporalAnnotations", "Training",
             ]),
+        .target(
+            name: "WeakSupervision",
+            dependencies: [
+                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PostProcessing",
+                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
+            ]),
         // Floor 8
         .executableTarget(
             name: "kairos",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
-                "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
+                "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", "WeakSupervision", argumentParser,
             ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
@@ -92,13 +99,20 @@ let package = Package(
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams",
                 "TemporalAnnotations", "TestSupport", "Training",
             ]),
+        .testTarget(
+            name: "WeakSupervisionTests",
+            dependencies: [
+                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams",
+                "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
+            ]),
         .testTarget(name: "TrainingTests", dependencies: ["Kernels", "Training", "TestSupport"]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["Diagnostics", "RandomStreams", "TestSupport", "Training"]),
         .testTarget(
             name: "ParallelTests",
             dependencies: [
-                "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "PseudoLabels", "TestSupport", "Training",
+                "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RandomStreams",
+                "TestSupport", "Training", "WeakSupervision",
             ]),
     ],
     swiftLanguageModes: [.v5]

@@ -55,8 +55,14 @@ public struct PointTargets {
     }
 }
 
+/// Says where actions are.
+public protocol ActionLocalizer: AnyObject {
+    /// Final detections per video, best first, in seconds.
+    func detect(_ batch: PackedBatch) -> [[Detection]]
+}
+
 /// A temporal action detector that can be trained and asked.
-public protocol Detector: Module {
+public protocol Detector: Module, ActionLocalizer {
     /// Targets depend on annotations and lengths alone, so they are known before the forward pass, and so is the global count of positives.
     func assignTargets(_ batch: PackedBatch) -> PointTargets
 
@@ -67,7 +73,4 @@ public protocol Detector: Module {
     func losses(
         _ batch: PackedBatch, targets: PointTargets, normalizer: Float, tape: Tape, random: inout RandomStream
     ) -> [String: Double]
-
-    /// Final detections per video, best first, in seconds.
-    func detect(_ batch: PackedBatch) -> [[Detection]]
 }

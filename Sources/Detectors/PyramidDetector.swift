@@ -14,10 +14,25 @@ public protocol PyramidDetector: Detector {
     func detectWithParts(_ batch: PackedBatch) -> [[AssessedDetection]]
 }
 
-extension ActionFormer: PyramidDetector {
+/// A detector whose points' class logits can be had beside its losses: for losses on whole recordings.
+public protocol ClassLogitDetector: PyramidDetector {
+    /// `PyramidDetector.losses`, and the logits [points, classes] whose gradient it has seeded; operations on them may be recorded after it.
+    func lossesWithLogits(
+        _ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass
+    ) -> (losses: [String: Double], logits: Tensor)
+}
+
+extension ActionFormer: ClassLogitDetector {
     public var pyramidParameters: [String] { ["backbone.", "neck."] }
 
     public func losses(_ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass) -> [String: Double] {
-        seedLosses(heads(levels, pass), targets: targets, normalizer: normalizer)
+        lossesWithLogits(levels, targets: targets, normalizer: normalizer, pass).losses
+    }
+
+    public func lossesWithLogits(
+        _ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass
+    ) -> (losses: [String: Double], logits: Tensor) {
+        let outputs = heads(levels, pass)
+        return (seedLosses(outputs, targets: targets, normalizer: normalizer), outputs.logits)
     }
 }

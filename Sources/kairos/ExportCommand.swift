@@ -27,6 +27,7 @@ struct ExportCommand: ParsableCommand {
         try requireOneRank("export")
         try requireWritableFolder(of: output)
         let source = try Checkpoint(path: checkpoint)
+        try source.requireTrainedDetector()
         let chosen = try weights ?? RunConfiguration(yaml: source.header.configuration, file: checkpoint).training.evaluateWeights
         let metadata = ["format": "pt", "kairos_step": "\(source.header.step)", "kairos_weights": chosen.rawValue]
         try SafetensorsFile(arrays: try source.published(chosen), metadata: metadata).write(to: output)

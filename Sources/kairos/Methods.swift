@@ -2,6 +2,7 @@ import AdaptivePseudoLabels
 import Detectors
 import FeatureStore
 import Training
+import WeakSupervision
 
 /// The method that a configuration names.
 func makeMethod(
@@ -10,5 +11,6 @@ func makeMethod(
     switch configuration.method.name {
     case .supervised: try TrainingRun.makeSupervised(configuration, store, detector, recordings)
     case .apl: try AdaptivePseudoLabelMethod(configuration: configuration, store: store, detector: detector, recordings: recordings)
+    case .fustal: try WeakSupervisionMethod(configuration: configuration, store: store, detector: detector, recordings: recordings)
     }
 }

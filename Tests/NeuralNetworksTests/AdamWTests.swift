@@ -36,6 +36,24 @@ final class AdamWTests: XCTestCase {
         }
     }
 
+    /// L2 in the gradient, biases too; numbers of torch.optim.Adam(lr=1e-2, weight_decay=0.05), float64.
+    func testDecayInTheGradientAgainstPyTorch() {
+        let model = TwoParameters(size: 3, biases: 1)
+        for (i, value) in [Float(1), -2, 0.5].enumerated() { model.weight.values[i] = value }
+        model.bias.values[0] = 0.25
+        let arena = ParameterArena(model)
+        let optimizer = AdamW(arena, weightDecay: 0.05, decay: .gradient)
+        for (gradient, bias) in [([0.1, -0.2, 0.0], 0.3), ([0.3, 0.1, -1e-4], -0.2), ([-0.5, 0.0, 2.0], 0)] as [([Float], Float)] {
+            for i in 0..<3 { arena.gradients[i] = gradient[i] }
+            arena.gradients[model.bias.arenaOffset] = bias
+            optimizer.update(learningRate: 1e-2)
+        }
+        let expected: [Float] = [0.9806813728649566, -1.9763968512409449, 0.47348668769097146, 0.2364174128927077]
+        for (value, expected) in zip(Array(model.weight.values) + Array(model.bias.values), expected) {
+            XCTAssertEqual(value, expected, accuracy: 3e-7)
+        }
+    }
+
     /// After a reset the next step is a first step, and the average begins at the weights.
     func testReset() {
         let model = TwoParameters(size: 3, biases: 1), fresh = TwoParameters(size: 3, biases: 1)

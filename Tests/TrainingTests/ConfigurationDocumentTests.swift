@@ -10,7 +10,7 @@ final class ConfigurationDocumentTests: XCTestCase {
     /// the model); nothing else does.
     func testDocumentNamesEveryKeyWithItsDefault() throws {
         let text = try String(contentsOf: root.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
-        let sections = ["data", "model", "training", "test", "method", "apl", "icd", "acp"]
+        let sections = ["data", "model", "training", "test", "method", "apl", "icd", "acp", "fustal"]
         let rows = text.split(separator: "\n").filter { row in sections.contains { row.hasPrefix("| `\($0).") } }
         let documented = rows.map { row -> String in
             let cells = row.components(separatedBy: " | ")
@@ -29,7 +29,8 @@ final class ConfigurationDocumentTests: XCTestCase {
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("ablation") }.sorted()
         XCTAssertTrue(Set(names).isSuperset(of: [
                 "demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml", "sbhar_apl.yaml", "thumos14_i3d_apl.yaml",
-                "activitynet_i3d_apl.yaml", "sbhar_tridet.yaml", "thumos14_i3d_tridet.yaml",
+                "activitynet_i3d_apl.yaml", "sbhar_tridet.yaml", "thumos14_i3d_tridet.yaml", "sbhar_fustal.yaml", "thumos14_i3d_fustal.yaml",
+                "activitynet_i3d_fustal.yaml",
             ]), "\(names)")
         for name in names where !name.hasPrefix("ablation_") {
             let run = try RunConfiguration(path: folder + "/" + name)

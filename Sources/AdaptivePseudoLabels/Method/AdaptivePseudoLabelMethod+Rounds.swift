@@ -1,8 +1,6 @@
 import Collectives
 import Detectors
 import Diagnostics
-import FeatureStore
-import Foundation
 import PseudoLabels
 import TemporalAnnotations
 import Training
@@ -19,15 +17,13 @@ extension AdaptivePseudoLabelMethod {
         let chosen = try run.communicator.throwTogether { () throws -> [PseudoLabel] in
             guard let gathered else { return [] }
             let (labels, thresholds) = selected(gathered)
-            quality = try record(labels, thresholds, round: number, name: name, run)
+            quality = try RoundRecord.write(
+                labels, thresholds, round: number, name: name, videos: recordings.unlabeled, previous: round.quality, run)
             return labels.filter(\.fate.isLabel)
         }
         let labels = try PseudoLabelExchange.broadcast(chosen, communicator: run.communicator)
         var next = RoundLabels(round: number, normalizer: number == 1 ? run.state.lossNormalizer : round.normalizer, quality: quality)
-        for label in labels {
-            guard let index = store.index(of: label.video) else { continue }
-            next.instances[index, default: []].append(ActionInstance(segment: label.segment, label: label.label))
-        }
+        next.add(labels, store: store)
         try take(next)
     }
 
@@ -98,29 +94,6 @@ extension AdaptivePseudoLabelMethod {
             removedBelow: icd.eap ? icd.eapThreshold : nil, promotedFrom: icd.mpp ? icd.mppThreshold : nil)
         return (labels, thresholds)
     }
-
-    /// Rank 0 writes the round's file and a line of the log.
-    private func record(
-        _ labels: [PseudoLabel], _ thresholds: PseudoLabelThresholds, round number: Int, name: String, _ run: RunContext
-    ) throws -> PseudoLabelQuality? {
-        let truth = recordings.unlabeled.map { store.videos[$0].annotation }
-        let quality = truth.contains { !$0.instances.isEmpty } ? PseudoLabelQuality(labels: labels, truth: truth) : nil
-        let folder = run.folder + "/pseudo_labels"
-        if !FileManager.default.fileExists(atPath: folder) {
-            do {
-                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            } catch {
-                throw Failure.failed(
-                    "the folder cannot be made: \(error.localizedDescription)", at: .file(folder), advice: "check the run's folder")
-            }
-        }
-        let file = PseudoLabelFile(
-            round: number, labels: labels, videos: truth.map(\.id), thresholds: thresholds, quality: quality, previousQuality: round.quality)
-        try file.write(classes: store.classes, to: "\(folder)/round-\(number).json")
-        try run.log?.append(
-            note: RoundNote(step: run.state.step, stage: name, labels: labels, thresholds: thresholds, quality: quality, previous: round.quality))
-        return quality
-    }
 }
 
 extension PseudoLabelFate {
@@ -133,44 +106,5 @@ extension PseudoLabelFate {
         case .promoted: self = .promoted
         case .candidate, .rejected: self = .rejected
         }
-    }
-}
-
-/// The line of the log that a round begins with.
-private struct RoundNote: Encodable {
-    struct Quality: Encodable {
-        var class_accuracy: Double
-        var average_tIoU: Double
-        var positive_accuracy: Double
-    }
-
-    var step: Int
-    var stage: String
-    var recordings: Int
-    var positive: Int
-    var removed: Int
-    var promoted: Int
-    var rejected: Int
-    var theta: Double?
-    var quality: Quality?
-    var previous_quality: Quality?
-
-    init(
-        step: Int, stage: String, labels: [PseudoLabel], thresholds: PseudoLabelThresholds, quality: PseudoLabelQuality?,
-        previous: PseudoLabelQuality?
-    ) {
-        func count(_ fate: PseudoLabelFate) -> Int { labels.reduce(0) { $0 + ($1.fate == fate ? 1 : 0) } }
-        func numbers(_ quality: PseudoLabelQuality?) -> Quality? {
-            quality.map {
-                Quality(class_accuracy: $0.classAccuracy, average_tIoU: $0.averageTIoU, positive_accuracy: $0.positiveAccuracy)
-            }
-        }
-        self.step = step
-        self.stage = stage
-        recordings = Set(labels.filter(\.fate.isLabel).map(\.video)).count
-        (positive, removed, promoted, rejected) = (count(.positive), count(.removed), count(.promoted), count(.rejected))
-        theta = thresholds.theta
-        self.quality = numbers(quality)
-        previous_quality = numbers(previous)
     }
 }

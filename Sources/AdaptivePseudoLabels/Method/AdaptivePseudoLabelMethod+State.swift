@@ -1,7 +1,5 @@
 import Diagnostics
-import NeuralNetworks
 import PseudoLabels
-import TemporalAnnotations
 import Training
 
 /// What a checkpoint keeps, as the bytes of doubles and floats of this machine.
@@ -23,17 +21,10 @@ extension AdaptivePseudoLabelMethod {
     }
 
     public var state: [String: [UInt8]] {
-        let quality = round.quality
-        let numbers: [Double] = [
-            Double(round.round), round.normalizer, quality == nil ? 0 : 1, quality?.classAccuracy ?? 0, quality?.averageTIoU ?? 0,
-            quality?.positiveAccuracy ?? 0, Double(quality?.count ?? 0), Double(discriminator?.optimizer.step ?? 0),
-        ]
-        var result = ["apl_round": Self.bytes(numbers)]
-        let labels = round.instances.sorted { $0.key < $1.key }.flatMap { index, instances in
-            instances.flatMap { [Double(index), $0.segment.start, $0.segment.end, Double($0.label)] }
-        }
-        if !labels.isEmpty { result["apl_labels"] = Self.bytes(labels) }
-        for (name, values, count) in discriminatorArrays { result[name] = Self.bytes(Array(UnsafeBufferPointer(start: values, count: count))) }
+        var result = ["apl_round": StateBytes.bytes(round.numbers + [Double(discriminator?.optimizer.step ?? 0)])]
+        let labels = round.rows
+        if !labels.isEmpty { result["apl_labels"] = StateBytes.bytes(labels) }
+        for (name, values, count) in discriminatorArrays { result[name] = StateBytes.bytes(values, count: count) }
         return result
     }
 
@@ -43,37 +34,17 @@ extension AdaptivePseudoLabelMethod {
                 "the checkpoint's state of the method does not fit: '\(name)' has \(state[name]?.count ?? 0) bytes", at: .key("method.name"),
                 advice: "resume with the configuration of the run, or use an older checkpoint")
         }
-        let numbers: [Double] = Self.values(state["apl_round"] ?? [])
-        guard numbers.count == 8, let number = Int(exactly: numbers[0]), let count = Int(exactly: numbers[6]), let steps = Int(exactly: numbers[7])
+        let numbers: [Double] = StateBytes.values(state["apl_round"] ?? [])
+        guard numbers.count == RoundLabels.numberCount + 1, var labels = RoundLabels(numbers: numbers.dropLast()),
+            let steps = Int(exactly: numbers[RoundLabels.numberCount])
         else { throw damaged("apl_round") }
-        let rows: [Double] = Self.values(state["apl_labels"] ?? [])
-        guard rows.count % 4 == 0 else { throw damaged("apl_labels") }
-        var labels = RoundLabels(round: number, normalizer: numbers[1])
-        for at in stride(from: 0, to: rows.count, by: 4) {
-            guard let index = Int(exactly: rows[at]), store.videos.indices.contains(index), let label = Int(exactly: rows[at + 3]),
-                store.classes.names.indices.contains(label)
-            else { throw damaged("apl_labels") }
-            let instance = ActionInstance(segment: Segment(start: rows[at + 1], end: rows[at + 2]), label: label)
-            labels.instances[index, default: []].append(instance)
-        }
-        if numbers[2] == 1 {
-            labels.quality = PseudoLabelQuality(classAccuracy: numbers[3], averageTIoU: numbers[4], positiveAccuracy: numbers[5], count: count)
-        }
+        guard labels.add(rows: StateBytes.values(state["apl_labels"] ?? []), store: store) else { throw damaged("apl_labels") }
         for (name, values, count) in discriminatorArrays {
-            let array: [Float] = Self.values(state[name] ?? [])
+            let array: [Float] = StateBytes.values(state[name] ?? [])
             guard array.count == count else { throw damaged(name) }
             for (i, value) in array.enumerated() { values[i] = value }
         }
         discriminator?.optimizer.step = steps
         try take(labels)
-    }
-
-    private static func bytes<Number>(_ values: [Number]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
-
-    private static func values<Number>(_ bytes: [UInt8]) -> [Number] {
-        bytes.withUnsafeBytes { raw in
-            stride(from: 0, to: raw.count / MemoryLayout<Number>.stride * MemoryLayout<Number>.stride, by: MemoryLayout<Number>.stride)
-                .map { raw.loadUnaligned(fromByteOffset: $0, as: Number.self) }
-        }
     }
 }

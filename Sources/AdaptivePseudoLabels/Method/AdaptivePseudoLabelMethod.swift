@@ -179,18 +179,6 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     }
 }
 
-/// The pseudo-labels of a round.
-struct RoundLabels: Equatable {
-    /// Counted from 1; 0: none yet.
-    var round = 0
-    /// By position in the store.
-    var instances: [Int: [ActionInstance]] = [:]
-    /// What the unlabelled recordings' losses are divided by.
-    var normalizer = 0.0
-    /// Known where the store holds the truth; on rank 0 alone.
-    var quality: PseudoLabelQuality?
-}
-
 /// The stages that a configuration asks for.
 struct StagePlan {
     var stages: [TrainingStage] = []

@@ -7,15 +7,25 @@ import Kernels
 ///     m = m + (1 - beta1)(g - m);    v = beta2 v + (1 - beta2) g g
 ///     w = w - lr / (1 - beta1^t) m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 ///
+/// With `.gradient` the decay is Adam's own L2 term instead, as `torch.optim.Adam(weight_decay:)` computes it: g = g + decay w, for all parameters.
+///
 /// One threaded pass over the arena does clipping, moments, weights and the moving average of the weights. Every element depends on itself alone,
 /// so neither
 /// threads nor ranks change a bit.
 public final class AdamW {
+    /// Where weight decay acts.
+    public enum Decay: Sendable {
+        /// On the weights, beside the gradient: AdamW. Parameters marked `isDecayed` alone.
+        case decoupled
+        /// In the gradient (L2): Adam. All parameters.
+        case gradient
+    }
+
     public let beta1 = 0.9
     public let beta2 = 0.999
     public let epsilon = 1e-8
-    /// Decay of the parameters marked `isDecayed`; all others have none.
     public let weightDecay: Double
+    public let decay: Decay
     /// Steps taken.
     public var step = 0
     /// First and second moments, in the arena's order.
@@ -27,9 +37,10 @@ public final class AdamW {
     private let isDecayed: [Bool]
     private static let width = 16
 
-    public init(_ arena: ParameterArena, weightDecay: Double) {
+    public init(_ arena: ParameterArena, weightDecay: Double, decay: Decay = .decoupled) {
         self.arena = arena
         self.weightDecay = weightDecay
+        self.decay = decay
         firstMoments = ParameterArena.makeArray(arena.count)
         secondMoments = ParameterArena.makeArray(arena.count)
         var decayed = [Bool](repeating: false, count: arena.count / Self.width)
@@ -68,7 +79,8 @@ public final class AdamW {
         let correction1 = 1 - pow(beta1, step)
         let correction2 = (1 - pow(beta2, step)).squareRoot()
         let rule = Rule(
-            keep: Float(1 - learningRate * weightDecay), factor: gradientFactor, beta1: Float(1 - beta1), beta2: Float(beta2),
+            keep: decay == .decoupled ? Float(1 - learningRate * weightDecay) : 1, l2: decay == .gradient ? Float(weightDecay) : 0,
+            factor: gradientFactor, beta1: Float(1 - beta1), beta2: Float(beta2),
             complement2: Float(1 - beta2), correction2: Float(correction2), epsilon: Float(epsilon), size: Float(learningRate / correction1),
             decay: Float(average?.decay ?? 0), complement: Float(1 - (average?.decay ?? 0)))
         let weights = vectors(arena.values), gradients = vectors(arena.gradients)
@@ -77,8 +89,9 @@ public final class AdamW {
         isDecayed.withUnsafeBufferPointer { isDecayed in
             Threads.overRanges(isDecayed.count, grain: 1024) { blocks in
                 for i in blocks {
-                    let g = gradients[i] * rule.factor
                     var w = weights[i]
+                    var g = gradients[i] * rule.factor
+                    if rule.l2 > 0 { g += rule.l2 * w }
                     if isDecayed[i] { w *= rule.keep }
                     let m = first[i] + rule.beta1 * (g - first[i])
                     let v = rule.beta2 * second[i] + rule.complement2 * (g * g)
@@ -93,7 +106,7 @@ public final class AdamW {
     }
 
     private struct Rule {
-        let keep, factor, beta1, beta2, complement2, correction2, epsilon, size, decay, complement: Float
+        let keep, l2, factor, beta1, beta2, complement2, correction2, epsilon, size, decay, complement: Float
     }
 
     private func vectors(_ array: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<SIMD16<Float>> {

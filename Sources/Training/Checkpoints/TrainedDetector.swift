@@ -22,6 +22,7 @@ public final class TrainedDetector {
     /// - Throws: `Failure.badInput` when the store's columns or classes are not those the model was trained on.
     public init(checkpoint path: String, store storePath: String, weights: TrainingConfiguration.Weights?, overrides: [String] = []) throws {
         let checkpoint = try Checkpoint(path: path)
+        try checkpoint.requireTrainedDetector()
         let header = checkpoint.header
         configuration = try RunConfiguration(yaml: header.configuration, file: path, overrides: overrides)
         store = try FeatureStore(path: storePath)

@@ -16,6 +16,7 @@ public struct RunConfiguration: Equatable, Sendable {
     public var pseudoLabels = PseudoLabelConfiguration()
     public var discriminator = DiscriminatorConfiguration()
     public var contrast = ContrastConfiguration()
+    public var weakSupervision = WeakSupervisionConfiguration()
 
     public init() {}
 
@@ -51,6 +52,7 @@ public struct RunConfiguration: Equatable, Sendable {
         try keys.section("apl", &pseudoLabels)
         try keys.section("icd", &discriminator)
         try keys.section("acp", &contrast)
+        try keys.section("fustal", &weakSupervision)
     }
 
     /// Every key with its value.
@@ -98,7 +100,7 @@ extension RunConfiguration {
         switch (training.iterations, training.epochs) {
         case (.some, .some):
             throw refuse("both iterations and epochs are given", at: "training.epochs", advice: "keep one of training.iterations and training.epochs")
-        case (nil, nil):
+        case (nil, nil) where method.name != .fustal || weakSupervision.student:
             throw refuse(
                 "the length of the run is not given", at: "training.iterations", advice: "set one of training.iterations and training.epochs")
         default: break
@@ -114,7 +116,29 @@ extension RunConfiguration {
                 advice: "set training.schedule to multistep, or remove the steps")
         }
         try checkModel(refuse)
-        if method.name == .apl { try checkPseudoLabels(refuse) }
+        switch method.name {
+        case .supervised: break
+        case .apl: try checkPseudoLabels(refuse)
+        case .fustal: try checkWeakSupervision(refuse)
+        }
+    }
+
+    private func checkWeakSupervision(_ refuse: (String, String, String) -> Failure) throws {
+        let fustal = weakSupervision
+        guard fustal.generatorBatchSize % data.virtualShards == 0 else {
+            throw refuse(
+                "generator_batch_size \(fustal.generatorBatchSize) is not a multiple of virtual_shards \(data.virtualShards)",
+                "fustal.generator_batch_size",
+                "every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards")
+        }
+        if fustal.distillAfterIterations != nil, fustal.distillAfterEpochs != nil {
+            throw refuse(
+                "both distill_after_iterations and distill_after_epochs are given", "fustal.distill_after_epochs",
+                "keep one of fustal.distill_after_iterations and fustal.distill_after_epochs")
+        }
+        guard !fustal.casThresholds.isEmpty || !fustal.actionnessThresholds.isEmpty else {
+            throw refuse("there are no thresholds to make proposals with", "fustal.cas_thresholds", "give thresholds, or leave the keys out")
+        }
     }
 
     private func checkPseudoLabels(_ refuse: (String, String, String) -> Failure) throws {

@@ -32,8 +32,14 @@ public struct TrainingStage: Equatable, Sendable {
     public var schedule: LearningRateSchedule
     /// The schedule's iteration at the stage's first step: stages may share one schedule.
     public var firstIteration: Int
+    /// False: the detector's weights stay as they are; the method trains something else within its step, and says its gradient's norm
+    /// (`TrainingStep.gradientNorm`).
+    public var trainsDetector: Bool
 
-    public init(_ name: String, iterations: Int, schedule: LearningRateSchedule, firstIteration: Int = 0) {
+    public init(
+        _ name: String, iterations: Int, schedule: LearningRateSchedule, firstIteration: Int = 0, trainsDetector: Bool = true
+    ) {
+        self.trainsDetector = trainsDetector
         self.name = name
         self.iterations = iterations
         self.schedule = schedule
@@ -59,6 +65,8 @@ public protocol TrainingMethod: AnyObject {
     func prepare(_ run: RunContext) throws
     /// Called on all ranks together before the first step of a stage; not when a run goes on within one.
     func begin(stage: Int, _ run: RunContext) throws
+    /// What detects when the run is evaluated.
+    func localizer(_ detector: any Detector) -> any ActionLocalizer
     /// What a checkpoint must keep for this method; the same on all ranks.
     var state: [String: [UInt8]] { get }
     /// What is learnt beside the detector; compared between ranks.
@@ -70,6 +78,7 @@ public protocol TrainingMethod: AnyObject {
 extension TrainingMethod {
     public func prepare(_ run: RunContext) throws {}
     public func begin(stage: Int, _ run: RunContext) throws {}
+    public func localizer(_ detector: any Detector) -> any ActionLocalizer { detector }
     public var state: [String: [UInt8]] { [:] }
     public var learntArrays: [UnsafeBufferPointer<Float>] { [] }
     public func restore(_ state: [String: [UInt8]]) throws {}

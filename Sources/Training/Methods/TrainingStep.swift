@@ -32,6 +32,8 @@ public final class TrainingStep {
     public let state: TrainingState
     public let communicator: Communicator
     public let shards: VirtualShards
+    /// Of what the method trains in the detector's place, in stages that leave the detector alone.
+    public var gradientNorm: Double?
     private let reduction: GradientReduction
     /// Seconds spent waiting in collective calls.
     private(set) var waitedSeconds = 0.0
@@ -86,10 +88,12 @@ public final class TrainingStep {
     /// Forward of all shards of this rank, then something over all ranks, then backward shard by shard.
     ///
     /// - Parameters:
+    ///   - model: sums the gradients of what is trained; nil: of the detector.
     ///   - forward: records a shard's operations; may seed gradients.
     ///   - together: seeds the gradients that need what other shards and ranks have computed.
     public func forwardThenBackward<Result>(
-        _ forward: (_ shard: Int, _ groups: [PackedBatch], _ tape: Tape) throws -> Result, together: ([Result]) throws -> [[String: Double]]
+        _ model: GradientReduction? = nil, _ forward: (_ shard: Int, _ groups: [PackedBatch], _ tape: Tape) throws -> Result,
+        together: ([Result]) throws -> [[String: Double]]
     ) throws -> [[String: Double]] {
         var results: [Result] = [], tapes: [Tape] = []
         for (shard, groups) in batches {
@@ -101,6 +105,7 @@ public final class TrainingStep {
         let losses = try timed { try together(results) }
         // What the tapes do not hold is not needed any more.
         results = []
+        let reduction = model ?? self.reduction
         reduction.beginStep()
         for (place, tape) in tapes.enumerated() {
             Activity.tick()

@@ -11,7 +11,7 @@ public enum Inference {
     /// - Parameter videos: positions in the store.
     /// - Returns: detections per recording in the order of `videos` on rank 0, nil on the others.
     public static func detect(
-        _ detector: any Detector, store: FeatureStore, videos: [Int], communicator: Communicator, title: String = "detecting"
+        _ detector: any ActionLocalizer, store: FeatureStore, videos: [Int], communicator: Communicator, title: String = "detecting"
     ) throws -> [(video: VideoID, detections: [Detection])]? {
         let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { $0 }
         // Per detection: place in the list, start, end, class, score.

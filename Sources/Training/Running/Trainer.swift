@@ -144,11 +144,14 @@ public final class Trainer {
         let losses = try RoundedWeights.keeping { try method.step(step) }
         waitedMPI += step.waitedSeconds
         let (loss, signal) = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
-        let norm = GradientNorm.norm(state.arena.gradients, count: state.arena.count)
+        let trainsDetector = stages[stage].trainsDetector
+        let norm = trainsDetector ? GradientNorm.norm(state.arena.gradients, count: state.arena.count) : step.gradientNorm ?? 0
         guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)", shards: Array(0..<shards.count)) }
-        state.optimizer.update(
-            learningRate: learningRate, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm),
-            average: state.average)
+        if trainsDetector {
+            state.optimizer.update(
+                learningRate: learningRate, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm),
+                average: state.average)
+        }
         return StepReport(
             loss: loss, gradientNorm: norm, videos: shards.count * (batches.first?.groups.reduce(0) { $0 + $1.videos.count } ?? 0), signal: signal)
     }
@@ -189,13 +192,18 @@ public final class Trainer {
 
     // MARK: Checkpoints
 
+    /// Whether some step has trained the detector.
+    private var isDetectorTrained: Bool { zip(stages, stageSteps).contains { $0.trainsDetector && $1.lowerBound < state.step } }
+
     /// What a checkpoint of the present state says besides arrays.
     public var header: Checkpoint.Header {
-        Checkpoint.Header(
+        var methodState = method.state
+        if !isDetectorTrained { methodState[Checkpoint.untrainedMark] = [1] }
+        return Checkpoint.Header(
             programVersion: ProgramVersion.current, step: state.step, optimizerStep: state.optimizer.step, seed: configuration.training.seed,
             lossNormalizer: state.lossNormalizer, configuration: configuration.canonicalYAML, configurationDigest: configuration.digest,
             storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension, metrics: metrics,
-            labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: method.state)
+            labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: methodState)
     }
 
     /// Writes a checkpoint on rank 0 and removes the oldest.

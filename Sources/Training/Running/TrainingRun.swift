@@ -304,7 +304,7 @@ public final class TrainingRun {
     private func evaluate(_ evaluated: EvaluatedRecordings) throws -> EvaluationResult? {
         let videos = evaluated.videos, truth = evaluated.truth
         func detect() throws -> [(video: VideoID, detections: [Detection])]? {
-            try Inference.detect(detector, store: store, videos: videos, communicator: communicator)
+            try Inference.detect(trainer.method.localizer(detector), store: store, videos: videos, communicator: communicator)
         }
         let found = configuration.training.evaluateWeights == .ema ? try trainer.state.average.withAveragedWeights(detect) : try detect()
         let result = try communicator.throwTogether { () throws -> EvaluationResult? in

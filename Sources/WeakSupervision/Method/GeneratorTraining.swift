@@ -1,0 +1,51 @@
+import DataParallel
+import FeatureStore
+import NeuralNetworks
+import Training
+
+/// Trains the generator: its own parameters, optimiser (Adam, L2 in the gradient) and sum of gradients.
+final class GeneratorTraining {
+    let generator: ProposalGenerator
+    let arena: ParameterArena
+    let optimizer: AdamW
+    private let settings: WeakSupervisionConfiguration
+    private var reduction: GradientReduction?
+
+    init(_ settings: WeakSupervisionConfiguration, store: FeatureStore, seed: UInt64) {
+        self.settings = settings
+        generator = ProposalGenerator(
+            inputDimension: store.dimension, embeddingDimension: settings.embeddingDimension, classes: store.classes.count,
+            dropout: Float(settings.dropout))
+        generator.initializeParameters(seed: seed)
+        arena = ParameterArena(generator)
+        optimizer = AdamW(arena, weightDecay: settings.generatorWeightDecay, decay: .gradient)
+    }
+
+    func prepare(_ run: RunContext) {
+        guard reduction == nil else { return }
+        reduction = GradientReduction(
+            arena: arena, communicator: run.communicator, shards: run.shards, bucketElements: 1_048_576)
+    }
+
+    /// One step; all ranks together.
+    ///
+    /// - Parameter classSets: of a shard's recordings, sorted.
+    func train(_ step: TrainingStep, learningRate: Double, classSets: (Int) -> [[Int]]) throws -> [[String: Double]] {
+        let loss = GeneratorLoss(settings, videos: step.shards.count * step.batches[0].groups[0].features.count)
+        let losses = try step.forwardThenBackward(reduction) { shard, groups, tape -> GeneratorLoss.ShardPart in
+            let features = groups[0].features
+            var sampling = step.random("segments", shard: shard)
+            let rows = (0..<features.count).map {
+                SegmentSampling.perturbed(rows: features.rows(of: $0).count, segments: settings.segments, random: &sampling)
+            }
+            let pass = ForwardPass(tape: tape, isTraining: true, random: step.random("generator", shard: shard))
+            let outputs = generator(SegmentSampling.take(features, rows: rows), pass)
+            return loss.seed(outputs, classSets: classSets(shard), tape: tape, random: step.random("mining", shard: shard))
+        } together: { parts in
+            zip(parts, try loss.seedAcross(parts, step: step)).map { loss.report($0, across: $1) }
+        }
+        step.gradientNorm = GradientNorm.norm(arena.gradients, count: arena.count)
+        optimizer.update(learningRate: learningRate)
+        return losses
+    }
+}

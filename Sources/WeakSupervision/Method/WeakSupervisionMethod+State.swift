@@ -1,0 +1,52 @@
+import Diagnostics
+import PseudoLabels
+import Training
+
+/// What a checkpoint keeps, as the bytes of this machine's numbers.
+///
+/// Until the student begins: `generator_weights`, `generator_first_moments`, `generator_second_moments` in the order of the generator's parameters, and
+/// `generator_step`. From then on the labels alone: `fustal_round` (see `RoundLabels.numbers`) and `fustal_labels`.
+extension WeakSupervisionMethod {
+    private var generatorArrays: [(name: String, values: UnsafeMutablePointer<Float>)] {
+        [
+            ("generator_weights", training.arena.values), ("generator_first_moments", training.optimizer.firstMoments),
+            ("generator_second_moments", training.optimizer.secondMoments),
+        ]
+    }
+
+    public var learntArrays: [UnsafeBufferPointer<Float>] {
+        round.round == 0 ? [UnsafeBufferPointer(start: training.arena.values, count: training.arena.count)] : []
+    }
+
+    public var state: [String: [UInt8]] {
+        guard round.round == 0 else {
+            return ["fustal_round": StateBytes.bytes(round.numbers), "fustal_labels": StateBytes.bytes(round.rows)]
+        }
+        var result = ["generator_step": StateBytes.bytes([Double(training.optimizer.step)])]
+        for (name, values) in generatorArrays { result[name] = StateBytes.bytes(values, count: training.arena.count) }
+        return result
+    }
+
+    public func restore(_ state: [String: [UInt8]]) throws {
+        func damaged(_ name: String) -> Failure {
+            Failure.badInput(
+                "the checkpoint's state of the method does not fit: '\(name)' has \(state[name]?.count ?? 0) bytes", at: .key("method.name"),
+                advice: "resume with the configuration of the run, or use an older checkpoint")
+        }
+        if let bytes = state["fustal_round"] {
+            let numbers: [Double] = StateBytes.values(bytes)
+            guard var labels = RoundLabels(numbers: numbers), labels.round > 0 else { throw damaged("fustal_round") }
+            guard labels.add(rows: StateBytes.values(state["fustal_labels"] ?? []), store: store) else { throw damaged("fustal_labels") }
+            return try take(labels)
+        }
+        let steps: [Double] = StateBytes.values(state["generator_step"] ?? [])
+        guard steps.count == 1, let step = Int(exactly: steps[0]) else { throw damaged("generator_step") }
+        for (name, values) in generatorArrays {
+            let array: [Float] = StateBytes.values(state[name] ?? [])
+            guard array.count == training.arena.count else { throw damaged(name) }
+            for (i, value) in array.enumerated() { values[i] = value }
+        }
+        training.optimizer.step = step
+        try take(RoundLabels())
+    }
+}

@@ -1,0 +1,96 @@
+import Autograd
+import Detectors
+import Kernels
+import NeuralNetworks
+import RandomStreams
+import TemporalAnnotations
+import Training
+
+extension WeakSupervisionMethod {
+    /// A step of the student: the detector's losses on the batch's instances, and the loss of the recordings' classes.
+    func learn(_ step: TrainingStep, batches: [PackedBatch]) throws -> [[String: Double]] {
+        let targets = batches.map { detector.assignTargets($0) }
+        let normalizer = try step.updateNormalizer(&step.state.lossNormalizer, positives: targets.reduce(0) { $0 + $1.positives.count })
+        let first = step.shards.owned.lowerBound, videos = step.shards.count * batches[0].features.count
+        return try step.forwardAndBackward { shard, _, tape in
+            let batch = batches[shard - first]
+            let features = noisy(batch.features, random: step.random("noise", shard: shard))
+            let pass = ForwardPass(tape: tape, isTraining: true, random: step.random("forward", shard: shard))
+            let levels = detector.pyramid(features, pass)
+            let outputs = detector.lossesWithLogits(levels, targets: targets[shard - first], normalizer: normalizer, pass)
+            var losses = outputs.losses
+            guard settings.videoLossWeight > 0 else { return losses }
+            let sets = batch.videos.map { store.index(of: $0.id).map(classes) ?? [] }
+            let loss = VideoClassLoss(
+                ratio: settings.videoLossRatio, dropout: Float(settings.videoLossDropout), weight: Float(settings.videoLossWeight), videos: videos)
+            losses["video"] = loss.seed(outputs.logits, points: detector.points(features), classSets: sets, pass)
+            losses["total", default: 0] += settings.videoLossWeight * (losses["video"] ?? 0)
+            return losses
+        }
+    }
+
+    /// Features and normal noise of a small deviation.
+    private func noisy(_ x: PackedSequence, random: RandomStream) -> PackedSequence {
+        guard settings.inputNoise > 0 else { return x }
+        var random = random
+        let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: false), deviation = Float(settings.inputNoise)
+        for i in 0..<y.count { y.values[i] = x.tensor.values[i] + deviation * random.normal() }
+        return x.with(y)
+    }
+
+    /// The step's batches with the averaged student's own predictions as labels.
+    func distilled(_ step: TrainingStep) throws -> [PackedBatch] {
+        step.state.average.withAveragedWeights {
+            step.batches.map { _, groups in
+                var batch = groups[0]
+                batch.instances = zip(detector.detectWithParts(batch), batch.videos).enumerated().map { video, pair in
+                    let (found, context) = pair
+                    guard let recording = store.index(of: context.id) else { return [] }
+                    let rows = Float(batch.features.rows(of: video).count), half = Float(0.5 * context.grid.window / context.grid.stride)
+                    return choice(found, recording: recording).compactMap { place in
+                        // Cut to what the batch's rows see.
+                        let segment = found[place].gridSegment
+                        let cut = GridSegment(start: max(segment.start, -half), end: min(segment.end, rows - 1 + half))
+                        return cut.length > 0 ? GridInstance(segment: cut, label: found[place].detection.label) : nil
+                    }
+                }
+                return batch
+            }
+        }
+    }
+}
+
+/// The loss of whole recordings' classes out of the finest level's logits: dropout, mean of the largest per class, sigmoid, cross-entropy against the
+/// recording's classes; the mean over recordings and classes.
+public struct VideoClassLoss {
+    /// 1/ratio of the points, at least one.
+    public var ratio: Int
+    public var dropout: Float
+    public var weight: Float
+    /// Of the global mini-batch.
+    public var videos: Int
+
+    public init(ratio: Int, dropout: Float, weight: Float, videos: Int) {
+        self.ratio = ratio
+        self.dropout = dropout
+        self.weight = weight
+        self.videos = videos
+    }
+
+    /// - Parameters:
+    ///   - logits: [points of all levels, classes].
+    ///   - classSets: per recording.
+    /// - Returns: this shard's share of the mean, without the weight.
+    public func seed(_ logits: Tensor, points: PyramidPoints, classSets: [[Int]], _ pass: ForwardPass) -> Double {
+        let classes = logits.columns
+        let finest = pass.tape.rowMeans(logits, groups: points.range(level: 0).map { [$0] })
+        let kept = PackedSequence(NeuralNetworks.dropout(finest, probability: dropout, pass), offsets: points.offsets[0])
+        let top = pass.tape.topMeans(kept, counts: (0..<kept.count).map { max(1, kept.rows(of: $0).count / ratio) })
+        var targets = [Float](repeating: 0, count: top.count)
+        for (video, set) in classSets.enumerated() { for label in set { targets[video * classes + label] = 1 } }
+        let scale = weight / Float(videos * classes)
+        let loss = BinaryCrossEntropy.withLogits(
+            top.values, targets, count: top.count, scale: scale, gradient: top.requiresGradient ? top.gradientToWrite().pointer : nil)
+        return loss / Double(videos * classes)
+    }
+}

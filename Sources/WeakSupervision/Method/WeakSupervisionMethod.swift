@@ -1,0 +1,170 @@
+import DataParallel
+import Detectors
+import Diagnostics
+import FeatureStore
+import NeuralNetworks
+import PseudoLabels
+import RandomStreams
+import TemporalAnnotations
+import Training
+
+/// FuSTAL: a generator of proposals learnt from the recordings' classes, a student on its filtered proposals, then the student on its own averaged
+/// predictions. docs/methods.md says which file holds which equation.
+///
+/// Everything is a function of seed, stage, step and shard, or in the checkpoint: the generator while it is needed, then the labels.
+public final class WeakSupervisionMethod: TrainingMethod {
+    enum Phase: Equatable {
+        case generator
+        /// On the generator's proposals.
+        case student
+        /// On the student's averaged predictions.
+        case distillation
+    }
+
+    let configuration: RunConfiguration
+    let settings: WeakSupervisionConfiguration
+    let store: FeatureStore
+    let detector: any ClassLogitDetector
+    /// Recordings whose classes are known, and have any; positions in the store, ascending.
+    let recordings: [Int]
+    let seed: UInt64
+    public let stages: [TrainingStage]
+    let phases: [Phase]
+    private let firstSteps: [Int]
+    private let cropping: Cropping
+    private let generatorSampler: TrainingSampler
+    private let allRecordings: TrainingSampler
+    let training: GeneratorTraining
+
+    /// The generator's proposals that are learnt from, then a record of the student's predictions; part of the state.
+    private(set) var round = RoundLabels()
+    private var labelled: TrainingSampler?
+
+    /// - Throws: `Failure` for a detector without a pyramid and class logits, when the training recordings with classes are too few for the virtual
+    ///   shards, and when the switch to distillation lies beyond the student's end.
+    public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
+        guard let detector = detector as? any ClassLogitDetector else {
+            throw Failure.wrongUsage(
+                "the method needs a detector over a feature pyramid that shows its class logits", at: .key("model.name"),
+                advice: "set model.name to actionformer")
+        }
+        self.configuration = configuration
+        settings = configuration.weakSupervision
+        self.store = store
+        self.detector = detector
+        let data = configuration.data
+        seed = UInt64(configuration.training.seed)
+        cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
+        self.recordings = recordings.labeled.filter { !store.videos[$0].annotation.instances.isEmpty }.sorted()
+        let videos = self.recordings.map { (index: $0, rows: store.videos[$0].rows) }
+        generatorSampler = try TrainingSampler(
+            videos: videos, shardCount: data.virtualShards, batchSize: configuration.weakSupervision.generatorBatchSize, seed: seed)
+        allRecordings = try TrainingSampler(
+            videos: videos, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed &+ Self.sampling(round: 2))
+        let plan = try Self.plan(configuration, perEpoch: allRecordings.stepsPerEpoch)
+        (stages, phases) = (plan.map(\.stage), plan.map(\.phase))
+        var steps = [0]
+        for stage in stages { steps.append(steps[steps.count - 1] + stage.iterations) }
+        firstSteps = steps
+        training = GeneratorTraining(settings, store: store, seed: seed)
+    }
+
+    private static func sampling(round: Int) -> UInt64 { UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }
+
+    private static func plan(_ configuration: RunConfiguration, perEpoch: Int) throws -> [(stage: TrainingStage, phase: Phase)] {
+        let settings = configuration.weakSupervision
+        let generator = TrainingStage(
+            "generator", iterations: settings.generatorIterations,
+            schedule: LearningRateSchedule(base: settings.generatorLearningRate, warmupIterations: 0, shape: .constant), trainsDetector: false)
+        guard settings.student else { return [(generator, .generator)] }
+        let iterations = configuration.iterations(perEpoch: perEpoch)
+        let schedule = configuration.learningRateSchedule(iterationsPerEpoch: perEpoch)
+        let key = settings.distillAfterEpochs != nil ? "fustal.distill_after_epochs" : "fustal.distill_after_iterations"
+        guard let first = settings.distillAfterIterations ?? settings.distillAfterEpochs.map({ $0 * perEpoch }) else {
+            return [(generator, .generator), (TrainingStage("student", iterations: iterations, schedule: schedule), .student)]
+        }
+        guard first < iterations else {
+            throw Failure.wrongUsage(
+                "distillation would begin after iteration \(first) of the student's \(iterations)", at: .key(key),
+                advice: "choose a smaller number, or null for no distillation")
+        }
+        return [
+            (generator, .generator), (TrainingStage("student", iterations: first, schedule: schedule), .student),
+            (TrainingStage("distillation", iterations: iterations - first, schedule: schedule, firstIteration: first), .distillation),
+        ]
+    }
+
+    public var iterationsPerEpoch: Int { allRecordings.stepsPerEpoch }
+
+    public func localizer(_ detector: any Detector) -> any ActionLocalizer {
+        settings.student ? detector : ProposalLocalizer(training.generator, settings: settings)
+    }
+
+    // MARK: Recordings
+
+    private func phase(of step: Int) -> (phase: Phase, first: Int) {
+        let stage = (phases.indices.last { firstSteps[$0] <= step }) ?? 0
+        return (phases[stage], firstSteps[stage])
+    }
+
+    public func videos(at position: StepPosition) -> [[TrainingVideo]] {
+        let (phase, first) = phase(of: position.step), step = position.step - first
+        switch phase {
+        case .generator:
+            return [
+                generatorSampler.videos(step: step, shard: position.shard).map {
+                    TrainingVideo(index: $0, rows: 0..<store.videos[$0].rows, instances: [])
+                }
+            ]
+        case .student, .distillation:
+            let isDistilled = phase == .distillation
+            let chosen = (isDistilled ? allRecordings : labelled)?.videos(step: step, shard: position.shard) ?? []
+            var random = RandomStream(seed: seed, "crop", position.shard, position.step)
+            // Distillation finds its labels in the step itself; crops look for an action all the same.
+            return [chosen.map { cropping.crop($0, of: store, instances: round.instances[$0] ?? [], random: &random) }]
+        }
+    }
+
+    /// Takes new labels. Recordings without any are left out of the student's training, unless so few have some that a shard would be empty.
+    func take(_ labels: RoundLabels) throws {
+        round = labels
+        let data = configuration.data
+        guard labels.round > 0 else {
+            labelled = nil
+            return
+        }
+        let filled = recordings.filter { labels.instances[$0] != nil }
+        labelled = try TrainingSampler(
+            videos: (filled.count >= data.virtualShards ? filled : recordings).map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards,
+            batchSize: data.batchSize, seed: seed &+ Self.sampling(round: 1))
+    }
+
+    /// The classes that are known of a recording, ascending.
+    func classes(of recording: Int) -> [Int] { Set(store.videos[recording].annotation.instances.map(\.label)).sorted() }
+
+    // MARK: Stages
+
+    public func prepare(_ run: RunContext) throws { training.prepare(run) }
+
+    public func begin(stage: Int, _ run: RunContext) throws {
+        switch phases[stage] {
+        case .generator: break
+        case .student: try label(1, name: stages[stage].name, run) { try generatorLabels(run, title: "student: proposing") }
+        case .distillation:
+            try label(2, name: stages[stage].name, run) {
+                try run.state.average.withAveragedWeights { try studentLabels(run, title: "distillation: labelling") }
+            }
+        }
+    }
+
+    public func step(_ step: TrainingStep) throws -> [[String: Double]] {
+        switch phases[step.stage] {
+        case .generator:
+            return try training.train(step, learningRate: stages[step.stage].schedule.rate(at: step.step)) { shard in
+                generatorSampler.videos(step: step.step, shard: shard).map(classes)
+            }
+        case .student: return try learn(step, batches: step.batches.map(\.groups[0]))
+        case .distillation: return try learn(step, batches: try distilled(step))
+        }
+    }
+}

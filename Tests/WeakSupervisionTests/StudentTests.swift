@@ -1,0 +1,138 @@
+import Autograd
+import Detectors
+import FeatureStore
+import NeuralNetworks
+import RandomStreams
+import TemporalAnnotations
+import TestSupport
+import Training
+import WeakSupervision
+import XCTest
+
+/// The student's loss of whole recordings, and the stages of a run.
+final class StudentTests: XCTestCase {
+    /// Against finite differences, without and with dropout (the same mask each time); the coarser levels get no gradient.
+    func testVideoClassLoss() {
+        for (lengths, dropout) in [([1], Float(0)), ([2, 7], 0), ([12, 5], 0.5), ([79], 0.7)] {
+            let points = PyramidPoints(rows: lengths, levels: 2), classes = 3
+            var random = RandomStream(seed: 7, "logits", lengths[0])
+            // Values so far apart, and from 0, that no step changes which are the largest.
+            let order = random.permutation(points.count * classes)
+            let logits = testParameter(
+                rows: points.count, columns: classes, order.map { 4 * (Float($0) + 0.37) / Float(order.count) - 2 })
+            let sets = lengths.indices.map { [$0 % classes, 2] }
+            let loss = VideoClassLoss(ratio: 5, dropout: dropout, weight: 0.5, videos: 4)
+            func at(_ tape: Tape) -> Double {
+                let pass = ForwardPass(tape: tape, isTraining: true, random: RandomStream(seed: 1, "mask"))
+                return loss.seed(logits, points: points, classSets: sets, pass)
+            }
+            let tape = Tape()
+            logits.clearGradient()
+            _ = at(tape)
+            tape.backward()
+            let gradient = logits.gradientArray ?? []
+            XCTAssertGreaterThan(gradient.map(abs).max() ?? 0, 0)
+            let finest = points.range(level: 0).count * classes
+            XCTAssertTrue(gradient[finest...].allSatisfy { $0 == 0 })
+            for i in 0..<finest {
+                let original = logits.values[i], step: Float = 1e-3
+                logits.values[i] = original + step
+                let ahead = at(Tape(recording: false))
+                logits.values[i] = original - step
+                let behind = at(Tape(recording: false))
+                logits.values[i] = original
+                XCTAssertEqual(Double(gradient[i]), 0.5 * (ahead - behind) / Double(2 * step), accuracy: 2e-4, "\(lengths), \(i)")
+            }
+        }
+    }
+
+    /// One recording, two points, no dropout: the numbers by hand.
+    func testVideoClassLossByHand() {
+        let logits = Tensor(rows: 2, columns: 2, [0, 1, 2, -1])
+        let loss = VideoClassLoss(ratio: 5, dropout: 0, weight: 3, videos: 2)
+        let found = loss.seed(logits, points: PyramidPoints(rows: [2], levels: 1), classSets: [[0]], .inference())
+        func softplus(_ x: Double) -> Double { log(1 + exp(x)) }
+        XCTAssertEqual(found, (softplus(-2) + softplus(1)) / 4, accuracy: 1e-6)
+    }
+
+    // MARK: Stages
+
+    private var path = ""
+    override func setUpWithError() throws {
+        path = NSTemporaryDirectory() + "kairos-fustal-\(UUID().uuidString).h5"
+        let annotations = try SyntheticFeatures.annotations(videos: 21, classes: 2, seed: 4)
+        try FeatureStoreWriter().write(try SyntheticFeatures(annotations: annotations, dimension: 5, stride: 15, window: 30, seed: 4), to: path)
+    }
+    override func tearDown() { try? FileManager.default.removeItem(atPath: path) }
+
+    private func method(_ overrides: [String]) throws -> (WeakSupervisionMethod, FeatureStore, [Int]) {
+        let configuration = try RunConfiguration(
+            yaml: """
+                data: {store: \(path), virtual_shards: 2, batch_size: 2}
+                model: {backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 8], [8, 10000]]}
+                training: {iterations: 10, warmup_iterations: 3, learning_rate: 0.01}
+                method: {name: fustal}
+                fustal: {embedding_dim: 8, segments: 20, generator_iterations: 6, generator_batch_size: 4, generator_learning_rate: 0.5}
+                """, file: "run.yaml", overrides: overrides)
+        let store = try FeatureStore(path: path)
+        let training = store.videos.indices.filter { store.videos[$0].annotation.subset == "Validation" }
+        let detector = ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
+        let recordings = TrainingRecordings(labeled: training, unlabeled: [])
+        return (try WeakSupervisionMethod(configuration: configuration, store: store, detector: detector, recordings: recordings), store, training)
+    }
+
+    func testStages() throws {
+        let (distilled, _, training) = try method(["fustal.distill_after_iterations=4"])
+        XCTAssertEqual(training.count, 14)
+        XCTAssertEqual(distilled.stages.map(\.name), ["generator", "student", "distillation"])
+        XCTAssertEqual(distilled.stages.map(\.iterations), [6, 4, 6])
+        XCTAssertEqual(distilled.stages.map(\.firstIteration), [0, 0, 4])
+        XCTAssertEqual(distilled.stages.map(\.trainsDetector), [false, true, true])
+        XCTAssertEqual(distilled.stages[0].schedule.rate(at: 5), 0.5)
+        XCTAssertEqual(distilled.stages[1].schedule, distilled.stages[2].schedule)
+        XCTAssertEqual(try method([]).0.stages.map(\.iterations), [6, 10])
+        XCTAssertEqual(try method(["fustal.student=false", "training.iterations=null"]).0.stages.map(\.iterations), [6])
+        // Seven steps of two are an epoch.
+        let epochs = try method(["training.iterations=null", "training.epochs=3", "fustal.distill_after_epochs=2"]).0
+        XCTAssertEqual(epochs.stages.map(\.iterations), [6, 14, 7])
+    }
+
+    /// The generator sees whole recordings, four per step, without labels.
+    func testGeneratorsRecordings() throws {
+        let (method, store, training) = try method([])
+        var seen: [Int] = []
+        for step in 0..<6 {
+            for shard in 0..<2 {
+                let groups = method.videos(at: StepPosition(step: step, shard: shard))
+                XCTAssertEqual(groups.map(\.count), [2])
+                for video in groups[0] {
+                    XCTAssertTrue(video.instances.isEmpty && video.rows == 0..<store.videos[video.index].rows)
+                    seen.append(video.index)
+                }
+            }
+        }
+        XCTAssertEqual(Set(seen), Set(training))
+    }
+
+    /// What a checkpoint keeps before the student begins brings the generator back; what it does not know is refused.
+    func testState() throws {
+        let (method, _, _) = try method([]), (other, _, _) = try self.method(["training.seed=3"])
+        XCTAssertEqual(
+            Set(method.state.keys), ["generator_weights", "generator_first_moments", "generator_second_moments", "generator_step"])
+        XCTAssertNotEqual(method.state, other.state)
+        try other.restore(method.state)
+        XCTAssertEqual(method.state, other.state)
+        var damaged = method.state
+        damaged["generator_weights"] = Array(method.state["generator_weights"]!.dropLast(4))
+        let count = damaged["generator_weights"]!.count
+        XCTAssertThrowsError(try other.restore(damaged)) { error in
+            XCTAssertEqual(
+                "\(error)",
+                """
+                error: the checkpoint's state of the method does not fit: 'generator_weights' has \(count) bytes
+                  where: key 'method.name'
+                  do: resume with the configuration of the run, or use an older checkpoint
+                """)
+        }
+    }
+}
