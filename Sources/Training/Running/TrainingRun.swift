@@ -78,6 +78,8 @@ public final class TrainingRun {
         self.store = store
         try communicator.agree(on: store.digest, name: "the feature store's digest")
         _ = try ComputeThreads.set(configuration.training.threads, communicator: communicator)
+        let placement = RankPlacement.lines(try ComputeThreads.placements(communicator))
+        warnings += placement.dropFirst()
 
         // Every rank reads the same files and comes to the same verdict, but one may fail to read them.
         (detector, trainer, notes) = try communicator.throwTogether {
@@ -92,7 +94,7 @@ public final class TrainingRun {
                 "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
                 + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.state.arena.learntCount) parameters"
             trainer.labeledDigest = LabeledSubset.digest(recordings.labeled.map { store.videos[$0].id.name })
-            return (detector, trainer, [note])
+            return (detector, trainer, [note, placement[0]])
         }
         evaluated = try communicator.throwTogether {
             try EvaluatedRecordings(configuration, store, readsAnnotations: communicator.isRoot)
@@ -142,7 +144,9 @@ public final class TrainingRun {
         let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
         if parent != path, !FileManager.default.fileExists(atPath: parent) { try makeFolder(parent) }
         guard mkdir(path, 0o777) == 0 else {
-            let reason = String(cString: strerror(errno))
+            let code = errno, reason = String(cString: strerror(code))
+            // Another rank was faster.
+            if code == EEXIST, FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
             throw Failure.failed(
                 "the folder cannot be made: \(reason)", at: .file(path), advice: "choose another --output or change the permissions above it")
         }
