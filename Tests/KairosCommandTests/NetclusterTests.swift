@@ -3,7 +3,6 @@ import XCTest
 
 /// Jobs across hosts: `launch/netcluster` makes them as network namespaces, which needs root.
 final class NetclusterTests: FaultTestCase {
-    override var recordings: Int { 12 }
     private var script: String { root.appendingPathComponent("launch/netcluster").path }
 
     /// With TMPDIR in the test's folder, to see what is left there.
