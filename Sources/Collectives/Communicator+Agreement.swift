@@ -62,7 +62,8 @@ public func disagreement(among values: [String], name: String) -> Failure? {
         advice: "start the same program with the same configuration on every rank")
 }
 
-func ranksInWords(_ ranks: [Int]) -> String {
+/// "rank 3", "ranks 0, 1 and 4".
+public func ranksInWords(_ ranks: [Int]) -> String {
     if ranks.count == 1 { return "rank \(ranks[0])" }
     if ranks.count > 8 { return "ranks " + ranks.prefix(7).map(String.init).joined(separator: ", ") + " and \(ranks.count - 7) more" }
     return "ranks " + ranks.dropLast().map(String.init).joined(separator: ", ") + " and \(ranks.last ?? 0)"

@@ -13,6 +13,8 @@ public final class Communicator {
     public let rank: Int
     public let size: Int
     public let hostName: String
+    /// For every rank the lowest rank that shares memory with it: equal numbers are ranks of one host.
+    public let hosts: [Int]
     /// The most elements one MPI message carries; longer buffers travel in pieces (MPI counts are 32-bit).
     public var largestMessage = Int(Int32.max)
 
@@ -77,6 +79,18 @@ public final class Communicator {
         var length: Int32 = 0
         try Self.check(MPI_Get_processor_name(&name, &length), "MPI_Get_processor_name", rank: Int(rank))
         hostName = String(cString: name)
+        var neighbours: MPI_Comm? = kairos_mpi_comm_null()
+        try Self.check(
+            MPI_Comm_split_type(handle, kairos_mpi_comm_type_shared(), rank, kairos_mpi_info_null(), &neighbours), "MPI_Comm_split_type",
+            rank: Int(rank))
+        var lowest = rank, hosts = [Int32](repeating: 0, count: Int(size))
+        if neighbours != nil {
+            try Self.check(MPI_Bcast(&lowest, 1, kairos_mpi_int32(), 0, neighbours), "MPI_Bcast", rank: Int(rank))
+            _ = MPI_Comm_free(&neighbours)
+        }
+        try Self.check(
+            MPI_Allgather(&lowest, 1, kairos_mpi_int32(), &hosts, 1, kairos_mpi_int32(), handle), "MPI_Allgather", rank: Int(rank))
+        self.hosts = hosts.map(Int.init)
     }
 
     /// Ends all ranks at once, with `code` as the exit code of `mpirun`.

@@ -18,6 +18,10 @@ extension Int: MessageElement {
     public static var messageType: MPI_Datatype { kairos_mpi_int64() }
 }
 
+extension UInt16: MessageElement {
+    public static var messageType: MPI_Datatype { kairos_mpi_uint16() }
+}
+
 extension UInt8: MessageElement {
     public static var messageType: MPI_Datatype { kairos_mpi_uint8() }
 }

@@ -38,11 +38,10 @@ struct GradientBuckets {
         self.parameterCounts = parameterCounts
     }
 
-    /// The part of a bucket that a rank adds up, as elements of the arena; may be empty.
-    func slice(of bucket: Int, rank: Int, ranks: Int) -> Range<Int> {
-        let range = ranges[bucket]
+    /// The part of a range of the arena that one of several ranks adds up; may be empty.
+    static func slice(of range: Range<Int>, place: Int, of places: Int) -> Range<Int> {
         let lines = (range.count + Self.line - 1) / Self.line
-        func cut(_ rank: Int) -> Int { min(range.upperBound, range.lowerBound + lines * rank / ranks * Self.line) }
-        return cut(rank)..<cut(rank + 1)
+        func cut(_ place: Int) -> Int { min(range.upperBound, range.lowerBound + lines * place / places * line) }
+        return cut(place)..<cut(place + 1)
     }
 }

@@ -9,7 +9,8 @@ import NeuralNetworks
 /// A rank runs its shards one after another and adds their gradients up in the order of the `SummationTree`; about log2(shards per rank) gradient
 /// arrays are kept for that. During the last shard's backward, as soon as all parameters of a bucket (a slice of the gradient array) have their gradient,
 /// the bucket goes on its way: each rank sends every other rank the slice that this one is to add up, adds up its own slice in tree order,
-/// and sends the result back to all. The tape's `onProgress` moves this on between operations.
+/// and sends the result back to all; where hosts hold several ranks, first within each host, then between hosts (`ReductionPlan`). The tape's
+/// `onProgress` moves this on between operations.
 ///
 ///     reduction.beginStep()
 ///     for shard in shards.owned {
@@ -20,27 +21,31 @@ import NeuralNetworks
 ///     }
 ///     try reduction.finishStep()   // arena.gradients is the sum
 ///
-/// All ranks must make it with the same arena layout, shards and bucket size, and take every step together.
+/// With `Options.precision` bfloat16 every value of the tree, leaves and root included, is rounded to bfloat16 as soon as it is computed: each
+/// shard's gradient, and each float32 sum of two rounded values. Whatever node travels, two bytes per number carry it exactly, so bits depend on the
+/// tree alone, not on who holds which shards.
+///
+/// All ranks must make it with the same arena layout, shards and options, and take every step together.
 public final class GradientReduction {
     /// Seconds spent in `finishStep()` waiting for messages, over all steps; may be set back to 0.
     public var waitedSeconds = 0.0
-    /// Bytes this rank has sent, over all steps; may be set back to 0.
+    /// Bytes this rank has sent, over all steps, and those of them that went to other hosts; may be set back to 0.
     public var sentBytes = 0
+    public var sentBytesBetweenHosts = 0
     /// Buckets whose messages started before the last shard's backward had ended, over all steps; may be set back to 0.
     public var overlappedBuckets = 0
     public var bucketCount: Int { buckets.ranges.count }
-
-    enum BucketState { case open, scattering, gathering, done }
+    /// Whether ranks of a host add up among themselves first.
+    public var isHierarchical: Bool { plan.levels.count > 1 }
 
     let arena: ParameterArena
     let communicator: Communicator
     let shards: VirtualShards
+    let options: Options
+    let hosts: [Int]
+    let plan: ReductionPlan
     let buckets: GradientBuckets
     private let parameterOfTensor: [ObjectIdentifier: Int]
-    /// Additions that bring the nodes of all ranks to slot 0, slots in order of rank.
-    let additions: [SummationTree.Addition]
-    /// Nodes of a rank's block, for every rank.
-    let nodeCounts: [Int]
 
     /// Sums of finished subtrees of this rank's block.
     private var sums: [(node: SummationTree.Node, array: UnsafeMutablePointer<Float>)] = []
@@ -53,47 +58,51 @@ public final class GradientReduction {
     private var isBackwardOver = false
     /// Additions among `pieces` that the last shard's gradient completes; the later piece of each is then spent.
     private var lastAdditions: [(into: UnsafeMutablePointer<Float>, from: UnsafeMutablePointer<Float>)] = []
+    /// The gradients of the last shard, which are rounded bucket by bucket.
+    private var lastGradients: UnsafeMutablePointer<Float>?
     /// This rank's nodes; the first of them takes the result.
     var pieces: [UnsafeMutablePointer<Float>] = []
     private var pendingParameters: [Int] = []
     private var isReady: [Bool] = []
-    var states: [BucketState] = []
+    /// How many buckets have set out in the fixed orders.
+    private var startedInOrder = 0
     /// Buckets under way, in the order in which they started.
     private var active: [Int] = []
-    var requests: [Request?] = []
-    /// Room for the other ranks' pieces of this rank's slices.
-    let received: UnsafeMutablePointer<Float>
-    let receivedOffsets: [Int]
+    var ways: [Way] = []
+    let messages: MessageBuffers
     private var failure: (any Error)?
     /// A wrong use by the caller; messages go on, so that the other ranks do not hang.
     private var misuse: Failure?
 
-    /// - Parameter bucketElements: elements of a bucket, rounded up to a multiple of 16.
-    public init(arena: ParameterArena, communicator: Communicator, shards: VirtualShards, bucketElements: Int) {
+    /// Where a bucket is on its way.
+    struct Way {
+        /// -1: not yet. 0 ..< L: nodes come in at level 0, 1, ...; L ..< 2 L: results come in at level L - 1, ..., 0; 2 L: done.
+        var phase = -1
+        var request: Request?
+        /// This level's nodes, at the beginning of its range.
+        var nodes: [UnsafeMutablePointer<Float>] = []
+        var began: UInt64 = 0
+    }
+
+    /// - Parameter hosts: for every rank a number of its host; nil: as the communicator found them.
+    public init(arena: ParameterArena, communicator: Communicator, shards: VirtualShards, options: Options = Options(), hosts: [Int]? = nil) {
         self.arena = arena
         self.communicator = communicator
         self.shards = shards
-        buckets = GradientBuckets(arena: arena, elements: bucketElements)
+        self.options = options
+        self.hosts = hosts ?? communicator.hosts
+        plan = ReductionPlan(shards: shards, hosts: options.isHierarchical ? self.hosts : [])
+        buckets = GradientBuckets(arena: arena, elements: options.bucketElements)
         parameterOfTensor = Dictionary(uniqueKeysWithValues: arena.parameters.enumerated().map { (ObjectIdentifier($1.tensor), $0) })
-        let tree = SummationTree(leaves: shards.count)
-        let nodes = (0..<shards.ranks).map { tree.nodes(of: shards.block(of: $0)) }
-        nodeCounts = nodes.map(\.count)
-        additions = tree.additions(of: nodes.flatMap { $0 })
-        let others = nodeCounts.reduce(0, +) - nodeCounts[shards.rank]
-        var offsets: [Int] = []
-        var length = 0
-        for bucket in buckets.ranges.indices {
-            offsets.append(length)
-            length += others * buckets.slice(of: bucket, rank: shards.rank, ranks: shards.ranks).count
-        }
-        receivedOffsets = offsets
-        received = ParameterArena.makeArray(length)
+        messages = MessageBuffers(plan, buckets, count: arena.count, isPacked: options.precision == .bfloat16)
     }
 
     deinit {
         for array in freeArrays + sums.map(\.array) where array != arena.gradients { UnsafeMutableRawPointer(array).deallocate() }
-        UnsafeMutableRawPointer(received).deallocate()
     }
+
+    var rounds: Bool { options.precision == .bfloat16 }
+    private var lastPhase: Int { 2 * plan.levels.count }
 
     /// Begins the sum of one optimiser step.
     public func beginStep() {
@@ -126,16 +135,20 @@ public final class GradientReduction {
         let shard = nextShard
         nextShard += 1
         guard isInLastShard else {
-            sums.append((SummationTree.Node(level: 0, index: shard), arena.gradients))
-            while let pair = lastPair(of: sums) {
-                add(pair.from, to: pair.into, count: arena.count)
-                freeArrays.append(pair.from)
-                mergeLastPair(of: &sums)
+            Timeline.during(.adding) {
+                if rounds { roundToBFloat16(arena.gradients, count: arena.count) }
+                sums.append((SummationTree.Node(level: 0, index: shard), arena.gradients))
+                while let pair = lastPair(of: sums) {
+                    add(pair.from, to: pair.into, count: arena.count, rounds: rounds)
+                    freeArrays.append(pair.from)
+                    mergeLastPair(of: &sums)
+                }
             }
             return
         }
         isBackwardOver = true
-        for bucket in states.indices where states[bucket] == .open { attempt { try start(bucket) } }
+        let all = options.order == .forward ? Array(ways.indices.reversed()) : Array(ways.indices)
+        for bucket in all where ways[bucket].phase < 0 { attempt { try start(bucket) } }
     }
 
     /// Returns when `arena.gradients` holds the sum over all shards.
@@ -143,12 +156,12 @@ public final class GradientReduction {
     /// - Throws: `Failure` when a message failed, or when a parameter's gradient was announced twice in a shard.
     public func finishStep() throws {
         precondition(isInLastShard && nextShard == shards.owned.upperBound, "shard \(nextShard) has not been finished")
-        // A bucket's first messages never wait for another bucket's second ones, so these two rounds end on every rank.
-        for round in [BucketState.scattering, .gathering] {
-            for bucket in states.indices where states[bucket] == round && failure == nil {
+        // A bucket's earlier messages never wait for another bucket's later ones, so these rounds end on every rank.
+        for phase in 0..<lastPhase {
+            for bucket in ways.indices where ways[bucket].phase == phase && failure == nil {
                 attempt {
                     let begin = DispatchTime.now().uptimeNanoseconds
-                    try requests[bucket]?.wait()
+                    try Timeline.during(.gradientWait, bucket) { try ways[bucket].request?.wait() }
                     waitedSeconds += Double(DispatchTime.now().uptimeNanoseconds - begin) * 1e-9
                     try advance(bucket)
                 }
@@ -174,6 +187,7 @@ public final class GradientReduction {
     private func prepareLastShard() {
         isInLastShard = true
         isBackwardOver = false
+        lastGradients = arena.gradients
         var stack = sums + [(SummationTree.Node(level: 0, index: nextShard), arena.gradients)]
         lastAdditions = []
         while let pair = lastPair(of: stack) {
@@ -183,10 +197,10 @@ public final class GradientReduction {
         pieces = stack.map(\.array)
         pendingParameters = buckets.parameterCounts
         isReady = [Bool](repeating: false, count: arena.parameters.count)
-        states = [BucketState](repeating: .open, count: bucketCount)
-        requests = [Request?](repeating: nil, count: bucketCount)
+        ways = [Way](repeating: Way(), count: bucketCount)
+        startedInOrder = 0
         active = []
-        for bucket in states.indices { attempt { try startReceivingPieces(bucket) } }
+        for bucket in ways.indices { attempt { try startReceiving(bucket, level: 0) } }
         tape?.onGradientReady = { [unowned self] in gradientIsReady($0) }
         tape?.onProgress = { [unowned self] in progress() }
     }
@@ -206,7 +220,14 @@ public final class GradientReduction {
         }
         for bucket in buckets.ofParameter[index] {
             pendingParameters[bucket] -= 1
-            if pendingParameters[bucket] == 0 { attempt { try start(bucket) } }
+            if options.overlaps, options.order == .ready, pendingParameters[bucket] == 0 { attempt { try start(bucket) } }
+        }
+        guard options.overlaps, options.order != .ready else { return }
+        while startedInOrder < bucketCount {
+            let next = options.order == .backward ? startedInOrder : bucketCount - 1 - startedInOrder
+            guard pendingParameters[next] == 0 else { return }
+            attempt { try start(next) }
+            startedInOrder += 1
         }
     }
 
@@ -214,40 +235,69 @@ public final class GradientReduction {
     private func progress() {
         guard !active.isEmpty, failure == nil else { return }
         attempt {
-            for bucket in active where try requests[bucket]?.test() ?? true { try advance(bucket) }
+            for bucket in active {
+                let isDone = try Timeline.during(.moving, bucket) { try ways[bucket].request?.test() ?? true }
+                if isDone { try advance(bucket) }
+            }
         }
-        active.removeAll { states[$0] == .done }
+        active.removeAll { ways[$0].phase == lastPhase }
     }
 
     /// Sends a bucket on its way: this rank's gradients in it are complete.
     private func start(_ bucket: Int) throws {
         let range = buckets.ranges[bucket]
-        for addition in lastAdditions {
-            add(addition.from + range.lowerBound, to: addition.into + range.lowerBound, count: range.count)
+        Timeline.during(.adding) {
+            if rounds, let lastGradients { roundToBFloat16(lastGradients + range.lowerBound, count: range.count) }
+            for addition in lastAdditions {
+                add(addition.from + range.lowerBound, to: addition.into + range.lowerBound, count: range.count, rounds: rounds)
+            }
         }
+        ways[bucket].nodes = pieces.map { $0 + range.lowerBound }
         guard shards.ranks > 1 else {
-            addUp(bucket)
-            states[bucket] = .done
+            addUp(bucket, level: 0)
+            ways[bucket].phase = lastPhase
             return
         }
-        try sendPieces(bucket)
+        ways[bucket].phase = 0
+        ways[bucket].began = Timeline.now
+        try sendNodes(bucket, level: 0)
         if !isBackwardOver { overlappedBuckets += 1 }
-        states[bucket] = .scattering
         active.append(bucket)
     }
 
     /// Goes on with a bucket whose messages are done.
     private func advance(_ bucket: Int) throws {
-        switch states[bucket] {
-        case .scattering:
-            addUp(bucket)
-            try exchangeResults(bucket)
-            states[bucket] = .gathering
-        case .gathering:
-            requests[bucket] = nil
-            states[bucket] = .done
-        case .open, .done: break
+        let phase = ways[bucket].phase, count = plan.levels.count
+        guard phase >= 0, phase < lastPhase else { return }
+        if let timeline = Timeline.current {
+            timeline.transferred(bucket: bucket, round: Self.roundName(phase, levels: count), from: ways[bucket].began)
         }
+        ways[bucket].phase = phase + 1
+        if phase < count {
+            addUp(bucket, level: phase)
+            ways[bucket].began = Timeline.now
+            if phase + 1 < count {
+                try startReceiving(bucket, level: phase + 1)
+                try sendNodes(bucket, level: phase + 1)
+            } else {
+                try exchangeResults(bucket, level: phase)
+            }
+        } else {
+            let level = lastPhase - 1 - phase
+            unpackResults(bucket, level: level)
+            ways[bucket].began = Timeline.now
+            if level > 0 {
+                try exchangeResults(bucket, level: level - 1)
+            } else {
+                ways[bucket].request = nil
+            }
+        }
+    }
+
+    private static func roundName(_ phase: Int, levels: Int) -> String {
+        let level = phase < levels ? phase : 2 * levels - 1 - phase
+        let place = levels == 1 ? "" : level == 0 ? " within the host" : " between hosts"
+        return (phase < levels ? "pieces" : "results") + place
     }
 
     /// Callbacks cannot throw: the first error waits for `finishStep()`.

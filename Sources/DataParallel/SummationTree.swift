@@ -68,4 +68,21 @@ public struct SummationTree: Equatable, Sendable {
         precondition(root == 0, "the nodes are not in order")
         return additions
     }
+
+    /// The additions, in order, that make neighbouring nodes the fewest nodes, and the slots that hold these.
+    ///
+    /// - Parameter nodes: what the slots hold: nodes of a block of shards, from left to right.
+    func additions(within nodes: [Node]) -> ([Addition], slots: [Int]) {
+        var stack: [(node: Node, slot: Int)] = []
+        var additions: [Addition] = []
+        for (slot, node) in nodes.enumerated() {
+            stack.append((node, slot))
+            while stack.count > 1, stack[stack.count - 2].node.isLeftSibling(of: stack[stack.count - 1].node) {
+                let right = stack.removeLast(), left = stack.removeLast()
+                additions.append(Addition(into: left.slot, from: right.slot))
+                stack.append((left.node.parent, left.slot))
+            }
+        }
+        return (additions, stack.map(\.slot))
+    }
 }

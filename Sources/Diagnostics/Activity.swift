@@ -51,7 +51,7 @@ public enum Activity {
             present.store(before, ordering: .relaxed)
             tick()
         }
-        return try body()
+        return try Timeline.during(.activity(operation), detail, body)
     }
 
     /// Begins a step (counted from 1; 0: none is worked on).

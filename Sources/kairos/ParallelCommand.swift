@@ -11,7 +11,11 @@ import Foundation
 func withRanks(_ body: (Communicator) throws -> Void) throws {
     let world = try Communicator.world()
     do {
-        if world.size == 1 { try requireOneWorld() }
+        let job = JobEnvironment()
+        try job.requireOneWorld(ranks: world.size)
+        if world.isRoot, let warning = job.idleHostsWarning(ranks: world.size, hosts: Set(world.hosts).count, hostName: world.hostName) {
+            note(warning)
+        }
         try body(world)
         StallWatch.current?.finish()
     } catch {
@@ -33,18 +37,6 @@ func withRanks(_ body: (Communicator) throws -> Void) throws {
         StallWatch.current?.finish()
         world.abort(Kairos.say(said))
     }
-}
-
-/// Refuses to be one of several lone ranks: started by a batch system whose MPI is another, each rank would find itself alone and do all the work.
-private func requireOneWorld() throws {
-    let environment = ProcessInfo.processInfo.environment
-    // Under mpirun the batch system's numbers are those of mpirun's own daemons.
-    guard environment["OMPI_COMM_WORLD_SIZE"] == nil,
-        let ranks = ["PMI_SIZE", "SLURM_STEP_NUM_TASKS"].lazy.compactMap({ environment[$0].flatMap(Int.init) }).first, ranks > 1
-    else { return }
-    throw Failure.wrongUsage(
-        "\(ranks) processes were started together, but MPI finds this one alone",
-        advice: "start with mpirun, or with the launcher's option for this MPI (srun --mpi=pmix)")
 }
 
 /// Refuses to run on several ranks, for commands that work alone: each rank would do the same work and write the same files.

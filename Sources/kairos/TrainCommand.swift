@@ -18,6 +18,8 @@ struct TrainCommand: ParsableCommand {
             Writes OUTPUT/config.yaml, log.jsonl, checkpoints/, predictions.json and metrics.json. The result depends on the configuration, not on the
             number of ranks. docs/configuration.md lists every key.
 
+            --timeline writes Chrome's trace format: open the files in ui.perfetto.dev or chrome://tracing (docs/distributed.md).
+
             SIGTERM or SIGUSR1, to any rank, ends the run after the present step with a checkpoint and exit code 75; --resume goes on with it.
             """)
 
@@ -33,6 +35,8 @@ struct TrainCommand: ParsableCommand {
     var seed: Int?
     @Option(help: "Shorthand for --set training.gemm=LIBRARY: auto, openblas or onednn.")
     var gemm: String?
+    @Flag(help: "Record what every rank does when, in OUTPUT/timeline/rank-N.json, and say how much of the communication is hidden.")
+    var timeline = false
     @Option(help: "Stop after this step, leaving a checkpoint to resume from.")
     var stopAfter: Int?
     @OptionGroup var report: OutputOptions
@@ -46,7 +50,7 @@ struct TrainCommand: ParsableCommand {
         try withRanks { world in
             let overrides = set + (seed.map { ["training.seed=\($0)"] } ?? []) + (gemm.map { ["training.gemm=\($0)"] } ?? [])
             let configuration = try world.throwTogether { try RunConfiguration(path: config, overrides: overrides) }
-            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, makeMethod: makeMethod)
+            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, timeline: timeline, makeMethod: makeMethod)
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count
             let outcome = try run.run(stopAfter: stopAfter)
@@ -66,6 +70,7 @@ struct TrainCommand: ParsableCommand {
             "checkpoint  \(outcome.checkpoint)",
             "digest      \(outcome.digest)",
         ]
+        if let timeline = outcome.timeline { lines += TimelineText.lines(timeline, folder: output) }
         if outcome.step < outcome.iterations {
             lines.append("stopped early: go on with --resume")
         } else if isDetected {
@@ -86,6 +91,7 @@ private struct TrainingReport: Encodable {
         case step, iterations, checkpoint, digest
         case seconds = "seconds_training"
         case memory = "peak_rss_mib"
+        case timeline
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -97,5 +103,6 @@ private struct TrainingReport: Encodable {
         try container.encode(outcome.digest, forKey: .digest)
         try container.encode(outcome.secondsTraining, forKey: .seconds)
         try container.encode(outcome.peakMemoryMiB, forKey: .memory)
+        try container.encodeIfPresent(outcome.timeline.map { $0.map(TimelineText.Encoded.init) }, forKey: .timeline)
     }
 }

@@ -35,7 +35,7 @@ final class FrameContrastTests: XCTestCase {
         }
         return TrainingStep(
             step: 3, stage: 0, seed: 5, batches: batches, state: state, communicator: world, shards: shards,
-            reduction: GradientReduction(arena: arena, communicator: world, shards: shards, bucketElements: 16))
+            reduction: GradientReduction(arena: arena, communicator: world, shards: shards, options: .init(bucketElements: 16)))
     }
 
     private static func numbers(_ purpose: String, _ shard: Int, _ count: Int) -> [Float] {

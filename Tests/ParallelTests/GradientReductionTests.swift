@@ -8,6 +8,7 @@ import XCTest
 
 /// The reduction against the tree's definition, computed on every rank from all shards' gradients, bit by bit.
 final class GradientReductionTests: XCTestCase {
+    private typealias Options = GradientReduction.Options
     private var world: Communicator!
 
     override func setUpWithError() throws {
@@ -43,16 +44,25 @@ final class GradientReductionTests: XCTestCase {
         }
     }
 
-    private func naiveSum(_ values: [[Float]], level: Int, index: Int) -> [Float]? {
+    private func naiveSum(_ values: [[Float]], level: Int, index: Int, _ precision: Options.Precision) -> [Float]? {
         guard index << level < values.count else { return nil }
-        if level == 0 { return values[index] }
-        let left = naiveSum(values, level: level - 1, index: 2 * index)
-        guard let left, let right = naiveSum(values, level: level - 1, index: 2 * index + 1) else { return left }
-        return zip(left, right).map { $0 + $1 }
+        if level == 0 { return values[index].map { rounded($0, precision) } }
+        let left = naiveSum(values, level: level - 1, index: 2 * index, precision)
+        guard let left, let right = naiveSum(values, level: level - 1, index: 2 * index + 1, precision) else { return left }
+        return zip(left, right).map { rounded($0 + $1, precision) }
     }
 
-    private func treeSum(_ values: [[Float]]) -> [Float] {
-        naiveSum(values, level: (0...).first { 1 << $0 >= values.count }!, index: 0)!
+    private func treeSum(_ values: [[Float]], _ precision: Options.Precision) -> [Float] {
+        naiveSum(values, level: (0...).first { 1 << $0 >= values.count }!, index: 0, precision)!
+    }
+
+    /// By comparing the two neighbours.
+    private func rounded(_ value: Float, _ precision: Options.Precision) -> Float {
+        guard precision == .bfloat16 else { return value }
+        let below = Float(bitPattern: value.bitPattern & 0xFFFF_0000), above = Float(bitPattern: ((value.bitPattern >> 16) + 1) << 16)
+        let toBelow = abs(Double(value) - Double(below)), toAbove = abs(Double(above) - Double(value))
+        if toBelow == toAbove { return below.bitPattern & 0x1_0000 == 0 ? below : above }
+        return toBelow < toAbove ? below : above
     }
 
     /// What a parameter does in a shard's pass.
@@ -63,11 +73,17 @@ final class GradientReductionTests: XCTestCase {
         return [.once, .once, .once, .twice, .unused, .usedForNothing].randomElement(using: &generator)!
     }
 
-    private func run(counts: [Int], shards count: Int, bucket: Int, steps: Int = 3, order: (inout SplitMix, Int) -> [Int]) throws {
-        let place = "parameters \(counts), \(count) shards, buckets of \(bucket), \(world.size) ranks"
+    private func run(
+        counts: [Int], shards count: Int, bucket: Int, steps: Int = 3, options: Options = Options(), hosts: [Int]? = nil,
+        order: (inout SplitMix, Int) -> [Int]
+    ) throws {
+        var options = options
+        options.bucketElements = bucket
+        let place = "parameters \(counts), \(count) shards, \(options), hosts \(hosts ?? world.hosts), \(world.size) ranks"
         let arena = ParameterArena(Parameters(counts))
         let shards = try VirtualShards(count: count, communicator: world)
-        let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, bucketElements: bucket)
+        let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, options: options, hosts: hosts)
+        if let hosts, options.isHierarchical { XCTAssertEqual(reduction.isHierarchical, hosts == [0, 0, 2, 2], place) }
         for step in 0..<steps {
             reduction.beginStep()
             for shard in shards.owned {
@@ -88,7 +104,7 @@ final class GradientReductionTests: XCTestCase {
                     }
                 }
                 let sum = UnsafeBufferPointer(start: arena.gradients + parameter.arenaOffset, count: parameter.count)
-                XCTAssertEqual(sum.map(\.bitPattern), treeSum(all).map(\.bitPattern), "step \(step), parameter \(index): \(place)")
+                XCTAssertEqual(sum.map(\.bitPattern), treeSum(all, options.precision).map(\.bitPattern), "step \(step), parameter \(index): \(place)")
                 XCTAssertEqual(parameter.tensor.gradientArray, Array(sum), "the tensor sees the sum: \(place)")
             }
         }
@@ -140,6 +156,91 @@ final class GradientReductionTests: XCTestCase {
         }
     }
 
+    /// Rounding belongs to the tree's values, whoever holds them.
+    func testBFloat16IsTheRoundedTree() throws {
+        for bucket in [1, 48, 1 << 20] {
+            try forAllShardCounts {
+                try run(counts: [100, 7, 1_000, 16, 64, 9], shards: $0, bucket: bucket, options: Options(precision: .bfloat16)) { _, count in
+                    Array(0..<count)
+                }
+            }
+        }
+    }
+
+    /// Order, overlap and levels change no bit.
+    func testWaysOfTravelling() throws {
+        let layouts: [[Int]] = world.size == 4 ? [[0, 0, 2, 2], [0, 0, 0, 3], [0, 1, 0, 1], [0, 1, 2, 3]] : [Array(0..<world.size)]
+        for order in Options.Order.allCases {
+            for overlaps in [true, false] {
+                for precision in Options.Precision.allCases {
+                    for hosts in layouts {
+                        try forAllShardCounts {
+                            let options = Options(overlaps: overlaps, order: order, precision: precision)
+                            try run(counts: [40, 3, 90, 16, 1, 250, 17], shards: $0, bucket: 48, steps: 2, options: options, hosts: hosts) {
+                                generator, count in
+                                Array(0..<count).shuffled(using: &generator)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One bucket of one line: some ranks have nothing to add up, at either level.
+    func testLessThanALinePerRank() throws {
+        for precision in Options.Precision.allCases {
+            try forAllShardCounts {
+                try run(
+                    counts: [3], shards: $0, bucket: 16, options: Options(precision: precision), hosts: world.size == 4 ? [0, 0, 2, 2] : nil
+                ) { _, count in Array(0..<count) }
+            }
+        }
+    }
+
+    /// Two hosts of two ranks: what leaves a host is halved, and halved again in bfloat16.
+    func testBytesBetweenHosts() throws {
+        try XCTSkipIf(world.size != 4, "needs 4 ranks")
+        func bytes(_ options: Options) throws -> Int {
+            let arena = ParameterArena(Parameters([6_400]))
+            let shards = try VirtualShards(count: 4, communicator: world)
+            let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, options: options, hosts: [0, 0, 2, 2])
+            reduction.beginStep()
+            reduction.beginShard(world.rank, tape: Tape())
+            reduction.finishShard()
+            try reduction.finishStep()
+            XCTAssertLessThanOrEqual(reduction.sentBytesBetweenHosts, reduction.sentBytes)
+            return try world.allReduce(reduction.sentBytesBetweenHosts, .sum)
+        }
+        // Every rank a quarter of its gradient to each of two ranks, then its quarter of the sum.
+        let flat = try bytes(Options(isHierarchical: false))
+        XCTAssertEqual(flat, 4 * 2 * 2 * 6_400 / 4 * 4)
+        XCTAssertEqual(try bytes(Options()), flat / 2)
+        XCTAssertEqual(try bytes(Options(precision: .bfloat16)), flat / 4)
+    }
+
+    func testWithoutOverlapNothingLeavesEarly() throws {
+        for (order, expected) in [(Options.Order.ready, 6), (.backward, 6), (.forward, 6)] {
+            for overlaps in [true, false] {
+                let arena = ParameterArena(Parameters([1_000, 1_000, 1_000]))
+                let shards = try VirtualShards(count: world.size, communicator: world)
+                let reduction = GradientReduction(
+                    arena: arena, communicator: world, shards: shards, options: Options(bucketElements: 500, overlaps: overlaps, order: order))
+                reduction.beginStep()
+                let tape = Tape()
+                reduction.beginShard(world.rank, tape: tape)
+                for parameter in arena.parameters {
+                    let tensor = parameter.tensor
+                    tape.record(leaves: [tensor]) { tensor.gradientToWrite().pointer.update(repeating: 1, count: parameter.count) }
+                }
+                tape.backward()
+                reduction.finishShard()
+                try reduction.finishStep()
+                XCTAssertEqual(reduction.overlappedBuckets, overlaps && world.size > 1 ? expected : 0, "\(order)")
+            }
+        }
+    }
+
     func testLargeBucketsAreExact() throws {
         let count = world.size * 2
         try run(counts: [50_001, 12, 25_000], shards: count, bucket: 20_000, steps: 2) { _, count in Array(0..<count) }
@@ -148,7 +249,7 @@ final class GradientReductionTests: XCTestCase {
     func testBucketsLeaveWhileBackwardRuns() throws {
         let arena = ParameterArena(Parameters([1_000, 1_000, 1_000]))
         let shards = try VirtualShards(count: world.size * 2, communicator: world)
-        let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, bucketElements: 500)
+        let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, options: .init(bucketElements: 500))
         XCTAssertEqual(reduction.bucketCount, 6)
         reduction.beginStep()
         for shard in shards.owned {
@@ -173,7 +274,7 @@ final class GradientReductionTests: XCTestCase {
     func testAGradientAnnouncedTwiceIsRefusedOnEveryRank() throws {
         let arena = ParameterArena(Parameters([10, 20]))
         let shards = try VirtualShards(count: world.size, communicator: world)
-        let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, bucketElements: 16)
+        let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, options: .init(bucketElements: 16))
         for isRight in [false, true] {
             reduction.beginStep()
             let tape = Tape()

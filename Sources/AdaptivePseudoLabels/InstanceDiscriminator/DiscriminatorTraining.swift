@@ -31,7 +31,7 @@ final class DiscriminatorTraining {
     func prepare(_ run: RunContext, labeled: [Int]) throws {
         guard reduction == nil else { return }
         reduction = GradientReduction(
-            arena: arena, communicator: run.communicator, shards: run.shards, bucketElements: arena.count)
+            arena: arena, communicator: run.communicator, shards: run.shards, options: .init(bucketElements: arena.count))
         let store = run.store, columns = store.dimension, videos = labeled.sorted()
         let own = stride(from: run.communicator.rank, to: videos.count, by: run.communicator.size).map { videos[$0] }
         var part = InstanceSet(columns: columns), places: [Int] = []

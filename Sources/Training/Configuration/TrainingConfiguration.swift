@@ -5,6 +5,7 @@ public struct TrainingConfiguration: ConfigurationSection {
     public enum Precision: String, ConfigurationChoice, Sendable { case float32, bfloat16 }
     public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
     public enum Weights: String, ConfigurationChoice, Sendable { case current, ema }
+    public enum BucketOrder: String, ConfigurationChoice, Sendable { case ready, backward, forward }
 
     /// Length of the run, warm-up included; either this or `epochs`.
     public var iterations: Int?
@@ -49,6 +50,14 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var seed = 0
     /// Floats per message of the gradient reduction.
     public var bucketElements = 1_048_576
+    /// When complete buckets set out.
+    public var bucketOrder = BucketOrder.ready
+    /// Whether buckets travel while backward still runs.
+    public var overlap = true
+    /// What the detector's gradients are rounded to wherever they might travel between ranks.
+    public var gradientPrecision = Precision.float32
+    /// Whether ranks of a host add gradients up among themselves before hosts do.
+    public var hierarchical = true
     /// Iterations between lines of the log.
     public var logEvery = 10
     /// Iterations between comparisons of the weights of all ranks. null: never.
@@ -90,6 +99,10 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value("threads", &threads, Requirement<Int>.within(1...1024).orNull)
         try keys.value("seed", &seed, .atLeast(0))
         try keys.value("bucket_elements", &bucketElements, .within(1...1_073_741_824))
+        try keys.value("bucket_order", &bucketOrder)
+        try keys.value("overlap", &overlap)
+        try keys.value("gradient_precision", &gradientPrecision)
+        try keys.value("hierarchical", &hierarchical)
         try keys.value("log_every", &logEvery, positive)
         try keys.value("verify_every", &verifyEvery, positive.orNull)
         try keys.value("stall_seconds", &stallSeconds, Requirement<Int>.within(1...86_400).orNull)

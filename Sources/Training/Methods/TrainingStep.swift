@@ -77,8 +77,8 @@ public final class TrainingStep {
             let tape = Tape()
             Activity.tick()
             reduction.beginShard(shard, tape: tape)
-            losses.append(try forward(shard, groups, tape))
-            tape.backward()
+            losses.append(try Timeline.during(.forward) { try forward(shard, groups, tape) })
+            Timeline.during(.backward) { tape.backward() }
             reduction.finishShard()
         }
         try reduction.finishStep()
@@ -99,7 +99,7 @@ public final class TrainingStep {
         for (shard, groups) in batches {
             let tape = Tape()
             Activity.tick()
-            results.append(try forward(shard, groups, tape))
+            results.append(try Timeline.during(.forward) { try forward(shard, groups, tape) })
             tapes.append(tape)
         }
         let losses = try timed { try together(results) }
@@ -110,7 +110,7 @@ public final class TrainingStep {
         for (place, tape) in tapes.enumerated() {
             Activity.tick()
             reduction.beginShard(batches[place].shard, tape: tape)
-            tape.backward()
+            Timeline.during(.backward) { tape.backward() }
             reduction.finishShard()
         }
         try reduction.finishStep()

@@ -16,6 +16,9 @@ public struct LogRecord: Codable, Equatable, Sendable {
     public var secondsCompute: Double
     public var secondsWaitingData: Double
     public var secondsWaitingMPI: Double
+    /// Of a run with `--timeline`: gradients were under way, and the share of that time in which rank 0 computed.
+    public var secondsTransfer: Double?
+    public var communicationHidden: Double?
 
     enum CodingKeys: String, CodingKey {
         case step, epoch, loss
@@ -26,6 +29,8 @@ public struct LogRecord: Codable, Equatable, Sendable {
         case secondsCompute = "seconds_compute"
         case secondsWaitingData = "seconds_waiting_data"
         case secondsWaitingMPI = "seconds_waiting_mpi"
+        case secondsTransfer = "seconds_transfer"
+        case communicationHidden = "communication_hidden"
     }
 
     public init(

@@ -14,6 +14,17 @@ public enum ComputeThreads {
         return Threads.count
     }
 
+    /// Where all ranks run, after `set`; the same on all.
+    public static func placements(_ communicator: Communicator) throws -> [RankPlacement] {
+        let own = "\(Threads.count)|\(ProcessInfo.processInfo.processorCount)|\(status("Cpus_allowed_list") ?? "")|\(communicator.hostName)"
+        return try communicator.allGather(own).enumerated().map { rank, text in
+            let parts = text.split(separator: "|", maxSplits: 3, omittingEmptySubsequences: false).map(String.init)
+            return RankPlacement(
+                host: communicator.hosts[rank], hostName: parts[3], cores: RankPlacement.cores(in: parts[2]), coresOfHost: Int(parts[1]) ?? 1,
+                threads: Int(parts[0]) ?? 1)
+        }
+    }
+
     /// The most memory this process has held, in MiB.
     public static var peakResidentMiB: Int {
         status("VmHWM").flatMap { Int($0.split(separator: " ")[0]) }.map { $0 / 1024 } ?? 0

@@ -52,7 +52,7 @@ public final class Trainer {
         let arena = ParameterArena(detector)
         state = TrainingState(
             arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm)
-        reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, bucketElements: training.bucketElements)
+        reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, options: training.reductionOptions)
         checkpoints = CheckpointFolder(path: folder + "/checkpoints", keep: training.keep)
         stages = method.stages
         var steps: [Range<Int>] = []
@@ -106,22 +106,31 @@ public final class Trainer {
             store: store, owned: shards.owned, steps: state.step..<end, ahead: configuration.data.prefetch
         ) { [method] in method.videos(at: $0) }
         var interval = Interval()
+        var timelineBefore = Timeline.current?.summary ?? Timeline.Summary()
         while state.step < end {
             let waitedBefore = (data: loader.waitedSeconds, mpi: waitedMPI + reduction.waitedSeconds)
             let began = Self.now()
             Activity.begin(step: state.step + 1)
+            Timeline.current?.beginStep(state.step + 1)
             let rate = stages[stage].schedule.rate(at: stages[stage].firstIteration + state.step - first)
             let report = try step(loader, stage: stage, learningRate: rate)
             state.step += 1
+            Timeline.current?.endStep()
             let data = loader.waitedSeconds - waitedBefore.data, mpi = waitedMPI + reduction.waitedSeconds - waitedBefore.mpi
             interval.add(report.loss, norm: report.gradientNorm, videos: report.videos, seconds: Self.now() - began, data: data, mpi: mpi)
             progress.update(state.step, detail: String(format: "loss %.4f", report.loss["total"] ?? .nan))
             let isLast = state.step == end || report.signal != nil
             if state.step % training.logEvery == 0 || isLast {
-                let record = interval.record(
+                var record = interval.record(
                     step: state.step, epoch: Double(state.step) / Double(method.iterationsPerEpoch), learningRate: rate,
                     normalizer: state.lossNormalizer)
                 interval = Interval()
+                if let timeline = Timeline.current {
+                    let summary = timeline.summary.since(timelineBefore)
+                    timelineBefore = timeline.summary
+                    record.secondsTransfer = summary.secondsTransfer
+                    record.communicationHidden = summary.hidden
+                }
                 try log?.append(record)
             }
             let isSaved = state.step % training.checkpointEvery == 0 || isLast
@@ -137,7 +146,7 @@ public final class Trainer {
     // MARK: One step
 
     private func step(_ loader: BatchLoader, stage: Int, learningRate: Double) throws -> StepReport {
-        let batches = try together { try loader.batches(step: state.step) }
+        let batches = try Timeline.during(.batches) { try together { try loader.batches(step: state.step) } }
         let step = TrainingStep(
             step: state.step, stage: stage, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
             shards: shards, reduction: reduction)
@@ -145,12 +154,15 @@ public final class Trainer {
         waitedMPI += step.waitedSeconds
         let (loss, signal) = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
         let trainsDetector = stages[stage].trainsDetector
-        let norm = trainsDetector ? GradientNorm.norm(state.arena.gradients, count: state.arena.count) : step.gradientNorm ?? 0
-        guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)", shards: Array(0..<shards.count)) }
-        if trainsDetector {
-            state.optimizer.update(
-                learningRate: learningRate, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm),
-                average: state.average)
+        let norm = try Timeline.during(.optimizer) {
+            let norm = trainsDetector ? GradientNorm.norm(state.arena.gradients, count: state.arena.count) : step.gradientNorm ?? 0
+            guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)", shards: Array(0..<shards.count)) }
+            if trainsDetector {
+                state.optimizer.update(
+                    learningRate: learningRate, gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm),
+                    average: state.average)
+            }
+            return norm
         }
         return StepReport(
             loss: loss, gradientNorm: norm, videos: shards.count * (batches.first?.groups.reduce(0) { $0 + $1.videos.count } ?? 0), signal: signal)

@@ -23,7 +23,7 @@ public struct TrainingRecordings: Equatable, Sendable {
 public final class TrainingRun {
     public let configuration: RunConfiguration
     public let folder: String
-    private let communicator: Communicator
+    let communicator: Communicator
     private let store: FeatureStore
     private let detector: any Detector
     private let trainer: Trainer
@@ -44,6 +44,8 @@ public final class TrainingRun {
         public var peakMemoryMiB: [Int]
         /// nil when the run was stopped early or is not evaluated.
         public var evaluation: EvaluationResult?
+        /// Of every rank, when the run was recorded.
+        public var timeline: [Timeline.Summary]?
     }
 
     /// Makes the detector that the configuration names.
@@ -54,10 +56,11 @@ public final class TrainingRun {
     /// - Parameters:
     ///   - folder: where the run's files go; made when missing.
     ///   - resume: go on from the newest checkpoint there.
+    ///   - timeline: record what every rank does when, and write it to RUN/timeline.
     ///   - makeDetector: for tests; the one that the configuration names otherwise.
     ///   - makeMethod: knows the methods that the configuration may name; the supervised one alone otherwise.
     public init(
-        _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator,
+        _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator, timeline: Bool = false,
         makeDetector: MakeDetector = TrainingRun.makeDetector, makeMethod: MakeMethod = TrainingRun.makeSupervised
     ) throws {
         self.configuration = configuration
@@ -75,6 +78,8 @@ public final class TrainingRun {
         self.store = store
         try communicator.agree(on: store.digest, name: "the feature store's digest")
         _ = try ComputeThreads.set(configuration.training.threads, communicator: communicator)
+        let placement = RankPlacement.lines(try ComputeThreads.placements(communicator))
+        warnings += placement.dropFirst()
 
         // Every rank reads the same files and comes to the same verdict, but one may fail to read them.
         (detector, trainer, notes) = try communicator.throwTogether {
@@ -89,7 +94,7 @@ public final class TrainingRun {
                 "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
                 + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.state.arena.learntCount) parameters"
             trainer.labeledDigest = LabeledSubset.digest(recordings.labeled.map { store.videos[$0].id.name })
-            return (detector, trainer, [note])
+            return (detector, trainer, [note, placement[0]])
         }
         evaluated = try communicator.throwTogether {
             try EvaluatedRecordings(configuration, store, readsAnnotations: communicator.isRoot)
@@ -116,6 +121,7 @@ public final class TrainingRun {
             if !resume { trainer.checkpoints.removeAll(after: -1) }
             try replaceFile(at: folder + "/config.yaml", with: Data(configuration.canonicalYAML.utf8))
         }
+        if timeline { try startTimeline() }
     }
 
     /// The detector that the configuration names, shaped by it and the store.
@@ -130,13 +136,15 @@ public final class TrainingRun {
     }
 
     /// Makes a folder and those above it.
-    private static func makeFolder(_ path: String) throws {
+    static func makeFolder(_ path: String) throws {
         var isFolder: ObjCBool = false
         if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
         let parent = URL(fileURLWithPath: path).deletingLastPathComponent().path
         if parent != path, !FileManager.default.fileExists(atPath: parent) { try makeFolder(parent) }
         guard mkdir(path, 0o777) == 0 else {
-            let reason = String(cString: strerror(errno))
+            let code = errno, reason = String(cString: strerror(code))
+            // Another rank was faster.
+            if code == EEXIST, FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue { return }
             throw Failure.failed(
                 "the folder cannot be made: \(reason)", at: .file(path), advice: "choose another --output or change the permissions above it")
         }
@@ -229,7 +237,8 @@ public final class TrainingRun {
     private static let freeKeys: Set<String> = [
         "data.store", "data.annotations", "data.labeled_order",
         "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
-        "training.log_every", "training.bucket_elements", "training.evaluate_weights", "training.gemm", "training.verify_every",
+        "training.log_every", "training.bucket_elements", "training.bucket_order", "training.overlap",
+        "training.hierarchical", "training.evaluate_weights", "training.gemm", "training.verify_every",
         "training.stall_seconds",
     ]
 
@@ -274,15 +283,23 @@ public final class TrainingRun {
     ///
     /// - Throws: `Failure`, on all ranks where they share it; `.interrupted` when a signal came: the newest checkpoint keeps what was done.
     public func run(stopAfter: Int? = nil) throws -> Outcome {
+        defer { Timeline.stop() }
         do {
             return try finish(stopAfter: stopAfter)
-        } catch let failure as Failure where failure.kind == .interrupted {
-            let kept = trainer.checkpoints.newest
-            let step = kept == nil ? "no step was done" : "the run is kept at step \(trainer.state.step) of \(trainer.iterations)"
-            throw Failure(
-                .interrupted, "\(failure.what); \(step)", at: [.file(kept ?? folder)],
-                advice: "start the same command with --resume; the number of ranks may be another that divides data.virtual_shards")
+        } catch {
+            // What was recorded up to here may show why.
+            try? writeTimeline()
+            throw interrupted(error)
         }
+    }
+
+    private func interrupted(_ error: any Error) -> any Error {
+        guard let failure = error as? Failure, failure.kind == .interrupted else { return error }
+        let kept = trainer.checkpoints.newest
+        let step = kept == nil ? "no step was done" : "the run is kept at step \(trainer.state.step) of \(trainer.iterations)"
+        return Failure(
+            .interrupted, "\(failure.what); \(step)", at: [.file(kept ?? folder)],
+            advice: "start the same command with --resume; the number of ranks may be another that divides data.virtual_shards")
     }
 
     private func finish(stopAfter: Int?) throws -> Outcome {
@@ -291,13 +308,14 @@ public final class TrainingRun {
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
         var evaluation: EvaluationResult?
         if trainer.state.step >= trainer.iterations, let evaluated { evaluation = try evaluate(evaluated) }
+        let timeline = try finishTimeline()
         let memory = try communicator.allGather(ComputeThreads.peakResidentMiB)
         let path = trainer.checkpoints.file(step: trainer.state.step)
         let digest = try communicator.throwTogether { communicator.isRoot ? try Checkpoint(path: path).digest : "" }
         return Outcome(
             step: trainer.state.step, iterations: trainer.iterations, checkpoint: path, digest: digest, secondsTraining: seconds,
             peakMemoryMiB: memory,
-            evaluation: evaluation)
+            evaluation: evaluation, timeline: timeline)
     }
 
     /// On rank 0 the metrics, nil on the others.

@@ -55,7 +55,7 @@ final class StepBenchmark {
         let arena = ParameterArena(detector)
         state = TrainingState(
             arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm)
-        reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, bucketElements: training.bucketElements)
+        reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, options: training.reductionOptions)
         parameters = arena.learntCount
         let longest = steps.joined().joined().map(\.rows).max() ?? 0
         var random = RandomStream(seed: UInt64(training.seed), "benchmark step")

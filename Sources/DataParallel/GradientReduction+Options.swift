@@ -1,0 +1,37 @@
+extension GradientReduction {
+    /// How gradients travel. Only `precision` changes bits of the sum.
+    public struct Options: Equatable, Sendable {
+        /// When buckets set out.
+        public enum Order: String, CaseIterable, Sendable {
+            /// As soon as a bucket is complete.
+            case ready
+            /// From the end of the network to its beginning: a complete bucket waits for those behind it.
+            case backward
+            /// From the beginning of the network to its end: nothing leaves before backward has come to the first layers.
+            case forward
+        }
+
+        /// What gradients are rounded to wherever they might travel.
+        public enum Precision: String, CaseIterable, Sendable { case float32, bfloat16 }
+
+        /// Elements of a bucket, rounded up to a multiple of 16.
+        public var bucketElements: Int
+        /// Whether buckets travel while backward still runs.
+        public var overlaps: Bool
+        public var order: Order
+        public var precision: Precision
+        /// Whether ranks of a host add up among themselves before hosts do, where hosts hold several ranks.
+        public var isHierarchical: Bool
+
+        public init(
+            bucketElements: Int = 1_048_576, overlaps: Bool = true, order: Order = .ready, precision: Precision = .float32,
+            isHierarchical: Bool = true
+        ) {
+            self.bucketElements = bucketElements
+            self.overlaps = overlaps
+            self.order = order
+            self.precision = precision
+            self.isHierarchical = isHierarchical
+        }
+    }
+}
