@@ -113,9 +113,9 @@ extension HDF5File {
         }
     }
 
-    /// A contiguous dataset, allocated at once, without a time stamp: equal contents make equal files. Call with the lock held; close with
-    /// `H5Dclose`.
-    func createDataset(_ name: String, shape: [Int], type: hid_t) throws -> hid_t {
+    /// A dataset, contiguous or in chunks, allocated at once, without a time stamp: equal contents make equal files. Call with the lock held; close
+    /// with `H5Dclose`.
+    func createDataset(_ name: String, shape: [Int], type: hid_t, chunk: [Int]? = nil) throws -> hid_t {
         let space = Self.space(shape: shape)
         let links = H5Pcreate(kairos_h5p_link_create())
         let creation = H5Pcreate(kairos_h5p_dataset_create())
@@ -126,7 +126,11 @@ extension HDF5File {
         }
         _ = H5Pset_create_intermediate_group(links, 1)
         _ = H5Pset_obj_track_times(creation, false)
-        _ = H5Pset_layout(creation, H5D_CONTIGUOUS)
+        if let chunk {
+            _ = H5Pset_chunk(creation, Int32(chunk.count), chunk.map { hsize_t($0) })
+        } else {
+            _ = H5Pset_layout(creation, H5D_CONTIGUOUS)
+        }
         _ = H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY)
         _ = H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER)
         let dataset = H5Dcreate2(id, name, type, space, links, creation, kairos_h5p_default())

@@ -1,7 +1,7 @@
 import CHDF5
 import Diagnostics
 
-/// A contiguous matrix [rows, columns] of float32 or float16 in a file, kept open for reading or writing ranges of rows.
+/// A matrix [rows, columns], contiguous but in benchmarks, of float32 or float16 in a file, kept open for reading or writing ranges of rows.
 package final class HDF5Matrix {
     package let file: HDF5File
     package let name: String
@@ -11,17 +11,24 @@ package final class HDF5Matrix {
     private var dataset: hid_t
     private let type: hid_t
 
+    /// How rows lie in the file: as one piece, or in chunks of some rows each.
+    package enum Layout { case contiguous, chunked }
+
     /// Makes the matrix; its values are undefined until written.
-    package static func create(in file: HDF5File, _ name: String, rows: Int, columns: Int, storage: FeatureStorage) throws {
+    ///
+    /// - Parameter chunkRows: rows of a chunk; nil: contiguous.
+    package static func create(
+        in file: HDF5File, _ name: String, rows: Int, columns: Int, storage: FeatureStorage, chunkRows: Int? = nil
+    ) throws {
         try HDF5Library.locked {
             let type = Self.type(of: storage)
             defer { H5Tclose(type) }
-            H5Dclose(try file.createDataset(name, shape: [rows, columns], type: type))
+            H5Dclose(try file.createDataset(name, shape: [rows, columns], type: type, chunk: chunkRows.map { [$0, columns] }))
         }
     }
 
-    /// Opens the matrix, which must be of float32 or float16, little-endian, and contiguous.
-    package init(in file: HDF5File, _ name: String) throws {
+    /// Opens the matrix, which must be of float32 or float16, little-endian, and laid out as expected.
+    package init(in file: HDF5File, _ name: String, layout: Layout = .contiguous) throws {
         self.file = file
         self.name = name
         let opened = try HDF5Library.locked { () throws -> (dataset: hid_t, shape: [Int], storage: FeatureStorage) in
@@ -38,7 +45,7 @@ package final class HDF5Matrix {
                 defer { H5Tclose(type) }
                 return H5Tequal(stored, type) > 0
             }
-            guard shape.count == 2, let storage, H5Pget_layout(creation) == H5D_CONTIGUOUS else {
+            guard shape.count == 2, let storage, H5Pget_layout(creation) == (layout == .contiguous ? H5D_CONTIGUOUS : H5D_CHUNKED) else {
                 let form = "\(shape) of \(HDF5Types.describe(stored))"
                 H5Dclose(dataset)
                 throw Failure.badInput(

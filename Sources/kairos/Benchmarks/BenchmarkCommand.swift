@@ -4,5 +4,7 @@ struct BenchmarkCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmark",
         abstract: "Measure parts of the work, alone or under mpirun.",
-        subcommands: [BenchmarkSelectionCommand.self, BenchmarkStepCommand.self])
+        subcommands: [
+            BenchmarkCollectivesCommand.self, BenchmarkSelectionCommand.self, BenchmarkStepCommand.self, BenchmarkStoreCommand.self,
+        ])
 }

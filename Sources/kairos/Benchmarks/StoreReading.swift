@@ -1,0 +1,159 @@
+import Collectives
+import Diagnostics
+import FeatureStore
+import Foundation
+
+/// Reads of a feature store by all ranks together, against plain sequential reads of the same bytes.
+struct StoreReading {
+    /// What is read, by all ranks together, each its part.
+    enum Way: String, CaseIterable {
+        /// The file's bytes from beginning to end, a mebibyte at a time: what `dd bs=1M` does.
+        case plain
+        /// Recordings one after another.
+        case store
+        /// Recordings in random order, as training reads them.
+        case shuffled = "store, any order"
+        /// The same from a copy in chunks.
+        case chunked = "chunked copy", chunkedShuffled = "chunked copy, any order"
+
+        var isChunked: Bool { self == .chunked || self == .chunkedShuffled }
+        var isShuffled: Bool { self == .shuffled || self == .chunkedShuffled }
+    }
+
+    let world: Communicator
+    let store: FeatureStore
+    /// Rows that lie together in a chunk.
+    let chunkRows: Int
+    /// The copy in chunks; nil: none is measured.
+    let copy: String?
+    /// The store's matrix, and its copy's.
+    private static let dataset = "features"
+    private let matrix: HDF5Matrix
+
+    init(world: Communicator, store: FeatureStore, chunkRows: Int, copy: String?) throws {
+        self.world = world
+        self.store = store
+        self.chunkRows = chunkRows
+        self.copy = copy
+        matrix = try HDF5Matrix(in: try HDF5File.open(store.path), Self.dataset)
+        if let copy {
+            let source = matrix
+            try world.throwTogether {
+                if world.isRoot { try Self.writeChunks(of: source, to: copy, chunkRows: chunkRows) }
+            }
+        }
+    }
+
+    private static func writeChunks(of matrix: HDF5Matrix, to path: String, chunkRows: Int) throws {
+        let file = try HDF5File.create(path)
+        let rows = max(1, min(matrix.rows, 64 << 20 / max(1, matrix.bytesPerRow)))
+        try HDF5Matrix.create(
+            in: file, Self.dataset, rows: matrix.rows, columns: matrix.columns, storage: matrix.storage,
+            chunkRows: min(chunkRows, max(1, matrix.rows)))
+        let target = try HDF5Matrix(in: file, Self.dataset, layout: .chunked)
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: rows * matrix.bytesPerRow, alignment: 64)
+        defer { buffer.deallocate() }
+        for first in stride(from: 0, to: matrix.rows, by: rows) {
+            let range = first..<min(matrix.rows, first + rows)
+            try matrix.readStored(range, into: buffer)
+            try target.writeStored(range, buffer)
+        }
+        target.close()
+        try file.finishWriting()
+    }
+
+    /// Bytes of the matrix.
+    var bytes: Int { matrix.rows * matrix.bytesPerRow }
+
+    /// - Parameter isCold: the system forgets what it holds of the file first.
+    /// - Returns: seconds of the slowest rank, and the part of the file that memory held just before.
+    func read(_ way: Way, isCold: Bool) throws -> (seconds: Double, cached: Double) {
+        let path = way.isChunked ? copy ?? store.path : store.path
+        let (opened, cached) = try world.throwTogether { () throws -> (HDF5Matrix, Double) in
+            // Anew, since the library keeps chunks.
+            let opened = try HDF5Matrix(in: try HDF5File.open(path), Self.dataset, layout: way.isChunked ? .chunked : .contiguous)
+            if isCold { try Self.forget(path) }
+            return (opened, try Self.cachedPart(path))
+        }
+        try world.barrier()
+        let began = StepReport.now()
+        try world.throwTogether {
+            if way == .plain { try readPlain(path) } else { try readRecordings(opened, isShuffled: way.isShuffled) }
+        }
+        return (try world.allReduce(StepReport.now() - began, .max), cached)
+    }
+
+    private func readPlain(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0 else { throw Self.failure(path) }
+        defer { close(descriptor) }
+        let first = matrix.fileOffset ?? 0, block = 1 << 20
+        let own = first + bytes * world.rank / world.size..<first + bytes * (world.rank + 1) / world.size
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: block, alignment: 4096)
+        defer { buffer.deallocate() }
+        var place = own.lowerBound
+        while place < own.upperBound {
+            let count = pread(descriptor, buffer, min(block, own.upperBound - place), off_t(place))
+            guard count > 0 else { throw Self.failure(path) }
+            place += count
+        }
+    }
+
+    /// Each rank a block of neighbouring recordings, as a shard would be.
+    private func readRecordings(_ matrix: HDF5Matrix, isShuffled: Bool) throws {
+        let videos = store.videos, own = videos.count * world.rank / world.size..<videos.count * (world.rank + 1) / world.size
+        var order = Array(own)
+        if isShuffled {
+            var generator = SplitMix(state: UInt64(world.rank + 1))
+            order.shuffle(using: &generator)
+        }
+        let longest = own.map { videos[$0].rows }.max() ?? 0
+        let buffer = UnsafeMutablePointer<Float>.allocate(capacity: max(1, longest * matrix.columns))
+        defer { buffer.deallocate() }
+        for index in order {
+            let video = videos[index]
+            try matrix.read(video.firstRow..<video.firstRow + video.rows, into: buffer)
+        }
+    }
+
+    private struct SplitMix: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state &+= 0x9E37_79B9_7F4A_7C15
+            var z = state
+            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+            return z ^ (z >> 31)
+        }
+    }
+
+    // MARK: The system's memory of files
+
+    private static func forget(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0 else { throw failure(path) }
+        defer { close(descriptor) }
+        // Pages that wait to be written are not let go.
+        _ = fsync(descriptor)
+        _ = posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED)
+    }
+
+    /// The part of a file's pages that are in memory.
+    private static func cachedPart(_ path: String) throws -> Double {
+        let descriptor = open(path, O_RDONLY)
+        guard descriptor >= 0 else { throw failure(path) }
+        defer { close(descriptor) }
+        var information = stat()
+        guard fstat(descriptor, &information) == 0, information.st_size > 0 else { throw failure(path) }
+        let length = Int(information.st_size), page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        guard let mapped = mmap(nil, length, PROT_READ, MAP_SHARED, descriptor, 0), mapped != MAP_FAILED else { throw failure(path) }
+        defer { munmap(mapped, length) }
+        var pages = [UInt8](repeating: 0, count: (length + page - 1) / page)
+        guard mincore(mapped, length, &pages) == 0 else { return .nan }
+        return Double(pages.reduce(0) { $0 + Int($1 & 1) }) / Double(pages.count)
+    }
+
+    private static func failure(_ path: String) -> Failure {
+        Failure.failed("the file cannot be read: \(String(cString: strerror(errno)))", at: .file(path), advice: "check the path and its permissions")
+    }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import XCTest
+
+/// `benchmark collectives`, `benchmark store` and `launch/scaling` as a user starts them.
+final class BenchmarkCollectivesTests: CommandTestCase {
+    func testCollectives() throws {
+        let arguments = ["benchmark", "collectives", "--smallest", "64", "--largest", "70000", "--repetitions", "3", "--threads", "1", "--json"]
+        let report = try object(try mpirun(2, arguments))
+        XCTAssertEqual(report["ranks"] as? Int, 2)
+        XCTAssertEqual(report["hosts"] as? Int, 1)
+        let bytes = try XCTUnwrap(report["bytes"] as? [Int])
+        XCTAssertEqual(bytes, [64, 256, 1_024, 4_096, 16_384, 65_536])
+        let ways = try XCTUnwrap(report["ways"] as? [[String: Any]]), links = try XCTUnwrap(report["links"] as? [[String: Any]])
+        XCTAssertEqual(ways.map { $0["name"] as? String }, ["tree", "tree, bfloat16", "MPI_Allreduce"])
+        XCTAssertEqual(links.map { $0["name"] as? String }, ["within a host"])
+        for series in ways + links {
+            let seconds = try XCTUnwrap(series["seconds"] as? [Double]), fit = try XCTUnwrap(series["fit"] as? [String: Double])
+            XCTAssertEqual(seconds.count, bytes.count)
+            XCTAssertTrue(seconds.allSatisfy { $0 > 0 && $0 < 60 }, "\(seconds)")
+            // The best line in relative errors: no neighbour is better.
+            func error(_ alpha: Double, _ beta: Double) -> Double {
+                zip(bytes, seconds).reduce(0) { $0 + pow((alpha + beta * Double($1.0)) / $1.1 - 1, 2) }
+            }
+            let alpha = try XCTUnwrap(fit["alpha_seconds"]), beta = try XCTUnwrap(fit["beta_seconds_per_byte"]), least = error(alpha, beta)
+            XCTAssertTrue(alpha >= 0 && beta >= 0, "\(fit)")
+            for (a, b) in [(1.01, 1.0), (0.99, 1), (1, 1.01), (1, 0.99), (1.01, 0.99), (0.99, 1.01)] {
+                XCTAssertGreaterThanOrEqual(error(a * alpha, b * beta), least * (1 - 1e-9))
+            }
+        }
+        XCTAssertEqual((ways[2]["ratio_to_mpi"] as? [Double]), [Double](repeating: 1, count: bytes.count))
+        let alone = try kairos("benchmark", "collectives", "--smallest", "64", "--largest", "64", "--repetitions", "1")
+        XCTAssertEqual(alone.code, 0, alone.errors)
+        XCTAssertTrue(alone.output.hasPrefix("1 rank on 1 host; sums: least ms of 1, times MPI_Allreduce\n"), alone.output)
+        let wrong = try kairos("benchmark", "collectives", "--smallest", "8", "--largest", "4")
+        XCTAssertEqual(wrong.code, 2)
+        XCTAssertTrue(wrong.errors.contains("--largest must be at least --smallest (8), not 4"), wrong.errors)
+    }
+
+    func testStore() throws {
+        try makeStore(videos: 6)
+        let report = try object(try mpirun(2, "benchmark", "store", folder + "/store.h5", "--repetitions", "2", "--chunk-rows", "16", "--json"))
+        XCTAssertEqual(report["videos"] as? Int, 6)
+        let series = try XCTUnwrap(report["series"] as? [[String: Any]])
+        let names = ["plain", "store", "store, any order", "chunked copy", "chunked copy, any order"]
+        XCTAssertEqual(series.map { $0["way"] as? String }, names + names)
+        XCTAssertEqual(series.map { $0["cold"] as? Bool }, [Bool](repeating: true, count: 5) + [Bool](repeating: false, count: 5))
+        for one in series {
+            XCTAssertEqual((one["seconds"] as? [Double])?.count, 2)
+            XCTAssertGreaterThan(one["bytes_per_second"] as? Double ?? 0, 0)
+            if one["cold"] as? Bool == false { XCTAssertGreaterThan(one["cached_before"] as? Double ?? 0, 0.5, "it was read just before") }
+        }
+        XCTAssertEqual(series[0]["part_of_plain"] as? Double, 1)
+        let small = try object(try kairos("benchmark", "store", folder + "/store.h5", "--repetitions", "1", "--chunk-rows", "0", "--json"))
+        XCTAssertEqual((small["series"] as? [Any])?.count, 6)
+        let missing = try kairos("benchmark", "store", folder + "/none.h5")
+        XCTAssertEqual(missing.code, 3, missing.errors)
+    }
+
+    func testScaling() throws {
+        try write(
+            """
+            data: {store: unused.h5, virtual_shards: 2, batch_size: 2, max_rows: 64}
+            \(Self.tinyModel())
+            training: {iterations: 6, threads: 1}
+            test: {max_seg_num: 20}
+            """, "run.yaml")
+        let arguments = [
+            "--model", folder + "/run.yaml", "--set", "model.input_dimension=8", "--ranks", "2", "--repetitions", "1", "--largest", "65536",
+            "--output", folder + "/s",
+        ]
+        // `start` names the program to be measured in the environment.
+        let ended = try start(root.appendingPathComponent("launch/scaling"), arguments)
+        XCTAssertEqual(ended.code, 0, ended.errors)
+        let results = try XCTUnwrap(JSONSerialization.jsonObject(with: try file("s/scaling.json")) as? [String: Any])
+        let series = try XCTUnwrap(results["series"] as? [[String: Any]])
+        XCTAssertEqual(series.map { $0["kind"] as? String }, ["weak", "weak", "weak", "strong", "strong", "strong"])
+        for one in series {
+            let rows = try XCTUnwrap(one["rows"] as? [[String: Any]])
+            XCTAssertEqual(rows.map { $0["ranks"] as? Int }, one["kind"] as? String == "weak" ? (0...10).map { 1 << $0 } : [1, 2])
+            XCTAssertEqual(rows.map { $0["measured"] is Double }, rows.indices.map { $0 < 2 })
+            XCTAssertTrue(rows.allSatisfy { ($0["predicted_cluster"] as? Double ?? 0) > 0 })
+        }
+        let table = String(decoding: try file("s/scaling.md"), as: UTF8.self)
+        XCTAssertTrue(table.contains("## Strong, dense lengths, no overlap\n"), table)
+        let plot = try MarkupCount(try file("s/scaling.svg"))
+        XCTAssertEqual(plot.elements["polyline"], 6)
+        // Ranks 1 and 2, three ways, weak and strong.
+        XCTAssertEqual(plot.elements["circle"], 12)
+        // Written again from the file, without measuring.
+        let again = try start(root.appendingPathComponent("launch/scaling"), arguments + ["--read", folder + "/s/scaling.json", "--ranks", "1,2"])
+        XCTAssertEqual(again.code, 0, again.errors)
+        XCTAssertEqual(String(decoding: try file("s/scaling.md"), as: UTF8.self), table)
+        let wrong = try start(root.appendingPathComponent("launch/scaling"), ["--lengths", "true"])
+        XCTAssertEqual(wrong.code, 2)
+        XCTAssertEqual(wrong.errors, "error: true lengths need annotations\n  do: give --annotations thumos14.json\n")
+    }
+
+    /// How often each element stands in a drawing.
+    private struct MarkupCount {
+        var elements: [String: Int] = [:]
+
+        init(_ data: Data) throws {
+            let text = String(decoding: data, as: UTF8.self)
+            XCTAssertTrue(text.hasPrefix("<svg ") && text.hasSuffix("</svg>\n"))
+            for part in text.split(separator: "<").dropFirst() { elements[String(part.prefix { $0.isLetter || $0 == "/" }), default: 0] += 1 }
+        }
+    }
+}

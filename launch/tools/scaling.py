@@ -1,0 +1,214 @@
+"""Weak and strong scaling of training steps, measured on this machine and predicted for up to 1,024 ranks. For launch/scaling."""
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+import scaling_plot
+from scaling_model import Machine, Work, step_seconds
+
+VARIANTS = {
+    "overlap": [],
+    "no overlap": ["training.overlap=false"],
+    "overlap, bfloat16 gradients": ["training.gradient_precision=bfloat16"],
+}
+
+
+def fail(what, advice, code=1):
+    sys.stderr.write(f"error: {what}\n  do: {advice}\n")
+    sys.exit(code)
+
+
+def numbers(text):
+    try:
+        found = sorted({int(part) for part in text.split(",")})
+    except ValueError:
+        found = []
+    if not found or found[0] < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers from 1")
+    return found
+
+
+def options():
+    parser = argparse.ArgumentParser(prog="launch/scaling", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--ranks", type=numbers, default=[1, 2, 4], help="rank counts to measure; 1 is always among them")
+    parser.add_argument("--kinds", default="weak,strong", help="weak, strong or both")
+    parser.add_argument("--lengths", default="dense", help="dense, true or both; true needs --annotations")
+    parser.add_argument("--annotations", help="ActivityNet JSON that says how long recordings are")
+    parser.add_argument("--model", default="configs/thumos14_i3d_supervised.yaml", help="the configuration whose model and cropping are measured")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="set a key of the configuration; may be given several times")
+    parser.add_argument("--rows", type=int, help="of a dense recording")
+    parser.add_argument("--batch", type=int, default=1, help="recordings per rank (weak); times the most ranks: in all (strong)")
+    parser.add_argument("--threads", type=int, default=1, help="per rank")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--largest", type=int, default=16_777_216, help="bytes that the fit of latency and bandwidth goes up to")
+    parser.add_argument("--ranks-per-host", type=int, default=8, help="of the predicted cluster")
+    parser.add_argument("--between", default="30us,10gbit", help="latency and bandwidth between the predicted hosts, where they were not measured")
+    parser.add_argument("--output", default="runs/scaling", help="folder of scaling.md, scaling.json, scaling.svg")
+    parser.add_argument("--launcher", default="launch/mpirun RANKS", help="what starts RANKS ranks")
+    parser.add_argument("--kairos", default=os.environ.get("KAIROS", ".build/release/kairos"))
+    parser.add_argument("--read", metavar="FILE", help="predict and write from an earlier scaling.json instead of measuring")
+    return parser.parse_args()
+
+
+def kairos(arguments, ranks, command):
+    launcher = [part.replace("RANKS", str(ranks)) for part in arguments.launcher.split()]
+    environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+    ended = subprocess.run(launcher + [arguments.kairos] + command + ["--json"], stdout=subprocess.PIPE, text=True, env=environment)
+    if ended.returncode != 0:
+        fail(f"{ranks} ranks ended with exit code {ended.returncode}", "look at the lines above")
+    return json.loads(ended.stdout)
+
+
+def step(arguments, ranks, batch, shards, lengths, settings):
+    command = ["benchmark", "step", "--model", arguments.model, "--threads", str(arguments.threads), "--repetitions", str(arguments.repetitions)]
+    for setting in [f"data.batch_size={batch}", f"data.virtual_shards={shards}"] + arguments.set + settings:
+        command += ["--set", setting]
+    if lengths == "true":
+        command += ["--lengths", "thumos14", "--annotations", arguments.annotations]
+    elif arguments.rows:
+        command += ["--rows", str(arguments.rows)]
+    return kairos(arguments, ranks, command)
+
+
+def measure(arguments):
+    most = arguments.ranks[-1]
+    measured = []
+    for kind, lengths, ranks in itertools.product(arguments.kinds.split(","), arguments.lengths.split(","), arguments.ranks):
+        batch = arguments.batch * (ranks if kind == "weak" else most)
+        # One shard per rank in weak scaling; in strong scaling as many as the most ranks, so that the work is the same whoever does it.
+        shards = ranks if kind == "weak" else most
+        for variant, settings in VARIANTS.items():
+            # A rank alone sends nothing: its variants would differ by noise alone.
+            if ranks == 1 and variant != "overlap":
+                continue
+            report = step(arguments, ranks, batch, shards, lengths, settings)
+            steps = len(report["rows"])
+            seconds = [one / steps for one in report["seconds"]]
+            optimizer = sum(kernel["seconds"] for kernel in report["kernels"] if kernel["name"] == "optimizer") / steps
+            measured.append(dict(
+                kind=kind, lengths=lengths, ranks=ranks, variant=variant, recordings=batch, shards=shards, seconds=seconds,
+                seconds_processor=[one / steps for one in report["seconds_processor"]], seconds_optimizer=optimizer,
+                parameters=report["parameters"]))
+            sys.stderr.write(f"{kind}, {lengths}, {ranks} ranks, {variant}: {statistics.median(seconds):.3f} s per step\n")
+    collectives = kairos(arguments, max(2, most), ["benchmark", "collectives", "--threads", str(arguments.threads), "--largest", str(arguments.largest)])
+    return dict(threads=arguments.threads, cores=os.cpu_count(), measured=measured, collectives=collectives)
+
+
+def between(text):
+    try:
+        latency, rate = text.split(",")
+        unit = dict(k=1e3, m=1e6, g=1e9)[rate[-4]]
+        return float(latency.removesuffix("us")) * 1e-6, 8 / (float(rate[:-4]) * unit)
+    except (ValueError, KeyError, IndexError):
+        fail(f"'{text}' is no latency and bandwidth", "write --between like 30us,10gbit", 2)
+
+
+def predict(arguments, results):
+    links = {link["name"]: link["fit"] for link in results["collectives"]["links"]}
+    near = links.get("within a host")
+    far = links.get("between hosts")
+    alpha, beta = (far["alpha_seconds"], far["beta_seconds_per_byte"]) if far else between(arguments.between)
+    results["links"] = dict(
+        within=[near["alpha_seconds"], near["beta_seconds_per_byte"]] if near else None, between=[alpha, beta],
+        between_is="measured" if far else "assumed")
+    inner = results["links"]["within"] or [alpha, beta]
+    # This machine: its ranks share its cores, and there is nothing between hosts unless it was measured.
+    hosts = results["collectives"]["hosts"]
+    here = Machine(results["cores"], results["threads"], max(1, max(2, arguments.ranks[-1]) // hosts), inner, [alpha, beta] if far else inner)
+    cluster = Machine(None, results["threads"], arguments.ranks_per_host, inner, [alpha, beta])
+    series = []
+    for kind, lengths in itertools.product(arguments.kinds.split(","), arguments.lengths.split(",")):
+        points = [one for one in results["measured"] if one["kind"] == kind and one["lengths"] == lengths]
+        single = [one for one in points if one["ranks"] == 1]
+        if not single:
+            continue
+        single = single[0]
+        per_recording = (statistics.median(single["seconds"]) - single["seconds_optimizer"]) / single["recordings"]
+        for variant in VARIANTS:
+            def work(ranks):
+                recordings = arguments.batch * ranks if kind == "weak" else single["recordings"]
+                shards = ranks if kind == "weak" else max(single["shards"], ranks)
+                return Work(
+                    recordings, shards, per_recording, single["seconds_optimizer"], single["parameters"],
+                    2 if "bfloat16" in variant else 4, variant != "no overlap")
+            # Strong scaling ends where every rank has one recording.
+            last = 1024 if kind == "weak" else single["recordings"]
+            counts = [1 << power for power in range(11) if 1 << power <= last]
+            own = {one["ranks"]: one for one in points if one["variant"] == variant or one["ranks"] == 1}
+            rows = []
+            for ranks in sorted(set(counts) | set(own)):
+                seconds = statistics.median(own[ranks]["seconds"]) if ranks in own else None
+                rows.append(dict(
+                    ranks=ranks, recordings=work(ranks).recordings, measured=seconds, predicted_here=step_seconds(work(ranks), here, ranks),
+                    predicted_cluster=step_seconds(work(ranks), cluster, ranks)))
+            series.append(dict(kind=kind, lengths=lengths, variant=variant, rows=rows))
+    results["series"] = series
+
+
+def table(arguments, results):
+    def text(seconds):
+        return "" if seconds is None else f"{seconds:.3f}"
+
+    within, far = results["links"]["within"], results["links"]["between"]
+    lines = [
+        "# Scaling", "",
+        f"{results['threads']} thread(s) per rank, {results['cores']} processor cores here. Seconds per step, medians. *Here*: ranks beyond the cores share them. "
+        f"*Cluster*: every rank has cores of its own, {arguments.ranks_per_host} ranks per host.", ""]
+    if within:
+        lines.append(f"Within a host: {within[0] * 1e6:.1f} us and {1e-9 / max(within[1], 1e-15):.2f} GB/s, measured.")
+    lines += [f"Between hosts: {far[0] * 1e6:.1f} us and {1e-9 / max(far[1], 1e-15):.2f} GB/s, {results['links']['between_is']}.", ""]
+    for one in results["series"]:
+        lines += [
+            f"## {one['kind'].capitalize()}, {one['lengths']} lengths, {one['variant']}", "",
+            "| ranks | recordings | measured | predicted here | predicted / measured | efficiency measured | predicted on a cluster | its efficiency |",
+            "|---|---|---|---|---|---|---|---|"]
+        first = one["rows"][0]
+        for row in one["rows"]:
+            def efficiency(seconds, base):
+                return "" if seconds is None or base is None else f"{100 * base / first['recordings'] / (seconds * row['ranks'] / row['recordings']):.0f} %"
+            ratio = "" if row["measured"] is None else f"{row['predicted_here'] / row['measured']:.2f}"
+            here = text(row["predicted_here"]) if row["measured"] is not None else ""
+            lines.append(
+                f"| {row['ranks']} | {row['recordings']} | {text(row['measured'])} | {here} | {ratio} | {efficiency(row['measured'], first['measured'])} "
+                f"| {text(row['predicted_cluster'])} | {efficiency(row['predicted_cluster'], first['predicted_cluster'])} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def write(folder, name, text):
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name + ".part"), "w") as file:
+        file.write(text)
+    os.replace(os.path.join(folder, name + ".part"), os.path.join(folder, name))
+
+
+def main():
+    arguments = options()
+    if not set(arguments.kinds.split(",")) <= {"weak", "strong"}:
+        fail(f"'{arguments.kinds}' is no kind of scaling", "give --kinds weak, strong or weak,strong", 2)
+    if not set(arguments.lengths.split(",")) <= {"dense", "true"}:
+        fail(f"'{arguments.lengths}' are no lengths", "give --lengths dense, true or dense,true", 2)
+    if "true" in arguments.lengths and not arguments.annotations and not arguments.read:
+        fail("true lengths need annotations", "give --annotations thumos14.json", 2)
+    arguments.ranks = sorted({1, *arguments.ranks})
+    if arguments.ranks[-1] > 1 and any(arguments.ranks[-1] % ranks for ranks in arguments.ranks):
+        fail(f"{arguments.ranks[-1]} ranks cannot share work out like the smaller counts", "give --ranks that divide the largest", 2)
+    if arguments.read:
+        with open(arguments.read) as file:
+            results = json.load(file)
+    else:
+        if not os.access(arguments.kairos, os.X_OK):
+            fail(f"there is no program '{arguments.kairos}'", "build it with launch/build, or name it with --kairos")
+        results = measure(arguments)
+    predict(arguments, results)
+    write(arguments.output, "scaling.json", json.dumps(results, indent=1) + "\n")
+    write(arguments.output, "scaling.md", table(arguments, results))
+    write(arguments.output, "scaling.svg", scaling_plot.svg(results["series"]))
+    print(os.path.join(arguments.output, "scaling.md"))
+
+
+main()

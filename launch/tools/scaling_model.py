@@ -1,0 +1,59 @@
+"""How long a step takes on so many ranks: compute, shared out, and the part of the gradients' way that compute does not hide."""
+import math
+from dataclasses import dataclass
+
+BUCKET = 1_048_576
+# Backward's part of a shard's forward and backward.
+BACKWARD = 2 / 3
+
+
+@dataclass
+class Machine:
+    # Cores that all ranks share; None: every rank has its own.
+    cores: int
+    threads: int
+    ranks_per_host: int
+    # Latency of a message in seconds, seconds per byte.
+    within: list
+    between: list
+
+
+@dataclass
+class Work:
+    recordings: int
+    shards: int
+    # Forward and backward of one recording on one rank alone; what every rank does once per step.
+    seconds_per_recording: float
+    seconds_per_step: float
+    parameters: int
+    bytes_per_number: int
+    overlaps: bool
+
+
+def message_seconds(work, machine, ranks):
+    """Both rounds of all buckets: pieces to those that add them up, results to all."""
+    if ranks == 1:
+        return 0.0
+    buckets = math.ceil(work.parameters / BUCKET)
+    size = work.parameters * work.bytes_per_number
+    local = min(ranks, machine.ranks_per_host)
+    hosts = ranks // local
+
+    def level(members, bytes_shared, link):
+        alpha, beta = link
+        return 2 * (members - 1) * buckets * alpha + 2 * (members - 1) / members * bytes_shared * beta if members > 1 else 0.0
+
+    # The ranks of a host share its way out: together they carry the gradients once.
+    return level(local, size, machine.within) + level(hosts, size, machine.between)
+
+
+def step_seconds(work, machine, ranks):
+    crowd = max(1.0, ranks * machine.threads / machine.cores) if machine.cores else 1.0
+    compute = work.recordings / ranks * work.seconds_per_recording * crowd
+    way = message_seconds(work, machine, ranks)
+    if work.overlaps and way > 0:
+        # Only the last shard's backward hides, and never the last bucket, which is complete at its end.
+        last = compute / (work.shards / ranks) * BACKWARD
+        buckets = math.ceil(work.parameters / BUCKET)
+        way = max(way / buckets, way - last)
+    return compute + work.seconds_per_step * crowd + way
