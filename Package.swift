@@ -70,7 +70,7 @@ let package = Package(
             name: "kairos",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
-                "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
+                "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", argumentParser,
             ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),

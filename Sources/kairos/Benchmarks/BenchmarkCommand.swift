@@ -4,5 +4,5 @@ struct BenchmarkCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmark",
         abstract: "Measure parts of the work, alone or under mpirun.",
-        subcommands: [BenchmarkSelectionCommand.self, BenchmarkStepCommand.self])
+        subcommands: [BenchmarkSelectionCommand.self, BenchmarkStepCommand.self, BenchmarkSuppressionCommand.self])
 }
