@@ -77,7 +77,8 @@ let package = Package(
             name: "kairos",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
-                "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", "WeakSupervision", argumentParser,
+                "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", "WeakSupervision",
+                argumentParser,
             ]),
 
         .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),

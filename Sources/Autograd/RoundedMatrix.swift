@@ -16,9 +16,48 @@ final class RoundedMatrix {
     var values: UnsafeMutablePointer<BFloat16> { UnsafeMutableRawPointer(storage.values).assumingMemoryBound(to: BFloat16.self) }
 }
 
+/// Weights rounded to bfloat16, in the orders in which products read them.
+final class RoundedWeight {
+    private let weight: Tensor
+    private var plain: RoundedMatrix?
+    private var packedForward: RoundedMatrix?
+    private var packedBackward: RoundedMatrix?
+
+    fileprivate init(_ weight: Tensor) { self.weight = weight }
+
+    private func rounded() -> RoundedMatrix {
+        if let plain { return plain }
+        let result = RoundedMatrix(count: weight.count)
+        convertToBFloat16(weight.values, count: weight.count, into: result.values)
+        return result
+    }
+
+    private func packed(_ order: PackedWeights, keepsPlain: Bool) -> RoundedMatrix {
+        let source = rounded(), result = RoundedMatrix(count: order.count)
+        withExtendedLifetime(source) { order.pack(source.values, into: result.values) }
+        plain = keepsPlain ? source : nil
+        return result
+    }
+
+    /// - Parameter backwardFollows: what is rounded now will be packed once more.
+    func forward(_ shape: Convolution, backwardFollows: Bool) -> RoundedMatrix {
+        if packedForward == nil { packedForward = packed(shape.forwardWeights, keepsPlain: backwardFollows) }
+        return packedForward!
+    }
+
+    func backward(_ shape: Convolution) -> RoundedMatrix {
+        guard let order = shape.backwardWeights else {
+            plain = rounded()
+            return plain!
+        }
+        if packedBackward == nil { packedBackward = packed(order, keepsPlain: false) }
+        return packedBackward!
+    }
+}
+
 /// Weights rounded to bfloat16: anew for every use, or once for all uses within `keeping`.
 public enum RoundedWeights {
-    nonisolated(unsafe) private static var kept: [UnsafeMutablePointer<Float>: RoundedMatrix] = [:]
+    nonisolated(unsafe) private static var kept: [UnsafeMutablePointer<Float>: RoundedWeight] = [:]
     nonisolated(unsafe) private static var scopes = 0
 
     /// Runs `body`, in which weights change only where `forget` is called.
@@ -36,10 +75,9 @@ public enum RoundedWeights {
         if !kept.isEmpty { kept.removeAll() }
     }
 
-    static func of(_ weight: Tensor) -> RoundedMatrix {
+    static func of(_ weight: Tensor) -> RoundedWeight {
         if let rounded = kept[weight.values] { return rounded }
-        let rounded = RoundedMatrix(count: weight.count)
-        convertToBFloat16(weight.values, count: weight.count, into: rounded.values)
+        let rounded = RoundedWeight(weight)
         if scopes > 0 { kept[weight.values] = rounded }
         return rounded
     }

@@ -1,3 +1,5 @@
+import Kernels
+
 /// A float32 matrix [rows, columns], row-major, and the gradient of the loss with respect to it.
 ///
 /// Activations take their buffers from the `BufferPool` and give them back when the last user lets go; parameters live in storage that a
@@ -5,7 +7,9 @@
 public final class Tensor {
     public let rows: Int
     public let columns: Int
-    public private(set) var values: UnsafeMutablePointer<Float>
+    private var storage: UnsafeMutablePointer<Float>?
+    /// In place of `values`, of a result that only products read.
+    let rounded: RoundedMatrix?
     public let requiresGradient: Bool
     private let ownsValues: Bool
     private var gradientPointer: UnsafeMutablePointer<Float>?
@@ -17,20 +21,39 @@ public final class Tensor {
 
     public var count: Int { rows * columns }
 
+    public var values: UnsafeMutablePointer<Float> {
+        guard let storage else { preconditionFailure("a result that was asked for products alone is read by something else") }
+        return storage
+    }
+
     /// An activation with undefined values.
     public init(rows: Int, columns: Int, requiresGradient: Bool) {
         self.rows = rows
         self.columns = columns
         self.requiresGradient = requiresGradient
-        values = BufferPool.shared.take(rows * columns)
+        storage = BufferPool.shared.take(rows * columns)
+        rounded = nil
         ownsValues = true
+    }
+
+    /// An activation that exists in bfloat16 alone, with undefined values: [rows, columns], laid out for linear layers.
+    init(roundedRows rows: Int, columns: Int, requiresGradient: Bool) {
+        self.rows = rows
+        self.columns = columns
+        self.requiresGradient = requiresGradient
+        let layout = BFloat16Layout(columns: columns, kernel: 1, offsets: [0, rows])
+        let rounded = RoundedMatrix(count: layout.count)
+        layout.clearRest(of: rounded.values)
+        self.rounded = rounded
+        ownsValues = false
     }
 
     /// A matrix over storage owned elsewhere, which must outlive it.
     public init(rows: Int, columns: Int, values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>?) {
         self.rows = rows
         self.columns = columns
-        self.values = values
+        storage = values
+        rounded = nil
         requiresGradient = gradient != nil
         ownsValues = false
         gradientPointer = gradient
@@ -45,14 +68,14 @@ public final class Tensor {
     }
 
     deinit {
-        if ownsValues { BufferPool.shared.giveBack(values) }
+        if ownsValues, let storage { BufferPool.shared.giveBack(storage) }
         if let gradientPointer, !gradientIsExternal { BufferPool.shared.giveBack(gradientPointer) }
     }
 
     /// Moves a parameter to other storage of the same size (its arena's, or the buffer of another shard).
     public func rebind(values: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>) {
         precondition(!ownsValues && gradientIsExternal, "only parameters are rebound")
-        self.values = values
+        storage = values
         gradientPointer = gradient
     }
 

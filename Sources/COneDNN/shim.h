@@ -7,6 +7,10 @@
 static inline int kairos_onednn_arg_src(void) { return DNNL_ARG_SRC; }
 static inline int kairos_onednn_arg_weights(void) { return DNNL_ARG_WEIGHTS; }
 static inline int kairos_onednn_arg_dst(void) { return DNNL_ARG_DST; }
+static inline int kairos_onednn_arg_diff_src(void) { return DNNL_ARG_DIFF_SRC; }
+static inline int kairos_onednn_arg_diff_dst(void) { return DNNL_ARG_DIFF_DST; }
+static inline int kairos_onednn_arg_from(void) { return DNNL_ARG_FROM; }
+static inline int kairos_onednn_arg_to(void) { return DNNL_ARG_TO; }
 static inline unsigned kairos_onednn_default_stream(void) { return dnnl_stream_default_flags; }
 static inline int kairos_onednn_arg_scratchpad(void) { return DNNL_ARG_SCRATCHPAD; }
 

@@ -21,10 +21,17 @@ public enum Activations {
     /// y = x/2 (1 + erf(x / sqrt 2)), the exact GELU.
     public static func gelu(_ x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>) {
         overElements(count, operations: 45, arrays: 2) { i, n in
-            let v = load(x + i, n)
-            store(y + i, (v * 0.5) * (errorFunction(v * 0.707_106_78) + 1), n)
+            store(y + i, gelu(load(x + i, n)), n)
         }
     }
+
+    /// The same with y rounded to bfloat16.
+    public static func gelu(_ x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<BFloat16>) {
+        overElements(count, operations: 46, bytes: 6) { i, n in store(y + i, roundedToBFloat16(gelu(load(x + i, n))), n) }
+    }
+
+    @inline(__always)
+    private static func gelu(_ v: Vector) -> Vector { (v * 0.5) * (errorFunction(v * 0.707_106_78) + 1) }
 
     /// dx = dy * (Phi(x) + x phi(x)).
     public static func geluBackward(
@@ -85,7 +92,13 @@ public enum Activations {
     ///   - arrays: read or written.
     @inline(__always)
     static func overElements(_ count: Int, operations: Int, arrays: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
-        KernelCounter.count(.elementWise, operations: operations * count, bytes: 4 * arrays * count) {
+        overElements(count, operations: operations, bytes: 4 * arrays, body)
+    }
+
+    /// - Parameter bytes: read or written per element.
+    @inline(__always)
+    static func overElements(_ count: Int, operations: Int, bytes: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
+        KernelCounter.count(.elementWise, operations: operations * count, bytes: bytes * count) {
             Threads.overBlocks(count, block: 16, parts: count < 1 << 15 ? 1 : Threads.count) { range in forEachPiece(range, body) }
         }
     }

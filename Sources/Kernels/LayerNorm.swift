@@ -7,12 +7,32 @@ public enum LayerNorm {
         _ x: UnsafePointer<Float>, rows: Int, channels: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, eps: Float = 1e-5,
         relu: Bool, into y: UnsafeMutablePointer<Float>, statistics: UnsafeMutablePointer<Float>
     ) {
+        forward(x, rows: rows, channels: channels, weight, bias, eps: eps, resultBytes: 4, statistics: statistics) { i, v, n in
+            store(y + i, relu ? v.replacing(with: 0, where: v .< 0) : v, n)
+        }
+    }
+
+    /// The same with y rounded to bfloat16.
+    public static func forward(
+        _ x: UnsafePointer<Float>, rows: Int, channels: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, eps: Float = 1e-5,
+        into y: UnsafeMutablePointer<BFloat16>, statistics: UnsafeMutablePointer<Float>
+    ) {
+        forward(x, rows: rows, channels: channels, weight, bias, eps: eps, resultBytes: 2, statistics: statistics) { i, v, n in
+            store(y + i, roundedToBFloat16(v), n)
+        }
+    }
+
+    @inline(__always)
+    private static func forward(
+        _ x: UnsafePointer<Float>, rows: Int, channels: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, eps: Float,
+        resultBytes: Int, statistics: UnsafeMutablePointer<Float>, _ write: (_ index: Int, Vector, _ lanes: Int) -> Void
+    ) {
         let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .layerNorm, operations: 8 * rows * channels, bytes: 8 * rows * channels) }
+        defer { KernelCounter.end(began, .layerNorm, operations: 8 * rows * channels, bytes: (4 + resultBytes) * rows * channels) }
         let scale = 1 / Float(channels), whole = channels & ~15
         Threads.overRanges(rows) { range in
             for row in range {
-                let x = x + row * channels, y = y + row * channels
+                let x = x + row * channels
                 var total = Vector()
                 forEachPiece(0..<channels) { c, n in total += load(x + c, n) }
                 let mean = sum(total) * scale
@@ -33,9 +53,7 @@ public enum LayerNorm {
                 statistics[2 * row] = mean
                 statistics[2 * row + 1] = inverse
                 forEachPiece(0..<channels) { c, n in
-                    var v = load(bias + c, n).addingProduct((load(x + c, n) - mean) * inverse, load(weight + c, n))
-                    if relu { v = v.replacing(with: 0, where: v .< 0) }
-                    store(y + c, v, n)
+                    write(row * channels + c, load(bias + c, n).addingProduct((load(x + c, n) - mean) * inverse, load(weight + c, n)), n)
                 }
             }
         }
@@ -43,10 +61,10 @@ public enum LayerNorm {
 
     /// Gradients of the input (stored, or added when `addInput`), weight and bias (added when `addWeight`).
     ///
-    /// - Parameter y: the forward result when `relu`: where it is 0 the gradient stops.
+    /// - Parameter y: the forward result when `relu`, nil otherwise: where it is 0 the gradient stops.
     public static func backward(
-        _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, statistics: UnsafePointer<Float>, rows: Int,
-        channels: Int, _ weight: UnsafePointer<Float>, relu: Bool, dx: UnsafeMutablePointer<Float>?, addInput: Bool,
+        _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>?, statistics: UnsafePointer<Float>, rows: Int,
+        channels: Int, _ weight: UnsafePointer<Float>, dx: UnsafeMutablePointer<Float>?, addInput: Bool,
         dWeight: UnsafeMutablePointer<Float>, dBias: UnsafeMutablePointer<Float>, addWeight: Bool
     ) {
         let began = KernelCounter.begin()
@@ -57,12 +75,12 @@ public enum LayerNorm {
         Threads.summing(rows: rows, into: both, count: 2 * channels, add: false) { range, partial in
             let partialBias = partial + channels
             for row in range {
-                let dy = dy + row * channels, x = x + row * channels, y = y + row * channels
+                let dy = dy + row * channels, x = x + row * channels, y = y.map { $0 + row * channels }
                 let mean = statistics[2 * row], inverse = statistics[2 * row + 1]
                 var sumG = Vector(), sumGX = Vector()
                 forEachPiece(0..<channels) { c, n in
                     var g = load(dy + c, n)
-                    if relu { g = g.replacing(with: 0, where: load(y + c, n) .<= 0) }
+                    if let y { g = g.replacing(with: 0, where: load(y + c, n) .<= 0) }
                     let normalized = (load(x + c, n) - mean) * inverse
                     store(partial + c, load(partial + c, n).addingProduct(g, normalized), n)
                     store(partialBias + c, load(partialBias + c, n) + g, n)
@@ -74,7 +92,7 @@ public enum LayerNorm {
                 let meanG = sum(sumG) * scale, meanGX = sum(sumGX) * scale
                 forEachPiece(0..<channels) { c, n in
                     var g = load(dy + c, n)
-                    if relu { g = g.replacing(with: 0, where: load(y + c, n) .<= 0) }
+                    if let y { g = g.replacing(with: 0, where: load(y + c, n) .<= 0) }
                     let normalized = (load(x + c, n) - mean) * inverse
                     let value = ((g * load(weight + c, n) - meanG) - normalized * meanGX) * inverse
                     store(dx + c, addInput ? load(dx + c, n) + value : value, n)

@@ -57,6 +57,27 @@ final class RoundedProductTests: XCTestCase {
         XCTAssertEqual(Tape(recording: false).linear(x, weight: w, bias: nil).array[0], 1.001 * 1.01, accuracy: 1e-6)
     }
 
+    /// What only products read is rounded by the operation that makes it, to the same bits: forward and backward.
+    func testResultsForProductsAloneAreRoundedWhereTheyAreMade() {
+        MatrixMultiply.precision = .bfloat16
+        for (rows, columns) in [(1, 1), (2, 7), (131, 20), (70, 33)] {
+            let values = (0..<rows * columns).map { _ in random.normal() }, gradient = (0..<rows * 5).map { _ in random.normal() }
+            let weights = (0..<columns * 5).map { _ in random.normal() }, scales = (0..<columns).map { _ in random.normal() }
+            func run(_ onlyForProducts: Bool) -> [[Float]] {
+                let x = testParameter(rows: rows, columns: columns, values), w = testParameter(rows: columns, columns: 5, weights)
+                let scale = testParameter(rows: 1, columns: columns, scales), shift = testParameter(rows: 1, columns: columns, scales.reversed())
+                let tape = Tape()
+                let normalized = tape.layerNorm(x, weight: scale, bias: shift, onlyForProducts: onlyForProducts)
+                let y = tape.linear(normalized, weight: w, bias: nil)
+                let z = tape.linear(tape.gelu(x, onlyForProducts: onlyForProducts), weight: w, bias: nil)
+                for result in [y, z] { result.gradientToWrite().pointer.update(from: gradient, count: gradient.count) }
+                tape.backward()
+                return [y.array, z.array] + [x, w, scale, shift].map { $0.gradientArray! }
+            }
+            XCTAssertEqual(run(true), run(false), "\(rows) x \(columns)")
+        }
+    }
+
     func testWeightsAreRoundedOnceWithinKeeping() {
         MatrixMultiply.precision = .bfloat16
         let x = testParameter(rows: 1, columns: 1, [1]), w = testParameter(rows: 1, columns: 1, [1])

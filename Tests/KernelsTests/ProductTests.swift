@@ -189,12 +189,13 @@ final class ProductTests: XCTestCase {
     func testConvolutionInBFloat16() throws {
         try requireBFloat16()
         forExamples(rounded: true) { e in
-            let x = layout(e.x, e.shape.inputLayout), dy = layout(e.dy, e.shape.outputLayout), w = rounded(e.w)
+            let x = layout(e.x, e.shape.inputLayout), dy = layout(e.dy, e.shape.outputLayout)
+            let forward = packed(e.w, e.shape.forwardWeights), backward = packed(e.w, e.shape.backwardWeights)
             for threads in [1, 2] {
                 Threads.count = threads
                 check(
-                    "bfloat16, \(threads) threads", e, forward: { e.shape.forward(x, w, bias: $1, into: &$0) },
-                    backwardInput: { e.shape.backwardInput(dy, w, into: &$0, add: $1) },
+                    "bfloat16, \(threads) threads", e, forward: { e.shape.forward(x, forward, bias: $1, into: &$0) },
+                    backwardInput: { e.shape.backwardInput(dy, backward, into: &$0, add: $1) },
                     backwardWeight: { e.shape.backwardWeight(x, dy, into: &$0, add: $1) })
             }
         }
@@ -224,10 +225,11 @@ final class ProductTests: XCTestCase {
                 }
             }
             guard Processor.present.contains("avx512_bf16") else { continue }
-            let roundedX = layout(x, shape.inputLayout), roundedDY = layout(dy, shape.outputLayout), roundedW = rounded(w)
+            let roundedX = layout(x, shape.inputLayout), roundedDY = layout(dy, shape.outputLayout)
+            let forward = packed(w, shape.forwardWeights), backward = packed(w, shape.backwardWeights)
             forEachProduct(
-                "bfloat16", { shape.forward(roundedX, roundedW, into: &$0) },
-                { shape.backwardInput(roundedDY, roundedW, into: &$0, add: false) },
+                "bfloat16", { shape.forward(roundedX, forward, into: &$0) },
+                { shape.backwardInput(roundedDY, backward, into: &$0, add: false) },
                 { shape.backwardWeight(roundedX, roundedDY, into: &$0, add: false) })
         }
     }
@@ -258,6 +260,14 @@ final class ProductTests: XCTestCase {
         return result
     }
 
+    /// Weights in the order that products read; nil: as they are rounded.
+    private func packed(_ w: [Float], _ order: PackedWeights?) -> [BFloat16] {
+        guard let order else { return rounded(w) }
+        var result = [BFloat16](repeating: 0xFFFF, count: order.count)
+        order.pack(rounded(w), into: &result)
+        return result
+    }
+
     private func layout(_ x: [Float], _ layout: BFloat16Layout) -> [BFloat16] {
         // What is left undefined would be a not-a-number.
         var result = [BFloat16](repeating: 0xFFFF, count: layout.count)
@@ -283,6 +293,23 @@ final class ProductTests: XCTestCase {
         }
         for nan in [Float.nan, -.nan, .signalingNaN, Float(bitPattern: 0x7F80_0001), Float(bitPattern: 0xFFFF_FFFF)] {
             XCTAssertTrue(Float(bitPattern: UInt32(rounded([nan])[0]) << 16).isNaN)
+        }
+    }
+
+    /// Rounding and summing in one pass gives what each gives alone.
+    func testRoundingWithSums() {
+        for (columns, kernel, offsets) in [(1, 1, [0, 1]), (17, 3, [0, 2, 2, 5]), (40, 5, [0, 131, 200]), (3, 1, [0, 0])] {
+            let x = normals(offsets.last! * columns), layout = BFloat16Layout(columns: columns, kernel: kernel, offsets: offsets)
+            for threads in [1, 2] {
+                Threads.count = threads
+                for add in [false, true] {
+                    var result = [BFloat16](repeating: 0xFFFF, count: layout.count), sums = [Float](repeating: 2, count: columns), expected = sums
+                    layout.convert(x, into: &result, sums: &sums, add: add)
+                    Reductions.columnSums(x, rows: offsets.last!, channels: columns, into: &expected, add: add)
+                    XCTAssertEqual(result, self.layout(x, layout), "\(columns) columns, \(offsets)")
+                    XCTAssertEqual(sums, expected, "\(columns) columns, \(offsets)")
+                }
+            }
         }
     }
 

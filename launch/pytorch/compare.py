@@ -9,6 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 
 parser = argparse.ArgumentParser(prog="launch/compare-pytorch")
 parser.add_argument("--annotations", help="thumos14.json, for the cases of THUMOS14's true lengths; without it these are left out")
@@ -91,18 +92,44 @@ def compare_ranks():
     return dict(ratio=statistics.median(ratios), ratios=ratios)
 
 
+def compare_suppression(limit):
+    """Soft-NMS of 2,000 candidates of each of 20 classes on one thread: the same candidates, and the same scores must be left."""
+    script = os.path.join(os.path.dirname(theirs_script), "suppression.py")
+    pairs = []
+    with tempfile.TemporaryDirectory() as folder:
+        written = os.path.join(folder, "candidates.json")
+        for _ in range(arguments.pairs):
+            a = started([
+                arguments.kairos, "benchmark", "suppression", "--limit", str(limit), "--repetitions", str(arguments.repetitions), "--written", written, "--json"])
+            b = started([sys.executable, script, written, str(limit), str(arguments.repetitions)])
+            with open(written) as file:
+                kept = json.load(file)["kept"]["score"]
+            if len(kept) != len(b["scores"]) or any(abs(x - y) > 1e-5 for x, y in zip(kept, b["scores"])):
+                sys.exit(f"error: the survivors differ: {len(kept)} here, {len(b['scores'])} there")
+            pairs.append((statistics.median(a["seconds"]), statistics.median(b["seconds"])))
+    ratios = [b / a for a, b in pairs]
+    name = "Soft-NMS, " + (f"{limit} kept" if limit else "all kept")
+    ours_seconds, theirs_seconds = (statistics.median(column) for column in zip(*pairs))
+    print(f"{name:<34} {ratio_text(ratios):<22} {ours_seconds:8.4f} {theirs_seconds:9.4f}", flush=True)
+    return dict(case=name, ratio=statistics.median(ratios), ratios=ratios, seconds=ours_seconds, seconds_pytorch=theirs_seconds)
+
+
 PRODUCTS = {"convolution", "convolution, dW", "linear", "linear, dW", "matrix product"}
 cases = [
     (f"{phase}, {lengths}, {precision}", phase, lengths, precision)
     for phase, lengths in (("train", "dense"), ("train", "thumos14"), ("infer", "thumos14"))
     for precision in arguments.precision or ["float32", "bfloat16"]
 ]
+suppression = [limit for limit in (200, 0) if not arguments.only or arguments.only in "Soft-NMS"]
 cases = [case for case in cases if (arguments.annotations or case[2] == "dense") and (not arguments.only or arguments.only in case[0])]
-if not cases:
+if not cases and not suppression:
     sys.exit(f"error: no case's name holds '{arguments.only}'")
-report = dict(threads=arguments.threads, work=compare_operations())
+report = dict(threads=arguments.threads)
+if cases:
+    report["work"] = compare_operations()
 print(f"\n{'case':<34} {'theirs / ours':<22} {'ours, s':>8} {'theirs, s':>9}   memory, ours / theirs")
 report["cases"] = [compare(*case) for case in cases]
+report["suppression"] = [compare_suppression(limit) for limit in suppression]
 if arguments.threads >= 2 and arguments.threads % 2 == 0 and not arguments.only:
     report["ranks"] = compare_ranks()
 if arguments.output:

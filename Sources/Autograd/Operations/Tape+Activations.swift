@@ -15,9 +15,17 @@ extension Tape {
     }
 
     /// x/2 (1 + erf(x / sqrt 2)).
-    public func gelu(_ x: Tensor) -> Tensor {
-        let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
-        Activations.gelu(x.values, count: x.count, into: y.values)
+    ///
+    /// - Parameter onlyForProducts: nothing but linear layers reads the result: where these round their operands it is made rounded.
+    public func gelu(_ x: Tensor, onlyForProducts: Bool = false) -> Tensor {
+        let y: Tensor
+        if onlyForProducts && MatrixMultiply.precision == .bfloat16 {
+            y = Tensor(roundedRows: x.rows, columns: x.columns, requiresGradient: isRecording)
+            Activations.gelu(x.values, count: x.count, into: y.rounded!.values)
+        } else {
+            y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
+            Activations.gelu(x.values, count: x.count, into: y.values)
+        }
         guard x.requiresGradient else { return y }
         record {
             guard let dy = y.gradient else { return }

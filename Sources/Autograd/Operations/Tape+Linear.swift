@@ -57,18 +57,27 @@ extension Tape {
     /// Backward uses the operands as they were rounded in forward.
     private func roundedProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
         let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
-        let input = RoundedMatrix(x.values, shape.inputLayout), rounded = RoundedWeights.of(weight)
-        withExtendedLifetime((input, rounded)) { shape.forward(input.values, rounded.values, bias: bias?.values, into: y.values) }
+        precondition(x.rounded == nil || shape.kernel == 1, "a result in bfloat16 is laid out for linear layers")
+        let input = x.rounded ?? RoundedMatrix(x.values, shape.inputLayout), rounded = RoundedWeights.of(weight)
+        let forwardWeights = rounded.forward(shape, backwardFollows: isRecording)
+        withExtendedLifetime((input, forwardWeights)) {
+            shape.forward(input.values, forwardWeights.values, bias: bias?.values, into: y.values)
+        }
         record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
             guard let dy = y.gradient else { return }
-            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
+            let gradient = RoundedMatrix(count: shape.outputLayout.count)
+            if let bias {
+                let (db, add) = bias.gradientToWrite()
+                shape.outputLayout.convert(dy, into: gradient.values, sums: db, add: add)
+            } else {
+                shape.outputLayout.convert(dy, into: gradient.values)
+            }
             let (dw, addWeight) = weight.gradientToWrite()
-            let gradient = RoundedMatrix(dy, shape.outputLayout)
-            withExtendedLifetime((gradient, input, rounded)) {
+            withExtendedLifetime((gradient, input)) {
                 shape.backwardWeight(input.values, gradient.values, into: dw, add: addWeight)
                 guard x.requiresGradient else { return }
-                let (dx, add) = x.gradientToWrite()
-                shape.backwardInput(gradient.values, rounded.values, into: dx, add: add)
+                let (dx, add) = x.gradientToWrite(), weights = rounded.backward(shape)
+                withExtendedLifetime(weights) { shape.backwardInput(gradient.values, weights.values, into: dx, add: add) }
             }
         }
         return y

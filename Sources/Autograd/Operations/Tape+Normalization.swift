@@ -6,12 +6,20 @@ extension Tape {
     /// - Parameters:
     ///   - x: [rows, channels].
     ///   - weight, bias: [1, channels].
-    public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, relu: Bool = false) -> Tensor {
+    ///   - onlyForProducts: nothing but linear layers reads the result: where these round their operands it is made rounded. Without `relu`.
+    public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, relu: Bool = false, onlyForProducts: Bool = false) -> Tensor {
         precondition(x.columns == weight.count, "layer norm of \(weight.count) channels given \(x.columns)")
-        let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
         let statistics = Tensor(rows: x.rows, columns: 2, requiresGradient: false)
-        LayerNorm.forward(
-            x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, relu: relu, into: y.values, statistics: statistics.values)
+        let y: Tensor
+        if onlyForProducts && !relu && MatrixMultiply.precision == .bfloat16 {
+            y = Tensor(roundedRows: x.rows, columns: x.columns, requiresGradient: isRecording)
+            LayerNorm.forward(
+                x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, into: y.rounded!.values, statistics: statistics.values)
+        } else {
+            y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
+            LayerNorm.forward(
+                x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, relu: relu, into: y.values, statistics: statistics.values)
+        }
         record(leaves: [weight, bias]) {
             guard let dy = y.gradient else { return }
             let (dWeight, addWeight) = weight.gradientToWrite()
@@ -19,7 +27,7 @@ extension Tape {
             precondition(addWeight == addBias, "weight and bias of a norm are used together")
             let dx = x.requiresGradient ? x.gradientToWrite() : nil
             LayerNorm.backward(
-                dy, x.values, y.values, statistics: statistics.values, rows: x.rows, channels: x.columns, weight.values, relu: relu,
+                dy, x.values, relu ? y.values : nil, statistics: statistics.values, rows: x.rows, channels: x.columns, weight.values,
                 dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: dWeight, dBias: dBias, addWeight: addWeight)
         }
         return y

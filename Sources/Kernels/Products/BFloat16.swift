@@ -39,10 +39,35 @@ extension BFloat16Layout {
                 Threads.overBlocks((offsets[b + 1] - first) * columns, block: 1 << 12, parts: Threads.count) { range in
                     roundToBFloat16(source + range.lowerBound, count: range.count, into: target + range.lowerBound)
                 }
-                (result + (begin(of: b) - half) * columns).update(repeating: 0, count: half * columns)
             }
-            (result + (usedRows - half) * columns).update(repeating: 0, count: (rows - usedRows + half) * columns)
+            clearRest(of: result)
         }
+    }
+
+    /// Like `convert`, and the column sums of x in the same pass: `sums` [columns] (+)= them.
+    public func convert(_ x: UnsafePointer<Float>, into result: UnsafeMutablePointer<BFloat16>, sums: UnsafeMutablePointer<Float>, add: Bool) {
+        let total = offsets[offsets.count - 1]
+        KernelCounter.count(.conversion, operations: 2 * total * columns, bytes: (4 * total + 2 * rows) * columns) {
+            Threads.summing(rows: total, into: sums, count: columns, add: add) { range, partial in
+                var sequence = 0
+                for row in range {
+                    while offsets[sequence + 1] <= row { sequence += 1 }
+                    let source = x + row * columns, target = result + (begin(of: sequence) + row - offsets[sequence]) * columns
+                    forEachPiece(0..<columns) { c, n in
+                        let value = load(source + c, n)
+                        store(target + c, roundedToBFloat16(value), n)
+                        store(partial + c, load(partial + c, n) + value, n)
+                    }
+                }
+            }
+            clearRest(of: result)
+        }
+    }
+
+    /// Zeros in the rows that belong to no sequence.
+    public func clearRest(of result: UnsafeMutablePointer<BFloat16>) {
+        for b in 0..<offsets.count - 1 { (result + (begin(of: b) - half) * columns).update(repeating: 0, count: half * columns) }
+        (result + (usedRows - half) * columns).update(repeating: 0, count: (rows - usedRows + half) * columns)
     }
 }
 
@@ -57,17 +82,23 @@ public func convertToBFloat16(_ x: UnsafePointer<Float>, count: Int, into result
 
 @inline(__always)
 private func roundToBFloat16(_ x: UnsafePointer<Float>, count: Int, into result: UnsafeMutablePointer<BFloat16>) {
-    forEachPiece(0..<count) { i, n in
-        let value = load(x + i, n)
-        let bits = unsafeBitCast(value, to: SIMD16<UInt32>.self)
-        var rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
-        // Rounding would carry a not-a-number into infinity.
-        rounded.replace(with: (bits &>> 16) | 0x40, where: value .!= value)
-        let halves = SIMD16<UInt16>(truncatingIfNeeded: rounded)
-        if n == 16 {
-            UnsafeMutableRawPointer(result + i).storeBytes(of: halves, as: SIMD16<UInt16>.self)
-        } else {
-            for lane in 0..<n { result[i + lane] = halves[lane] }
-        }
+    forEachPiece(0..<count) { i, n in store(result + i, roundedToBFloat16(load(x + i, n)), n) }
+}
+
+@inline(__always)
+func roundedToBFloat16(_ value: Vector) -> SIMD16<BFloat16> {
+    let bits = unsafeBitCast(value, to: SIMD16<UInt32>.self)
+    var rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
+    // Rounding would carry a not-a-number into infinity.
+    rounded.replace(with: (bits &>> 16) | 0x40, where: value .!= value)
+    return SIMD16<BFloat16>(truncatingIfNeeded: rounded)
+}
+
+@inline(__always)
+func store(_ pointer: UnsafeMutablePointer<BFloat16>, _ value: SIMD16<BFloat16>, _ count: Int) {
+    if count == 16 {
+        UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: SIMD16<BFloat16>.self)
+    } else {
+        for lane in 0..<count { pointer[lane] = value[lane] }
     }
 }

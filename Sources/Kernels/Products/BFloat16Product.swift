@@ -1,23 +1,50 @@
 import COneDNN
-import Dispatch
 
-/// A product of bfloat16 matrices with float32 sums and a float32 result, made by oneDNN for one shape: C [m, n] = op(A) [m, k] * op(B) [k, n] (+ C).
+/// A product of bfloat16 operands with float32 sums and a float32 result, made by oneDNN for one shape.
 ///
 /// Making one takes a third of a millisecond, so they are kept.
 final class BFloat16Product {
-    struct Shape: Hashable {
-        var m: Int, n: Int, k: Int
-        /// Elements from row to row as stored.
-        var lda: Int, ldb: Int, ldc: Int
-        /// A is stored as [k, m], B as [n, k].
-        var transposeA = false, transposeB = false
-        var accumulates = false
+    enum Shape: Hashable {
+        /// C [m, n] = op(A) [m, k] * B [k, n] (+ C).
+        case matrices(Matrices)
+        /// Rows of a convolution along time: y [rows, output] of x [rows + kernel - 1, input], or, as `isBackward`, dx [rows, input] of
+        /// dy [rows + kernel - 1, output]. Weights in the library's own order.
+        case convolution(rows: Int, input: Int, output: Int, kernel: Int, isBackward: Bool)
     }
 
+    struct Matrices: Hashable {
+        var m: Int, n: Int, k: Int
+        /// Elements from row to row as stored.
+        var lda: Int, ldc: Int
+        /// A is stored as [k, m].
+        var transposeA = false
+        var b: SecondOperand
+        var accumulates = false
+
+        var accumulating: Matrices {
+            var result = self
+            result.accumulates = true
+            return result
+        }
+    }
+
+    /// How B [k, n] is stored.
+    enum SecondOperand: Hashable {
+        case rows(ldb: Int)
+        /// As [n, k].
+        case transposed(ldb: Int)
+        /// In the library's own order: nothing is left to arrange for each product.
+        case packed
+    }
+
+    /// The order of weights must serve pieces of all lengths: oneDNN chooses it for this many rows.
+    private static let rowsThatChooseOrder = 256
+
     private let primitive: dnnl_primitive_t
-    private var a: dnnl_memory_desc_t, b: dnnl_memory_desc_t, c: dnnl_memory_desc_t
-    private var scratch: dnnl_memory_desc_t
+    private let source: dnnl_memory_desc_t, result: dnnl_memory_desc_t, scratch: dnnl_memory_desc_t
+    let weights: dnnl_memory_desc_t
     private let scratchBytes: Int
+    private let sourceName: Int32, resultName: Int32
 
     nonisolated(unsafe) private static var kept: [Shape: BFloat16Product] = [:]
     /// Far more than a model needs; a bound all the same.
@@ -32,37 +59,34 @@ final class BFloat16Product {
         return product
     }
 
+    /// Weights in the library's own order, as `shape` reads them whatever its rows.
+    static func weightsOrder(_ shape: Shape) -> dnnl_memory_desc_t {
+        switch shape {
+        case .matrices(var matrices):
+            (matrices.m, matrices.lda, matrices.ldc, matrices.accumulates) = (rowsThatChooseOrder, matrices.k, matrices.n, false)
+            return of(.matrices(matrices)).weights
+        case .convolution(_, let input, let output, let kernel, let isBackward):
+            return of(.convolution(rows: rowsThatChooseOrder, input: input, output: output, kernel: kernel, isBackward: isBackward)).weights
+        }
+    }
+
     private init(_ shape: Shape) {
         OneDNN.useOneThread()
-        func descriptor(_ rows: Int, _ columns: Int, _ stride: Int, _ isTransposed: Bool, _ type: dnnl_data_type_t) -> dnnl_memory_desc_t {
-            var result = dnnl_memory_desc_t()
-            let sizes = [Int64(rows), Int64(columns)], strides = isTransposed ? [1, Int64(stride)] : [Int64(stride), 1]
-            OneDNN.check(dnnl_memory_desc_init_by_strides(&result, 2, sizes, type, strides), "describe a matrix \(rows) x \(columns)")
-            return result
+        let plan: dnnl_primitive_desc_t
+        switch shape {
+        case .matrices(let matrices):
+            (plan, source, result) = Self.plan(matrices)
+            (sourceName, resultName) = (kairos_onednn_arg_src(), kairos_onednn_arg_dst())
+        case .convolution(let rows, let input, let output, let kernel, let isBackward):
+            (plan, source, result) = Self.plan(rows: rows, input: input, output: output, kernel: kernel, isBackward: isBackward)
+            (sourceName, resultName) =
+                isBackward
+                ? (kairos_onednn_arg_diff_dst(), kairos_onednn_arg_diff_src()) : (kairos_onednn_arg_src(), kairos_onednn_arg_dst())
         }
-        a = descriptor(shape.m, shape.k, shape.lda, shape.transposeA, dnnl_bf16)
-        b = descriptor(shape.k, shape.n, shape.ldb, shape.transposeB, dnnl_bf16)
-        c = descriptor(shape.m, shape.n, shape.ldc, false, dnnl_f32)
-        var description = dnnl_matmul_desc_t()
-        OneDNN.check(dnnl_matmul_desc_init(&description, &a, &b, nil, &c), "describe a product \(shape)")
-        var attributes: dnnl_primitive_attr_t?
-        OneDNN.check(dnnl_primitive_attr_create(&attributes), "make attributes")
-        defer { dnnl_primitive_attr_destroy(attributes) }
-        // The library's own scratch memory belongs to the thread that made the primitive.
-        OneDNN.check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set attributes")
-        if shape.accumulates {
-            var operations: dnnl_post_ops_t?
-            OneDNN.check(dnnl_post_ops_create(&operations), "make attributes")
-            OneDNN.check(dnnl_post_ops_append_sum(operations, 1), "set attributes")
-            OneDNN.check(dnnl_primitive_attr_set_post_ops(attributes, operations), "set attributes")
-            dnnl_post_ops_destroy(operations)
-        }
-        var plan: dnnl_primitive_desc_t?
-        OneDNN.check(
-            withUnsafePointer(to: &description) { dnnl_primitive_desc_create(&plan, $0, attributes, OneDNN.engine, nil) }, "plan a product \(shape)")
         defer { dnnl_primitive_desc_destroy(plan) }
+        weights = dnnl_primitive_desc_query_md(plan, dnnl_query_weights_md, 0).pointee
         scratch = dnnl_primitive_desc_query_md(plan, dnnl_query_scratchpad_md, 0).pointee
-        scratchBytes = dnnl_memory_desc_get_size(&scratch)
+        scratchBytes = withUnsafePointer(to: scratch) { dnnl_memory_desc_get_size($0) }
         var primitive: dnnl_primitive_t?
         OneDNN.check(dnnl_primitive_create(&primitive, plan), "make a product \(shape)")
         self.primitive = primitive!
@@ -71,25 +95,77 @@ final class BFloat16Product {
     deinit { dnnl_primitive_destroy(primitive) }
 
     /// Multiplies on the calling thread.
+    ///
+    /// - Parameters:
+    ///   - a: A, x or dy.
+    ///   - b: B or the weights.
     func run(_ a: UnsafePointer<BFloat16>, _ b: UnsafePointer<BFloat16>, _ c: UnsafeMutablePointer<Float>, _ worker: OneDNN.Worker) {
-        OneDNN.useOneThread()
-        func memory(_ descriptor: inout dnnl_memory_desc_t, _ pointer: UnsafeMutableRawPointer) -> dnnl_memory_t? {
-            var result: dnnl_memory_t?
-            OneDNN.check(dnnl_memory_create(&result, &descriptor, OneDNN.engine, pointer), "describe memory")
-            return result
+        OneDNN.execute(
+            primitive,
+            [
+                (sourceName, source, UnsafeMutableRawPointer(mutating: a)),
+                (kairos_onednn_arg_weights(), weights, UnsafeMutableRawPointer(mutating: b)),
+                (resultName, result, UnsafeMutableRawPointer(c)),
+                (kairos_onednn_arg_scratchpad(), scratch, worker.scratch(scratchBytes)),
+            ], worker)
+    }
+}
+
+// MARK: What oneDNN is asked for
+
+extension BFloat16Product {
+    /// Nil for the one that is free to choose.
+    private static func order(of shape: Shape, rows: Int) -> dnnl_memory_desc_t? {
+        if rows == rowsThatChooseOrder {
+            guard case .matrices(let matrices) = shape, matrices.accumulates || matrices.lda != matrices.k || matrices.ldc != matrices.n else { return nil }
         }
-        var (A, B, C, S) = (self.a, self.b, self.c, self.scratch)
-        let memories = [
-            memory(&A, UnsafeMutableRawPointer(mutating: a)), memory(&B, UnsafeMutableRawPointer(mutating: b)), memory(&C, c),
-            memory(&S, worker.scratch(scratchBytes)),
-        ]
-        let arguments = [
-            dnnl_exec_arg_t(arg: kairos_onednn_arg_src(), memory: memories[0]),
-            dnnl_exec_arg_t(arg: kairos_onednn_arg_weights(), memory: memories[1]),
-            dnnl_exec_arg_t(arg: kairos_onednn_arg_dst(), memory: memories[2]),
-            dnnl_exec_arg_t(arg: kairos_onednn_arg_scratchpad(), memory: memories[3]),
-        ]
-        OneDNN.check(dnnl_primitive_execute(primitive, worker.stream, Int32(arguments.count), arguments), "multiply")
-        for memory in memories { dnnl_memory_destroy(memory) }
+        return weightsOrder(shape)
+    }
+
+    private typealias Plan = (dnnl_primitive_desc_t, source: dnnl_memory_desc_t, result: dnnl_memory_desc_t)
+
+    private static func plan(_ shape: Matrices) -> Plan {
+        var a = OneDNN.descriptor([shape.m, shape.k], strides: shape.transposeA ? [1, shape.lda] : [shape.lda, 1], dnnl_bf16)
+        var b =
+            switch shape.b {
+            case .rows(let ldb): OneDNN.descriptor([shape.k, shape.n], strides: [ldb, 1], dnnl_bf16)
+            case .transposed(let ldb): OneDNN.descriptor([shape.k, shape.n], strides: [1, ldb], dnnl_bf16)
+            case .packed: order(of: .matrices(shape), rows: shape.m) ?? OneDNN.descriptor([shape.k, shape.n], strides: nil, dnnl_bf16)
+            }
+        var c = OneDNN.descriptor([shape.m, shape.n], strides: [shape.ldc, 1], dnnl_f32)
+        var operation = dnnl_matmul_desc_t()
+        OneDNN.check(dnnl_matmul_desc_init(&operation, &a, &b, nil, &c), "describe a product \(shape)")
+        return (OneDNN.plan(&operation, accumulates: shape.accumulates), a, c)
+    }
+
+    private static func plan(rows: Int, input: Int, output: Int, kernel: Int, isBackward: Bool) -> Plan {
+        // A batch of one, [1, channels, rows], channels last.
+        func sequence(_ channels: Int, _ rows: Int, _ type: dnnl_data_type_t) -> dnnl_memory_desc_t {
+            OneDNN.descriptor([1, channels, rows], strides: [channels * rows, 1, channels], type)
+        }
+        let shape = Shape.convolution(rows: rows, input: input, output: output, kernel: kernel, isBackward: isBackward)
+        var weights = order(of: shape, rows: rows) ?? OneDNN.descriptor([output, input, kernel], strides: nil, dnnl_bf16)
+        var one: dnnl_dim_t = 1, none: dnnl_dim_t = 0, around = dnnl_dim_t(kernel - 1)
+        var operation = dnnl_convolution_desc_t()
+        guard isBackward else {
+            var x = sequence(input, rows + kernel - 1, dnnl_bf16), y = sequence(output, rows, dnnl_f32)
+            OneDNN.check(
+                dnnl_convolution_forward_desc_init(
+                    &operation, dnnl_forward_training, dnnl_convolution_direct, &x, &weights, nil, &y, &one, &none, &none),
+                "describe a convolution of \(input) channels to \(output)")
+            return (OneDNN.plan(&operation), x, y)
+        }
+        // dx[0..<rows] of the dy around it is the gradient of a convolution that sees kernel - 1 zeros at both ends.
+        var x = sequence(input, rows, dnnl_bf16), dx = sequence(input, rows, dnnl_f32), dy = sequence(output, rows + kernel - 1, dnnl_bf16)
+        OneDNN.check(
+            dnnl_convolution_forward_desc_init(
+                &operation, dnnl_forward_training, dnnl_convolution_direct, &x, &weights, nil, &dy, &one, &around, &around),
+            "describe a convolution of \(input) channels to \(output)")
+        let forward = OneDNN.plan(&operation)
+        defer { dnnl_primitive_desc_destroy(forward) }
+        OneDNN.check(
+            dnnl_convolution_backward_data_desc_init(&operation, dnnl_convolution_direct, &dx, &weights, &dy, &one, &around, &around),
+            "describe the gradient of a convolution of \(input) channels to \(output)")
+        return (OneDNN.plan(&operation, hint: forward), dy, dx)
     }
 }

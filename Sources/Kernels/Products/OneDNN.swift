@@ -28,6 +28,51 @@ enum OneDNN {
         return engine!
     }()
 
+    /// - Parameter strides: elements from one index to the next, per dimension; nil leaves the order to the library.
+    static func descriptor(_ sizes: [Int], strides: [Int]?, _ type: dnnl_data_type_t) -> dnnl_memory_desc_t {
+        var result = dnnl_memory_desc_t()
+        let dimensions = sizes.map(Int64.init)
+        if let strides {
+            check(dnnl_memory_desc_init_by_strides(&result, Int32(sizes.count), dimensions, type, strides.map(Int64.init)), "describe \(sizes)")
+        } else {
+            check(dnnl_memory_desc_init_by_tag(&result, Int32(sizes.count), dimensions, type, dnnl_format_tag_any), "describe \(sizes)")
+        }
+        return result
+    }
+
+    /// How an operation is to be done; the caller destroys it. The library's own scratch memory would belong to the thread that made the primitive, so
+    /// the one who runs it brings some.
+    ///
+    /// - Parameter accumulates: add to what the result holds.
+    static func plan<Operation>(_ operation: inout Operation, accumulates: Bool = false, hint: dnnl_primitive_desc_t? = nil) -> dnnl_primitive_desc_t {
+        var attributes: dnnl_primitive_attr_t?
+        check(dnnl_primitive_attr_create(&attributes), "make attributes")
+        defer { dnnl_primitive_attr_destroy(attributes) }
+        check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set attributes")
+        if accumulates {
+            var operations: dnnl_post_ops_t?
+            check(dnnl_post_ops_create(&operations), "make attributes")
+            check(dnnl_post_ops_append_sum(operations, 1), "set attributes")
+            check(dnnl_primitive_attr_set_post_ops(attributes, operations), "set attributes")
+            dnnl_post_ops_destroy(operations)
+        }
+        var plan: dnnl_primitive_desc_t?
+        check(withUnsafePointer(to: &operation) { dnnl_primitive_desc_create(&plan, $0, attributes, engine, hint) }, "plan \(Operation.self)")
+        return plan!
+    }
+
+    /// Runs a primitive on the calling thread.
+    static func execute(_ primitive: dnnl_primitive_t, _ operands: [(name: Int32, dnnl_memory_desc_t, UnsafeMutableRawPointer)], _ worker: Worker) {
+        useOneThread()
+        let arguments = operands.map { name, descriptor, pointer in
+            var memory: dnnl_memory_t?
+            withUnsafePointer(to: descriptor) { check(dnnl_memory_create(&memory, $0, engine, pointer), "describe memory") }
+            return dnnl_exec_arg_t(arg: name, memory: memory)
+        }
+        check(dnnl_primitive_execute(primitive, worker.stream, Int32(arguments.count), arguments), "compute")
+        for argument in arguments { dnnl_memory_destroy(argument.memory) }
+    }
+
     /// The callers have checked the shapes: what fails here is a fault of the program or a lack of memory.
     static func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) {
         guard status == dnnl_success else { fatalError("oneDNN could not \(action()): status \(status.rawValue)") }

@@ -23,6 +23,10 @@ public enum PeakProducts {
                 roundedW = [BFloat16](repeating: 0, count: w.count)
                 shape.inputLayout.convert(x, into: &roundedX)
                 convertToBFloat16(w, count: w.count, into: &roundedW)
+                let order = shape.forwardWeights
+                var packed = [BFloat16](repeating: 0, count: order.count)
+                order.pack(roundedW, into: &packed)
+                roundedW = packed
             }
             for turn in 0...tries {
                 let began = DispatchTime.now().uptimeNanoseconds, processorBegan = KernelCounter.processorSeconds()

@@ -12,9 +12,11 @@ public final class ChannelNorm: Module {
         bias = Parameter(.channels, count: channels, isDecayed: false, initialization: .constant(0))
     }
 
-    /// - Parameter relu: whether ReLU follows, in the same pass over memory.
-    public func callAsFunction(_ x: PackedSequence, relu: Bool = false, _ pass: ForwardPass) -> PackedSequence {
-        x.with(pass.tape.layerNorm(x.tensor, weight: weight.tensor, bias: bias.tensor, relu: relu))
+    /// - Parameters:
+    ///   - relu: whether ReLU follows, in the same pass over memory.
+    ///   - onlyForProducts: nothing but linear layers reads the result.
+    public func callAsFunction(_ x: PackedSequence, relu: Bool = false, onlyForProducts: Bool = false, _ pass: ForwardPass) -> PackedSequence {
+        x.with(pass.tape.layerNorm(x.tensor, weight: weight.tensor, bias: bias.tensor, relu: relu, onlyForProducts: onlyForProducts))
     }
 
     public func visitParameters(_ visitor: ParameterVisitor) {

@@ -33,8 +33,8 @@ public final class TransformerBlock: Module {
         let seen = attention(norm1(x, pass), pass)
         let skip = stride > 1 ? pass.tape.maxPool(x, kernel: stride + 1, stride: stride) : x
         let y = Self.add(skip, seen, attentionResidual, pass)
-        let hidden = expand(norm2(y, pass), pass)
-        let activated = dropout(pass.tape.gelu(hidden.tensor), probability: dropProbability, pass)
+        let hidden = expand(norm2(y, onlyForProducts: true, pass), pass)
+        let activated = dropout(pass.tape.gelu(hidden.tensor, onlyForProducts: dropProbability == 0), probability: dropProbability, pass)
         let mixed = contract(hidden.with(activated), pass)
         return Self.add(y, mixed.with(dropout(mixed.tensor, probability: dropProbability, pass)), mlpResidual, pass)
     }

@@ -6,5 +6,6 @@ struct BenchmarkCommand: ParsableCommand {
         abstract: "Measure parts of the work, alone or under mpirun.",
         subcommands: [
             BenchmarkCollectivesCommand.self, BenchmarkSelectionCommand.self, BenchmarkStepCommand.self, BenchmarkStoreCommand.self,
+            BenchmarkSuppressionCommand.self,
         ])
 }
