@@ -26,7 +26,8 @@ public struct JobEnvironment {
         return nil
     }
 
-    /// Refuses to be one of several lone ranks: started by a batch system whose MPI is another, each rank would find itself alone and do all the work.
+    /// Refuses to be one of several lone ranks: started by a batch system whose MPI is another, each rank would find itself alone and do
+    /// all the work.
     ///
     /// - Parameter ranks: that MPI finds.
     public func requireOneWorld(ranks: Int) throws {

@@ -34,7 +34,8 @@ enum TimelineText {
             let hidden = 1 - ranks.reduce(0) { $0 + $1.secondsExposed } / transfer
             lines.append(
                 "            gradients under way \(share(\.secondsTransfer)) of the time, "
-                    + String(format: "%.1f %% of that hidden behind computing (per rank ", 100 * hidden) + ranks.map { $0.hidden.map { String(format: "%.1f", 100 * $0) } ?? "-" }.joined(separator: ", ") + ")")
+                    + String(format: "%.1f %% of that hidden behind computing (per rank ", 100 * hidden)
+                    + ranks.map { $0.hidden.map { String(format: "%.1f", 100 * $0) } ?? "-" }.joined(separator: ", ") + ")")
         }
         return lines
     }

@@ -28,8 +28,9 @@ final class DigestEqualityTests: FaultTestCase {
                 _ = try run(ranks, part, ways + ["--stop-after", "\(stop)"])
                 XCTAssertEqual(steps(part).last, stop, what)
                 let resumed = try run(other, part, ways + ["--resume"])
+                let names = ["predictions.json", "metrics.json", "pseudo_labels/round-1.json", "pseudo_labels/round-2.json"]
                 let found = try ["\(name)-\(number)", part].flatMap { run in
-                    try ["predictions.json", "metrics.json", "pseudo_labels/round-1.json", "pseudo_labels/round-2.json"].map { try file("\(run)/\($0)") }
+                    try names.map { try file("\(run)/\($0)") }
                 }
                 if expected == nil {
                     expected = whole

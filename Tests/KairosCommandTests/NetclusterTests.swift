@@ -119,7 +119,8 @@ final class NetclusterTests: FaultTestCase {
         let copy = "/tmp/kairos-netcluster-test-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: copy) }
         try FileManager.default.copyItem(atPath: script, toPath: copy)
-        let ended = try start(URL(fileURLWithPath: "/usr/bin/setpriv"), ["--reuid", "65534", "--regid", "65534", "--clear-groups", "bash", copy, "true"])
+        let ended = try start(
+            URL(fileURLWithPath: "/usr/bin/setpriv"), ["--reuid", "65534", "--regid", "65534", "--clear-groups", "bash", copy, "true"])
         XCTAssertEqual(ended.code, 1)
         XCTAssertEqual(
             ended.errors,

@@ -25,8 +25,10 @@ final class SlurmScriptTests: FaultTestCase {
 
     func testMPIRunPassesTheSignalOn() throws {
         // Binding is left out: other jobs share this machine's cores.
-        try standIn("mpirun", "arguments=(); while [ $# -gt 0 ]; do case $1 in --map-by | --bind-to) shift 2 ;; *) arguments+=(\"$1\"); shift ;; esac; done\n"
-            + "PATH=${PATH#*:} exec mpirun --oversubscribe \"${arguments[@]}\"\n")
+        try standIn(
+            "mpirun",
+            "arguments=(); while [ $# -gt 0 ]; do case $1 in --map-by | --bind-to) shift 2 ;; *) arguments+=(\"$1\"); shift ;; esac; done\n"
+                + "PATH=${PATH#*:} exec mpirun --oversubscribe \"${arguments[@]}\"\n")
         let process = Process(), output = folder + "/batch"
         process.currentDirectoryURL = root
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")

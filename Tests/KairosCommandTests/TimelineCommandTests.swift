@@ -17,12 +17,15 @@ final class TimelineCommandTests: FaultTestCase {
         for (rank, sums) in ranks.enumerated() {
             let hidden = try XCTUnwrap(sums["communication_hidden"])
             XCTAssertTrue((0...1).contains(hidden), "\(hidden)")
-            let parts = ["forward", "backward", "adding", "optimizer", "waiting_data", "waiting_mpi"].reduce(0) { $0 + (sums["seconds_" + $1] ?? .nan) }
+            let names = ["forward", "backward", "adding", "optimizer", "waiting_data", "waiting_mpi"]
+            let parts = names.reduce(0) { $0 + (sums["seconds_" + $1] ?? .nan) }
             XCTAssertLessThanOrEqual(parts, try XCTUnwrap(sums["seconds"]) * 1.001, "rank \(rank)")
             XCTAssertLessThanOrEqual(try XCTUnwrap(sums["seconds_transfer"]), try XCTUnwrap(sums["seconds"]) * 1.001)
             let trace = try XCTUnwrap(JSONSerialization.jsonObject(with: try file("t/timeline/rank-\(rank).json")) as? [String: Any])
             let events = try XCTUnwrap(trace["traceEvents"] as? [[String: Any]])
-            func count(_ name: String, _ phase: String) -> Int { events.filter { $0["name"] as? String == name && $0["ph"] as? String == phase }.count }
+            func count(_ name: String, _ phase: String) -> Int {
+                events.filter { $0["name"] as? String == name && $0["ph"] as? String == phase }.count
+            }
             // Two shards of each rank, six steps.
             XCTAssertEqual(count("forward", "X"), 12)
             XCTAssertEqual(count("backward", "X"), 12)

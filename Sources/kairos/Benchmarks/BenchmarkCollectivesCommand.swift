@@ -135,7 +135,8 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
                 + String(format: "alpha %.1f us, beta %.4f ns per byte (", fit.alpha * 1e6, fit.beta * 1e9) + bandwidth
                 + String(format: "), %.0f %% off at most", fit.largestError * 100)
         }
-        var lines = ["\(report.ranks) rank\(report.ranks == 1 ? "" : "s") on \(report.hosts) host\(report.hosts == 1 ? "" : "s"); sums: least ms of \(repetitions), times MPI_Allreduce", ""]
+        let ranks = "\(report.ranks) rank\(report.ranks == 1 ? "" : "s") on \(report.hosts) host\(report.hosts == 1 ? "" : "s")"
+        var lines = ["\(ranks); sums: least ms of \(repetitions), times MPI_Allreduce", ""]
         lines.append(line("bytes", report.ways.map(\.name) + report.links.map(\.name)))
         for (place, bytes) in report.bytes.enumerated() {
             let sums = report.ways.map { String(format: "%.3f (%.2f)", $0.least[place] * 1e3, $0.ratio[place]) }

@@ -14,9 +14,9 @@ struct BenchmarkStoreCommand: ParsableCommand {
               kairos benchmark store features.h5
               mpirun -np 4 kairos benchmark store features.h5 --json
 
-            Cold: the system was told to forget the file just before (what it held all the same is said); a disk that another machine keeps in memory is
-            not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd. A copy in chunks is made
-            in the temporary folder (TMPDIR), compared, and removed; it is on another disk than the store where those differ.
+            Cold: the system was told to forget the file just before (what it held all the same is said); a disk that another machine keeps in
+            memory is not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd. A copy in
+            chunks is made in the temporary folder (TMPDIR), compared, and removed; it is on another disk than the store where those differ.
             """)
 
     @Argument(help: "The feature store.")
@@ -101,7 +101,8 @@ struct BenchmarkStoreCommand: ParsableCommand {
 
     private func text(_ report: Report) -> String {
         var lines = [
-            "\(report.bytes) bytes of \(report.videos) recordings, \(report.ranks) rank\(report.ranks == 1 ? "" : "s"); medians of \(repetitions)", "",
+            "\(report.bytes) bytes of \(report.videos) recordings, \(report.ranks) rank\(report.ranks == 1 ? "" : "s"); "
+                + "medians of \(repetitions)", "",
             "                                  MB/s  of plain %  in memory before %",
         ]
         for series in report.series {

@@ -32,7 +32,8 @@ struct CollectivesBenchmark {
     let world: Communicator
     let repetitions: Int
 
-    /// What one size took: for every way the seconds of each repetition, of the slowest rank. Ways take turns, so that what else runs meets all alike.
+    /// What one size took: for every way the seconds of each repetition, of the slowest rank. Ways take turns, so that what else runs meets all
+    /// alike.
     func sum(bytes: Int, ways: [Way]) throws -> [Way: [Double]] {
         let count = max(1, bytes / 4)
         var sums: [(way: Way, once: () throws -> Double)] = []
