@@ -97,8 +97,8 @@ let package = Package(
         .testTarget(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [
-                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams",
-                "TemporalAnnotations", "TestSupport", "Training",
+                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "Kernels", "NeuralNetworks",
+                "RandomStreams", "TemporalAnnotations", "TestSupport", "Training",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",

@@ -8,26 +8,23 @@ public protocol PyramidDetector: Detector {
     func points(_ features: PackedSequence) -> PyramidPoints
     /// The levels, finest first, each half as long as the one before (rounded up).
     func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence]
-    /// The rest of `Detector.losses`.
-    func losses(_ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass) -> [String: Double]
+    /// The rest of `Detector.losses`, and the logits [points, classes] whose gradient it has seeded: operations on them may be recorded after it.
+    func lossesWithLogits(
+        _ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass
+    ) -> (losses: [String: Double], logits: Tensor)
     /// Like `detect`, and what each score is made of.
     func detectWithParts(_ batch: PackedBatch) -> [[AssessedDetection]]
 }
 
-/// A detector whose points' class logits can be had beside its losses: for losses on whole recordings.
-public protocol ClassLogitDetector: PyramidDetector {
-    /// `PyramidDetector.losses`, and the logits [points, classes] whose gradient it has seeded; operations on them may be recorded after it.
-    func lossesWithLogits(
-        _ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass
-    ) -> (losses: [String: Double], logits: Tensor)
-}
-
-extension ActionFormer: ClassLogitDetector {
-    public var pyramidParameters: [String] { ["backbone.", "neck."] }
-
+extension PyramidDetector {
+    /// The rest of `Detector.losses`.
     public func losses(_ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass) -> [String: Double] {
         lossesWithLogits(levels, targets: targets, normalizer: normalizer, pass).losses
     }
+}
+
+extension ActionFormer: PyramidDetector {
+    public var pyramidParameters: [String] { ["backbone.", "neck."] }
 
     public func lossesWithLogits(
         _ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass

@@ -1,8 +1,9 @@
 import Diagnostics
 import Foundation
+import Training
 import XCTest
 
-/// TriDet as a user trains it, supervised and under APL.
+/// TriDet as a user trains it: supervised, under APL, as the student of FuSTAL.
 final class TriDetCommandTests: CommandTestCase {
     override func setUpWithError() throws {
         try super.setUpWithError()
@@ -15,6 +16,12 @@ final class TriDetCommandTests: CommandTestCase {
             """
         try write(common, "supervised.yaml")
         try write(common + "method: {name: apl}\n" + Self.tinyStages, "apl.yaml")
+        try write(
+            common + """
+                method: {name: fustal}
+                fustal: {segments: 40, embedding_dim: 16, generator_iterations: 6, generator_batch_size: 8, generator_learning_rate: 0.01,
+                  distill_after_iterations: 15, distill_score: 0.02, filter_score: 0.1}
+                """, "fustal.yaml")
     }
 
     private func train(_ ranks: Int, _ configuration: String, _ run: String, _ more: [String] = []) throws -> [String: Any] {
@@ -69,6 +76,19 @@ final class TriDetCommandTests: CommandTestCase {
         for entry in results.values.joined() {
             for key in ["P_cls", "P_tiou", "P_tnd"] { XCTAssertNotNil(entry[key] as? Double, key) }
         }
+    }
+
+    /// Generator, student and distillation with TriDet as the student: the same bits for 1 and 2 ranks.
+    func testWeakSupervision() throws {
+        let alone = try train(1, "fustal", "r1")
+        XCTAssertEqual(alone["step"] as? Int, 36)
+        XCTAssertNotNil(alone["average_mAP"])
+        XCTAssertEqual(try train(2, "fustal", "r2")["digest"] as? String, try XCTUnwrap(alone["digest"] as? String))
+        for name in ["pseudo_labels/round-1.json", "pseudo_labels/round-2.json", "predictions.json"] {
+            XCTAssertEqual(try file("r2/" + name), try file("r1/" + name), name)
+        }
+        let last = try XCTUnwrap(RunLog.read(folder + "/r1/log.jsonl").last)
+        XCTAssertEqual(Set(last.loss.keys), ["classification", "regression", "video", "total"])
     }
 
     func testKeysOfTheOtherDetectorAreRefused() throws {

@@ -38,8 +38,8 @@ final class ProposalGoldenTests: XCTestCase {
                 let all = extraction.detections(
                     proposals, video: VideoID("\(video)"), rows: segments, segments: segments, grid: grid, duration: .infinity)
                 try compare("proposals/\(video)/before_nms_class_score_start_end", all, file, accuracy: 5e-8)
-                // Theirs stand class by class. Equal scores (proposals without any activation) are taken in the order of an unstable sort there: ours are
-                // given in the order of those that theirs has kept.
+                // Theirs stand class by class. Equal scores (proposals without any activation) are taken in the order of an unstable sort there:
+                // ours are given in the order of those that theirs has kept.
                 let name = "proposals/\(video)/after_nms_class_score_start_end"
                 let theirs = try file.readDoubles(name)
                 func rank(_ detection: Detection) -> Int {

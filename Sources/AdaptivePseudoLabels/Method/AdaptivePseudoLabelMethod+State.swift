@@ -5,8 +5,8 @@ import Training
 /// What a checkpoint keeps, as the bytes of doubles and floats of this machine.
 ///
 /// `apl_round`: round, normaliser, whether the quality is known and its four numbers, the discriminator's steps. `apl_labels`: position of the
-/// recording in the store, start, end (seconds), class of each pseudo-label. `icd_weights`, `icd_first_moments`, `icd_second_moments`: in the order of the
-/// discriminator's parameters.
+/// recording in the store, start, end (seconds), class of each pseudo-label. `icd_weights`, `icd_first_moments`, `icd_second_moments`: in the order
+/// of the discriminator's parameters.
 extension AdaptivePseudoLabelMethod {
     private var discriminatorArrays: [(name: String, values: UnsafeMutablePointer<Float>, count: Int)] {
         guard let icd = discriminator else { return [] }

@@ -5,8 +5,11 @@ import NeuralNetworks
 extension TriDet: PyramidDetector {
     public var pyramidParameters: [String] { ["backbone.", "neck."] }
 
-    public func losses(_ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass) -> [String: Double] {
-        seedLosses(heads(levels, pass), targets: targets, normalizer: normalizer, tape: pass.tape)
+    public func lossesWithLogits(
+        _ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass
+    ) -> (losses: [String: Double], logits: Tensor) {
+        let outputs = heads(levels, pass)
+        return (seedLosses(outputs, targets: targets, normalizer: normalizer, tape: pass.tape), outputs.logits)
     }
 
     /// Seeds the gradients of the heads' outputs.

@@ -7,8 +7,8 @@ import Training
 
 /// The generator's losses over the global mini-batch: classes of the videos, contrast within videos, contrast between videos of all shards.
 ///
-/// `total = BCE(video scores) + contrast_weight (within + cross_video_weight * across)`; `within` is the mean over videos, `across` that over the pairs
-/// of videos with equal class sets, of the mean of both directions.
+/// `total = BCE(video scores) + contrast_weight (within + cross_video_weight * across)`; `within` is the mean over videos, `across` that over the
+/// pairs of videos with equal class sets, of the mean of both directions.
 public struct GeneratorLoss {
     private let settings: WeakSupervisionConfiguration
     private let mining: SnippetMining

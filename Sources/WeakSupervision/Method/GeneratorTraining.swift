@@ -9,10 +9,12 @@ final class GeneratorTraining {
     let arena: ParameterArena
     let optimizer: AdamW
     private let settings: WeakSupervisionConfiguration
+    private let reductionOptions: GradientReduction.Options
     private var reduction: GradientReduction?
 
-    init(_ settings: WeakSupervisionConfiguration, store: FeatureStore, seed: UInt64) {
+    init(_ settings: WeakSupervisionConfiguration, store: FeatureStore, seed: UInt64, reduction: GradientReduction.Options) {
         self.settings = settings
+        reductionOptions = reduction
         generator = ProposalGenerator(
             inputDimension: store.dimension, embeddingDimension: settings.embeddingDimension, classes: store.classes.count,
             dropout: Float(settings.dropout))
@@ -23,8 +25,7 @@ final class GeneratorTraining {
 
     func prepare(_ run: RunContext) {
         guard reduction == nil else { return }
-        reduction = GradientReduction(
-            arena: arena, communicator: run.communicator, shards: run.shards, bucketElements: 1_048_576)
+        reduction = GradientReduction(arena: arena, communicator: run.communicator, shards: run.shards, options: reductionOptions)
     }
 
     /// One step; all ranks together.

@@ -4,8 +4,8 @@ import Training
 
 /// What a checkpoint keeps, as the bytes of this machine's numbers.
 ///
-/// Until the student begins: `generator_weights`, `generator_first_moments`, `generator_second_moments` in the order of the generator's parameters, and
-/// `generator_step`. From then on the labels alone: `fustal_round` (see `RoundLabels.numbers`) and `fustal_labels`.
+/// Until the student begins: `generator_weights`, `generator_first_moments`, `generator_second_moments` in the order of the generator's parameters,
+/// and `generator_step`. From then on the labels alone: `fustal_round` (see `RoundLabels.numbers`) and `fustal_labels`.
 extension WeakSupervisionMethod {
     private var generatorArrays: [(name: String, values: UnsafeMutablePointer<Float>)] {
         [

@@ -24,7 +24,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     let configuration: RunConfiguration
     let settings: WeakSupervisionConfiguration
     let store: FeatureStore
-    let detector: any ClassLogitDetector
+    let detector: any PyramidDetector
     /// Recordings whose classes are known, and have any; positions in the store, ascending.
     let recordings: [Int]
     let seed: UInt64
@@ -40,13 +40,12 @@ public final class WeakSupervisionMethod: TrainingMethod {
     private(set) var round = RoundLabels()
     private var labelled: TrainingSampler?
 
-    /// - Throws: `Failure` for a detector without a pyramid and class logits, when the training recordings with classes are too few for the virtual
+    /// - Throws: `Failure` for a detector without a pyramid, when the training recordings with classes are too few for the virtual
     ///   shards, and when the switch to distillation lies beyond the student's end.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
-        guard let detector = detector as? any ClassLogitDetector else {
+        guard let detector = detector as? any PyramidDetector else {
             throw Failure.wrongUsage(
-                "the method needs a detector over a feature pyramid that shows its class logits", at: .key("model.name"),
-                advice: "set model.name to actionformer")
+                "the method needs a detector over a feature pyramid", at: .key("model.name"), advice: "set model.name to actionformer or tridet")
         }
         self.configuration = configuration
         settings = configuration.weakSupervision
@@ -66,7 +65,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
         var steps = [0]
         for stage in stages { steps.append(steps[steps.count - 1] + stage.iterations) }
         firstSteps = steps
-        training = GeneratorTraining(settings, store: store, seed: seed)
+        training = GeneratorTraining(settings, store: store, seed: seed, reduction: configuration.training.reductionOptions)
     }
 
     private static func sampling(round: Int) -> UInt64 { UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }
