@@ -21,18 +21,22 @@ public enum Fixtures {
     static let copies = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appendingPathComponent("Fixtures", isDirectory: true)
 
-    /// Paths of all files whose name begins with `prefix` and ends with `suffix`, sorted; prints each name.
+    /// Paths of all files whose name begins with `prefix` and ends with `suffix`, sorted, in the named folder or, when it has none, among the copies;
+    /// prints each name.
     ///
     /// - Throws: `Missing` when there is none.
     public static func files(matching prefix: String, suffix: String) throws -> [String] {
-        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
-            .filter { $0.hasPrefix(prefix) && $0.hasSuffix(suffix) && $0.count >= prefix.count + suffix.count }
-            .sorted()
-        guard !names.isEmpty else { throw Missing(description: "no file '\(prefix)*\(suffix)' in '\(folder.path)'") }
-        return names.map { name in
-            print("reading fixture \(name)")
-            return folder.appendingPathComponent(name).path
+        for place in [folder, copies] {
+            let names = try FileManager.default.contentsOfDirectory(atPath: place.path)
+                .filter { $0.hasPrefix(prefix) && $0.hasSuffix(suffix) && $0.count >= prefix.count + suffix.count }
+                .sorted()
+            guard !names.isEmpty else { continue }
+            return names.map { name in
+                print("reading fixture \(name)")
+                return place.appendingPathComponent(name).path
+            }
         }
+        throw Missing(description: "no file '\(prefix)*\(suffix)' in '\(folder.path)' or '\(copies.path)'")
     }
 
     /// Path of the one file `name`, in the named folder or, when it is not there, among the copies; prints the name.
