@@ -10,6 +10,8 @@ public final class Tape {
 
     /// False for inference: nothing is recorded, activations are freed as soon as they are used.
     public let isRecording: Bool
+    /// Whether what `recomputed` is given is computed again in backward instead of being kept.
+    public let recomputes: Bool
     private var entries: [Entry] = []
 
     /// Called once for every parameter, when its last recorded use has added its gradient.
@@ -17,7 +19,10 @@ public final class Tape {
     /// Called after every operation's backward: a place to let messages progress.
     public var onProgress: (() -> Void)?
 
-    public init(recording: Bool = true) { isRecording = recording }
+    public init(recording: Bool = true, recomputing: Bool = false) {
+        isRecording = recording
+        recomputes = recording && recomputing
+    }
 
     /// - Parameters:
     ///   - leaves: the parameters that `run` adds gradients to.
@@ -26,6 +31,26 @@ public final class Tape {
         guard isRecording else { return }
         for leaf in leaves { leaf.pendingUses += 1 }
         entries.append(Entry(leaves: leaves, run: run))
+    }
+
+    /// The result of `body`, of which nothing but x is kept: backward runs `body` once more. Less memory, more work, the same bits.
+    ///
+    /// - Parameters:
+    ///   - leaves: the parameters that `body` uses.
+    ///   - body: computes on the tape it is given; twice the same.
+    public func recomputed(_ x: Tensor, leaves: [Tensor], _ body: @escaping (Tape, Tensor) -> Tensor) -> Tensor {
+        guard recomputes else { return body(self, x) }
+        let first = body(Tape(recording: false), x)
+        let y = Tensor(rows: first.rows, columns: first.columns, requiresGradient: true)
+        y.values.update(from: first.values, count: y.count)
+        // The leaves are announced when this entry is done, not within.
+        record(leaves: leaves) {
+            guard let dy = y.gradient else { return }
+            let tape = Tape()
+            body(tape, x).addGradient(dy)
+            tape.backward()
+        }
+        return y
     }
 
     public var isEmpty: Bool { entries.isEmpty }

@@ -63,6 +63,7 @@ final class TrainCommandTests: CommandTestCase {
         XCTAssertEqual(try train(2, "b2")["digest"] as? String, digest)
         XCTAssertEqual(try train(4, "b4", "--set", "training.threads=2")["digest"] as? String, digest)
         XCTAssertEqual(try train(1, "t3", "--set", "training.threads=3")["digest"] as? String, digest)
+        XCTAssertEqual(try train(1, "again", "--set", "training.recompute_mlp=true")["digest"] as? String, digest)
         XCTAssertEqual(try train(2, "s", "--stop-after", "3")["step"] as? Int, 3)
         XCTAssertEqual(try train(1, "s", "--resume")["digest"] as? String, digest)
         XCTAssertEqual(try file("b4/predictions.json"), try file("b1/predictions.json"))

@@ -19,9 +19,14 @@ parser.add_argument("--repetitions", type=int, default=3, help="measured in each
 parser.add_argument("--steps", type=int, default=8, help="batches of a repetition over THUMOS14's lengths")
 parser.add_argument("--precision", choices=["float32", "bfloat16"], action="append", help="may be given twice (default: both)")
 parser.add_argument("--only", help="only cases whose name holds this text, for example dense, or 'train, thumos14'")
+parser.add_argument(
+    "--distributed", metavar="RATE",
+    help="instead, dense training steps on two hosts joined at RATE (1gbit), made by launch/netcluster, each with half of the threads: ours over MPI against "
+    "DistributedDataParallel over gloo; needs root")
 parser.add_argument("--output", help="also write the figures as JSON")
 parser.add_argument("--kairos", default=".build/release/kairos", help=argparse.SUPPRESS)
 parser.add_argument("--mpirun", default="launch/mpirun", help=argparse.SUPPRESS)
+parser.add_argument("--netcluster", default="launch/netcluster", help=argparse.SUPPRESS)
 arguments = parser.parse_args()
 theirs_script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "step.py")
 
@@ -83,6 +88,28 @@ def compare_operations():
     return dict(operations=products, operations_pytorch=b["operations"])
 
 
+def compare_distributed(precision):
+    """The same global batch of two on two hosts, a rank each."""
+    hosts = [arguments.netcluster, "--hosts", "2", "--rate", arguments.distributed]
+    threads = ["--threads", str(max(1, arguments.threads // 2))]
+    common = ["--precision", precision, "--repetitions", str(arguments.repetitions)]
+    environment = ["env", "GLOO_SOCKET_IFNAME=eth0"]
+    one, two, pytorch = [], [], []
+    for _ in range(arguments.pairs):
+        a = started(hosts + [arguments.kairos, "benchmark", "step", "--json"] + threads + common)
+        b = started(hosts + environment + [
+            sys.executable, theirs_script, "--distributed", "10.77.0.1", "--batches", json.dumps(a["rows"])] + threads + common)
+        c = started([arguments.mpirun, "2", arguments.kairos, "benchmark", "step", "--json"] + threads + common)
+        for seconds, report in ((two, a), (pytorch, b), (one, c)):
+            seconds.append(statistics.median(report["seconds"]))
+    against_pytorch, against_one_host = [b / a for a, b in zip(two, pytorch)], [a / c for a, c in zip(two, one)]
+    name = f"2 hosts, dense, {precision}"
+    columns = f"{ratio_text(against_pytorch):<22} {statistics.median(two):8.2f} {statistics.median(pytorch):9.2f}   {ratio_text(against_one_host)}"
+    print(f"{name:<34} {columns}", flush=True)
+    return dict(
+        case=name, rate=arguments.distributed, seconds=two, seconds_pytorch=pytorch, seconds_one_host=one, ratio=statistics.median(against_pytorch))
+
+
 def compare_ranks():
     ratios = []
     for _ in range(arguments.pairs):
@@ -100,7 +127,8 @@ def compare_suppression(limit):
         written = os.path.join(folder, "candidates.json")
         for _ in range(arguments.pairs):
             a = started([
-                arguments.kairos, "benchmark", "suppression", "--limit", str(limit), "--repetitions", str(arguments.repetitions), "--written", written, "--json"])
+                arguments.kairos, "benchmark", "suppression", "--limit", str(limit), "--repetitions", str(arguments.repetitions), "--written", written,
+                "--json"])
             b = started([sys.executable, script, written, str(limit), str(arguments.repetitions)])
             with open(written) as file:
                 kept = json.load(file)["kept"]["score"]
@@ -114,12 +142,25 @@ def compare_suppression(limit):
     return dict(case=name, ratio=statistics.median(ratios), ratios=ratios, seconds=ours_seconds, seconds_pytorch=theirs_seconds)
 
 
+def write(report):
+    if arguments.output:
+        with open(arguments.output + ".part", "w") as file:
+            json.dump(report, file, indent=1)
+        os.replace(arguments.output + ".part", arguments.output)
+
+
 PRODUCTS = {"convolution", "convolution, dW", "linear", "linear, dW", "matrix product"}
 cases = [
     (f"{phase}, {lengths}, {precision}", phase, lengths, precision)
     for phase, lengths in (("train", "dense"), ("train", "thumos14"), ("infer", "thumos14"))
     for precision in arguments.precision or ["float32", "bfloat16"]
 ]
+if arguments.distributed:
+    print(f"{'case':<34} {'theirs / ours':<22} {'ours, s':>8} {'theirs, s':>9}   two hosts / one host, ours")
+    report = dict(
+        threads=arguments.threads, distributed=[compare_distributed(precision) for precision in arguments.precision or ["float32", "bfloat16"]])
+    write(report)
+    sys.exit(0)
 suppression = [limit for limit in (200, 0) if not arguments.only or arguments.only in "Soft-NMS"]
 cases = [case for case in cases if (arguments.annotations or case[2] == "dense") and (not arguments.only or arguments.only in case[0])]
 if not cases and not suppression:
@@ -132,7 +173,4 @@ report["cases"] = [compare(*case) for case in cases]
 report["suppression"] = [compare_suppression(limit) for limit in suppression]
 if arguments.threads >= 2 and arguments.threads % 2 == 0 and not arguments.only:
     report["ranks"] = compare_ranks()
-if arguments.output:
-    with open(arguments.output + ".part", "w") as file:
-        json.dump(report, file, indent=1)
-    os.replace(arguments.output + ".part", arguments.output)
+write(report)

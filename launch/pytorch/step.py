@@ -2,10 +2,12 @@
 
 The model is that of configs/thumos14_i3d_supervised.yaml, which is the published thumos_i3d.yaml. A training step is what the published loop does per
 batch: forward, backward, clipping, AdamW, weight average. Inference is one video at a time, with its post-processing. Prints one JSON object.
+With --distributed, started by mpirun, the ranks share each batch out under DistributedDataParallel over gloo.
 """
 import argparse
 import contextlib
 import json
+import os
 import resource
 import time
 
@@ -22,8 +24,13 @@ parser.add_argument("--repetitions", type=int, default=3, help="times the whole 
 parser.add_argument("--dimension", type=int, default=2048)
 parser.add_argument("--classes", type=int, default=20)
 parser.add_argument("--count-operations", action="store_true", help="count the operations of one pass instead of timing")
+parser.add_argument("--distributed", metavar="ADDRESS", help="rank 0 is at ADDRESS; the device to it is named by GLOO_SOCKET_IFNAME")
 arguments = parser.parse_args()
 torch.manual_seed(0)
+rank, ranks = 0, 1
+if arguments.distributed:
+    rank, ranks = int(os.environ["OMPI_COMM_WORLD_RANK"]), int(os.environ["OMPI_COMM_WORLD_SIZE"])
+    torch.distributed.init_process_group("gloo", init_method=f"tcp://{arguments.distributed}:29400", rank=rank, world_size=ranks)
 torch.set_num_threads(arguments.threads)
 batches = json.loads(arguments.batches)
 
@@ -41,6 +48,7 @@ model = make_meta_arch(
         duration_thresh=0.05, multiclass_nms=True, ext_score_file=None, voting_thresh=0.7))
 optimizer = make_optimizer(model, dict(type="AdamW", learning_rate=1e-4, weight_decay=0.05))
 average = ModelEma(model)
+whole = torch.nn.parallel.DistributedDataParallel(model) if ranks > 1 else model
 
 
 def video(rows):
@@ -52,7 +60,7 @@ def video(rows):
         labels=torch.arange(len(starts)) % arguments.classes, fps=30.0, duration=(rows * 4 + 16) / 30.0, feat_stride=4, feat_num_frames=16)
 
 
-batches = [[video(rows) for rows in batch] for batch in batches]
+batches = [[video(rows) for rows in batch[rank::ranks]] for batch in batches]
 # The processor's matrix units take bfloat16 under autocast, as users run it.
 precision = torch.autocast("cpu", dtype=torch.bfloat16) if arguments.precision == "bfloat16" else contextlib.nullcontext()
 
@@ -60,7 +68,7 @@ precision = torch.autocast("cpu", dtype=torch.bfloat16) if arguments.precision =
 def step(batch):
     optimizer.zero_grad(set_to_none=True)
     with precision:
-        losses = model(batch)
+        losses = whole(batch)
     losses["final_loss"].backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
@@ -86,10 +94,15 @@ if arguments.count_operations:
 else:
     seconds = []
     for repetition in range(arguments.repetitions + 1):
+        if ranks > 1:
+            torch.distributed.barrier()
         began = time.perf_counter()
         for batch in batches:
             run(batch)
         if repetition > 0:
             seconds.append(time.perf_counter() - began)
     report.update(seconds=seconds, peak_rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-print(json.dumps(report))
+if rank == 0:
+    print(json.dumps(report), flush=True)
+if ranks > 1:
+    torch.distributed.destroy_process_group()

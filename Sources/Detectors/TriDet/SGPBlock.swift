@@ -18,8 +18,7 @@ public final class SGPBlock: Module {
     private let wide: DepthwiseConvolution1D
     private let gate: DepthwiseConvolution1D
     private let groupNorm: GroupNormalization
-    private let expand: Convolution1D
-    private let contract: Convolution1D
+    private let feedForward: FeedForward
     private let outputResidual: ResidualLayerScale?
     private let mlpResidual: ResidualLayerScale?
 
@@ -40,8 +39,7 @@ public final class SGPBlock: Module {
         wide = depthwise(wideKernel)
         gate = depthwise(1)
         groupNorm = GroupNormalization(channels, groups: TriDetConfiguration.normGroups)
-        expand = Convolution1D(channels, hidden, kernel: 1)
-        contract = Convolution1D(hidden, channels, kernel: 1)
+        feedForward = FeedForward(channels: channels, hidden: hidden)
         outputResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
         mlpResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
     }
@@ -60,9 +58,7 @@ public final class SGPBlock: Module {
             instant: instant(u, pass).tensor, gate: opening, narrow: narrow(u, pass).tensor, wide: wide(u, pass).tensor,
             modulation: modulation(u, pass).tensor, u)
         let y = Self.add(pooled, f, outputResidual, pass)
-        let hidden = expand(groupNorm(y, pass), pass)
-        let mixed = contract(hidden.with(pass.tape.gelu(hidden.tensor)), pass)
-        return Self.add(y, mixed, mlpResidual, pass)
+        return Self.add(y, feedForward(groupNorm(y, pass), pass), mlpResidual, pass)
     }
 
     private static func add(_ x: PackedSequence, _ branch: PackedSequence, _ scale: ResidualLayerScale?, _ pass: ForwardPass) -> PackedSequence {
@@ -78,8 +74,8 @@ public final class SGPBlock: Module {
         visitor.visit("psi", modulation)
         if let outputResidual { visitor.visit("drop_path_out", outputResidual) }
         visitor.visit("gn", groupNorm)
-        visitor.visit("mlp.0", expand)
-        visitor.visit("mlp.2", contract)
+        visitor.visit("mlp.0", feedForward.expand)
+        visitor.visit("mlp.2", feedForward.contract)
         if let mlpResidual { visitor.visit("drop_path_mlp", mlpResidual) }
     }
 }

@@ -11,8 +11,7 @@ public final class TransformerBlock: Module {
     private let norm1: ChannelNorm
     private let attention: ConvolutionalAttention
     private let norm2: ChannelNorm
-    private let expand: Convolution1D
-    private let contract: Convolution1D
+    private let feedForward: FeedForward
     private let attentionResidual: ResidualLayerScale?
     private let mlpResidual: ResidualLayerScale?
 
@@ -23,8 +22,7 @@ public final class TransformerBlock: Module {
         attention = ConvolutionalAttention(
             channels: channels, heads: heads, window: window, stride: stride, hasRelativePositions: hasRelativePositions, dropout: dropout)
         norm2 = ChannelNorm(channels)
-        expand = Convolution1D(channels, 4 * channels, kernel: 1)
-        contract = Convolution1D(4 * channels, channels, kernel: 1)
+        feedForward = FeedForward(channels: channels, hidden: 4 * channels)
         attentionResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
         mlpResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
     }
@@ -33,9 +31,7 @@ public final class TransformerBlock: Module {
         let seen = attention(norm1(x, pass), pass)
         let skip = stride > 1 ? pass.tape.maxPool(x, kernel: stride + 1, stride: stride) : x
         let y = Self.add(skip, seen, attentionResidual, pass)
-        let hidden = expand(norm2(y, onlyForProducts: true, pass), pass)
-        let activated = dropout(pass.tape.gelu(hidden.tensor, onlyForProducts: dropProbability == 0), probability: dropProbability, pass)
-        let mixed = contract(hidden.with(activated), pass)
+        let mixed = feedForward(norm2(y, onlyForProducts: true, pass), dropProbability: dropProbability, pass)
         return Self.add(y, mixed.with(dropout(mixed.tensor, probability: dropProbability, pass)), mlpResidual, pass)
     }
 
@@ -48,8 +44,8 @@ public final class TransformerBlock: Module {
         visitor.visit("attn", attention)
         if let attentionResidual { visitor.visit("drop_path_attn", attentionResidual) }
         visitor.visit("ln2", norm2)
-        visitor.visit("mlp.0", expand)
-        visitor.visit("mlp.3", contract)
+        visitor.visit("mlp.0", feedForward.expand)
+        visitor.visit("mlp.3", feedForward.contract)
         if let mlpResidual { visitor.visit("drop_path_mlp", mlpResidual) }
     }
 }

@@ -71,7 +71,7 @@ extension AblationGrid {
     /// Keys that may have changed since a run: they are of no consequence for its metrics.
     private static let freeKeys: Set<String> = [
         "data.store", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads", "training.log_every",
-        "training.bucket_elements", "training.bucket_order", "training.overlap", "training.hierarchical",
+        "training.bucket_elements", "training.bucket_order", "training.overlap", "training.hierarchical", "training.recompute_mlp",
     ]
 
     private func requireSame(_ planned: RunConfiguration, as path: String) throws {

@@ -58,6 +58,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var gradientPrecision = Precision.float32
     /// Whether ranks of a host add gradients up among themselves before hosts do.
     public var hierarchical = true
+    /// Whether the hidden rows of blocks are computed again in backward instead of being kept.
+    public var recomputeMLP = false
     /// Iterations between lines of the log.
     public var logEvery = 10
     /// Iterations between comparisons of the weights of all ranks. null: never.
@@ -103,6 +105,7 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value("overlap", &overlap)
         try keys.value("gradient_precision", &gradientPrecision)
         try keys.value("hierarchical", &hierarchical)
+        try keys.value("recompute_mlp", &recomputeMLP)
         try keys.value("log_every", &logEvery, positive)
         try keys.value("verify_every", &verifyEvery, positive.orNull)
         try keys.value("stall_seconds", &stallSeconds, Requirement<Int>.within(1...86_400).orNull)

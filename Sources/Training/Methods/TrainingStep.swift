@@ -35,13 +35,16 @@ public final class TrainingStep {
     /// Of what the method trains in the detector's place, in stages that leave the detector alone.
     public var gradientNorm: Double?
     private let reduction: GradientReduction
+    /// Whether tapes compute again what is large.
+    private let recomputes: Bool
     /// Seconds spent waiting in collective calls.
     private(set) var waitedSeconds = 0.0
 
     package init(
         step: Int, stage: Int, seed: UInt64, batches: [(shard: Int, groups: [PackedBatch])], state: TrainingState, communicator: Communicator,
-        shards: VirtualShards, reduction: GradientReduction
+        shards: VirtualShards, reduction: GradientReduction, recomputes: Bool = false
     ) {
+        self.recomputes = recomputes
         self.step = step
         self.stage = stage
         self.seed = seed
@@ -74,7 +77,7 @@ public final class TrainingStep {
         reduction.beginStep()
         var losses: [[String: Double]] = []
         for (shard, groups) in batches {
-            let tape = Tape()
+            let tape = Tape(recomputing: recomputes)
             Activity.tick()
             reduction.beginShard(shard, tape: tape)
             losses.append(try Timeline.during(.forward) { try forward(shard, groups, tape) })
@@ -97,7 +100,7 @@ public final class TrainingStep {
     ) throws -> [[String: Double]] {
         var results: [Result] = [], tapes: [Tape] = []
         for (shard, groups) in batches {
-            let tape = Tape()
+            let tape = Tape(recomputing: recomputes)
             Activity.tick()
             results.append(try Timeline.during(.forward) { try forward(shard, groups, tape) })
             tapes.append(tape)

@@ -149,7 +149,7 @@ public final class Trainer {
         let batches = try Timeline.during(.batches) { try together { try loader.batches(step: state.step) } }
         let step = TrainingStep(
             step: state.step, stage: stage, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
-            shards: shards, reduction: reduction)
+            shards: shards, reduction: reduction, recomputes: configuration.training.recomputeMLP)
         let losses = try RoundedWeights.keeping { try method.step(step) }
         waitedMPI += step.waitedSeconds
         let (loss, signal) = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })

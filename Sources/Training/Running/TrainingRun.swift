@@ -238,7 +238,7 @@ public final class TrainingRun {
         "data.store", "data.annotations", "data.labeled_order",
         "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
         "training.log_every", "training.bucket_elements", "training.bucket_order", "training.overlap",
-        "training.hierarchical", "training.evaluate_weights", "training.gemm", "training.verify_every",
+        "training.hierarchical", "training.recompute_mlp", "training.evaluate_weights", "training.gemm", "training.verify_every",
         "training.stall_seconds",
     ]
 

@@ -80,7 +80,7 @@ final class StepBenchmark {
         let batches = shards.owned.map { (shard: $0, groups: [pack(recordings[$0])]) }
         let step = TrainingStep(
             step: number, stage: 0, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
-            shards: shards, reduction: reduction)
+            shards: shards, reduction: reduction, recomputes: configuration.training.recomputeMLP)
         try RoundedWeights.keeping {
             let targets = batches.map { detector.assignTargets($0.groups[0]) }
             let normalizer = try step.updateNormalizer(&state.lossNormalizer, positives: targets.reduce(0) { $0 + $1.positives.count })
