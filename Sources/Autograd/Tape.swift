@@ -1,3 +1,5 @@
+import Kernels
+
 /// The recorded operations of one forward pass, last one on top.
 ///
 /// Every operation puts one closure here that takes the gradient of its result to its inputs. `backward()` pops and runs them; popping a closure lets go
@@ -65,5 +67,17 @@ public final class Tape {
             }
             onProgress?()
         }
+    }
+}
+
+extension Tape {
+    /// A result of x's size, with undefined values.
+    ///
+    /// - Parameter onlyForProducts: nothing but linear layers reads it: where these round their operands it exists rounded alone (`Tensor.rounded`).
+    func result(like x: Tensor, onlyForProducts: Bool) -> Tensor {
+        guard onlyForProducts && MatrixMultiply.precision == .bfloat16 else {
+            return Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
+        }
+        return Tensor(roundedRows: x.rows, columns: x.columns, requiresGradient: isRecording)
     }
 }

@@ -18,12 +18,10 @@ extension Tape {
     ///
     /// - Parameter onlyForProducts: nothing but linear layers reads the result: where these round their operands it is made rounded.
     public func gelu(_ x: Tensor, onlyForProducts: Bool = false) -> Tensor {
-        let y: Tensor
-        if onlyForProducts && MatrixMultiply.precision == .bfloat16 {
-            y = Tensor(roundedRows: x.rows, columns: x.columns, requiresGradient: isRecording)
-            Activations.gelu(x.values, count: x.count, into: y.rounded!.values)
+        let y = result(like: x, onlyForProducts: onlyForProducts)
+        if let rounded = y.rounded {
+            Activations.gelu(x.values, count: x.count, into: rounded.values)
         } else {
-            y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
             Activations.gelu(x.values, count: x.count, into: y.values)
         }
         guard x.requiresGradient else { return y }

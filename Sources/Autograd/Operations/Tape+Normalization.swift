@@ -10,13 +10,11 @@ extension Tape {
     public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, relu: Bool = false, onlyForProducts: Bool = false) -> Tensor {
         precondition(x.columns == weight.count, "layer norm of \(weight.count) channels given \(x.columns)")
         let statistics = Tensor(rows: x.rows, columns: 2, requiresGradient: false)
-        let y: Tensor
-        if onlyForProducts && !relu && MatrixMultiply.precision == .bfloat16 {
-            y = Tensor(roundedRows: x.rows, columns: x.columns, requiresGradient: isRecording)
+        let y = result(like: x, onlyForProducts: onlyForProducts && !relu)
+        if let rounded = y.rounded {
             LayerNorm.forward(
-                x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, into: y.rounded!.values, statistics: statistics.values)
+                x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, into: rounded.values, statistics: statistics.values)
         } else {
-            y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
             LayerNorm.forward(
                 x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, relu: relu, into: y.values, statistics: statistics.values)
         }
