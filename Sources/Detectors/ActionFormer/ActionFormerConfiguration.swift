@@ -1,51 +1,11 @@
-/// Everything that shapes an ActionFormer: the keys of the published `thumos_i3d.yaml` that have meaning without padding.
-public struct ActionFormerConfiguration: Equatable, Sendable {
-    public var inputDimension: Int
-    public var classes: Int
-    /// Embedding convolutions, stem blocks, branch blocks (each halving the length); there are 1 + branch levels.
-    public var embeddingConvolutions = 2
-    public var stemBlocks = 2
-    public var branchBlocks = 5
+/// Everything that shapes an ActionFormer: what pyramids share, and its attention.
+public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
+    public var pyramid: PyramidConfiguration
     public var heads = 4
     /// Attention window per level; 1 or less for all positions.
     public var windows = [Int](repeating: 19, count: 6)
-    public var embeddingDimension = 512
-    public var embeddingKernel = 3
-    public var embeddingNorm = true
-    public var neck = NeckKind.identity
-    public var neckDimension = 512
-    public var neckNorm = true
-    public var headDimension = 512
-    public var headKernel = 3
-    /// Convolutions of a head, the final one counted.
-    public var headLayers = 3
-    public var headNorm = true
-    public var absolutePositions = false
     public var relativePositions = false
-    /// Rows of the absolute position table.
-    public var maximumLength = 2304
-
-    /// Per level, the range of max(left, right) distances it is responsible for, in rows of the finest level.
-    public var regressionRanges: [ClosedRange<Float>] = [0...4, 4...8, 8...16, 16...32, 32...64, 64...10000]
-    /// In units of the level's stride; nil: anywhere inside the segment.
-    public var centerSampleRadius: Float? = 1.5
-    public var labelSmoothing: Float = 0
-    /// Factor of the regression loss.
-    public var regressionWeight: Float = 1
-    /// Probability the classifier begins with.
-    public var priorProbability: Float = 0.01
-    /// Classes without data, whose bias begins at -log((1 - 1e-6) / 1e-6).
-    public var emptyClasses: [Int] = []
     public var dropout: Float = 0
-    public var dropPath: Float = 0.1
-    /// Branches that assess predicted segments (APL's ALQA); none in the published detector.
-    public var quality = QualitySettings()
-    public var detection = DetectionSettings()
 
-    public init(inputDimension: Int, classes: Int) {
-        self.inputDimension = inputDimension
-        self.classes = classes
-    }
-
-    public var levels: Int { 1 + branchBlocks }
+    public init(_ pyramid: PyramidConfiguration) { self.pyramid = pyramid }
 }

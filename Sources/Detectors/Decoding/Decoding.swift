@@ -53,10 +53,10 @@ public struct DetectionDecoder: Sendable {
     }
 
     /// Distances to start and end of a class at a point, whose video has the given points on its level.
-    typealias Distances = (_ point: Int, _ label: Int, _ sequence: Range<Int>) -> (start: Float, end: Float)
+    public typealias Distances = (_ point: Int, _ label: Int, _ sequence: Range<Int>) -> (start: Float, end: Float)
 
     /// Distances that do not depend on the class.
-    private static func regressed(_ offsets: UnsafePointer<Float>) -> Distances {
+    static func regressed(_ offsets: UnsafePointer<Float>) -> Distances {
         { point, _, _ in (offsets[2 * point], offsets[2 * point + 1]) }
     }
 

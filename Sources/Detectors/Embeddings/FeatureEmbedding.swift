@@ -8,16 +8,18 @@ final class FeatureEmbedding {
     private let convolutions: [Convolution1D]
     private let norms: [ChannelNorm]
     private let channels: Int
+    /// Rows of the table of absolute positions; nil for none.
     private let positionTableLength: Int?
 
-    /// - Parameter positionTableLength: rows of the table of absolute positions; nil for none.
-    init(input: Int, channels: Int, layers: Int, kernel: Int, hasNorm: Bool, positionTableLength: Int?) {
+    init(_ configuration: PyramidConfiguration) {
+        let c = configuration, channels = configuration.embeddingDimension
         self.channels = channels
-        self.positionTableLength = positionTableLength
-        convolutions = (0..<layers).map { i in
-            Convolution1D(i == 0 ? input : channels, channels, kernel: kernel, bias: hasNorm ? nil : .constant(0))
+        positionTableLength = c.absolutePositions ? c.maximumLength : nil
+        convolutions = (0..<c.embeddingConvolutions).map { i in
+            Convolution1D(
+                i == 0 ? c.inputDimension : channels, channels, kernel: c.embeddingKernel, bias: c.embeddingNorm ? nil : .constant(0))
         }
-        norms = hasNorm ? convolutions.map { _ in ChannelNorm(channels) } : []
+        norms = c.embeddingNorm ? convolutions.map { _ in ChannelNorm(channels) } : []
     }
 
     func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> PackedSequence {

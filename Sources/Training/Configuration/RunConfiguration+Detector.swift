@@ -16,7 +16,63 @@ extension RunConfiguration {
         }
     }
 
-    func checkStore(inputDimension: Int, classes: Int) throws {
+    /// ActionFormer's own settings; parameters and errors as of `detector`.
+    public func actionFormer(inputDimension: Int, classes: Int) throws -> ActionFormerConfiguration {
+        var result = ActionFormerConfiguration(try pyramid(inputDimension: inputDimension, classes: classes))
+        result.heads = model.heads
+        result.windows = model.attentionWindow.values(levels: model.levels) ?? []
+        result.relativePositions = model.usesRelativePositions
+        result.dropout = Float(training.dropout)
+        return result
+    }
+
+    /// TriDet's own settings; parameters and errors as of `detector`.
+    public func triDet(inputDimension: Int, classes: Int) throws -> TriDetConfiguration {
+        var result = TriDetConfiguration(try pyramid(inputDimension: inputDimension, classes: classes))
+        result.windows = model.perceptionWindow.values(levels: model.levels) ?? []
+        result.windowFactor = model.perceptionFactor
+        result.hiddenDimension = model.perceptionHiddenDimension
+        result.branchDeviation = Float(model.perceptionDeviation)
+        result.boundaryKernel = model.boundaryKernelSize
+        result.tridentHead = model.usesTridentHead
+        result.bins = model.bins
+        result.inputNoise = Float(model.inputNoise)
+        result.overlapPower = Float(model.overlapPower)
+        return result
+    }
+
+    /// What the detectors share.
+    private func pyramid(inputDimension: Int, classes: Int) throws -> PyramidConfiguration {
+        try checkStore(inputDimension: inputDimension, classes: classes)
+        var result = PyramidConfiguration(inputDimension: inputDimension, classes: classes)
+        result.embeddingConvolutions = model.backboneArch[0]
+        result.stemBlocks = model.backboneArch[1]
+        result.branchBlocks = model.backboneArch[2]
+        result.embeddingDimension = model.embeddingDimension
+        result.embeddingKernel = model.embeddingKernelSize
+        result.embeddingNorm = model.embeddingHasNorm
+        result.neck = model.neck == .fpn ? .fpn : .identity
+        result.neckDimension = model.neckDimension
+        result.neckNorm = model.neckHasNorm
+        result.headDimension = model.headDimension
+        result.headKernel = model.headKernelSize
+        result.headLayers = model.headLayers
+        result.headNorm = model.headHasNorm
+        result.absolutePositions = model.usesAbsolutePositions
+        result.maximumLength = model.maxSeqLen
+        result.regressionRanges = model.regressionRange.map { Float($0[0])...Float($0[1]) }
+        result.centerSampleRadius = training.centerSample == .radius ? Float(training.centerSampleRadius) : nil
+        result.labelSmoothing = Float(training.labelSmoothing)
+        result.regressionWeight = Float(training.lossWeight)
+        result.priorProbability = Float(training.classPriorProbability)
+        result.emptyClasses = training.emptyClasses
+        result.dropPath = Float(training.dropPath)
+        result.quality = qualitySettings
+        result.detection = test.detectionSettings
+        return result
+    }
+
+    private func checkStore(inputDimension: Int, classes: Int) throws {
         if let expected = model.inputDimension, expected != inputDimension {
             throw Failure.badInput(
                 "the store's features have \(inputDimension) columns, the configuration says \(expected)", at: .file(data.store),
@@ -31,7 +87,7 @@ extension RunConfiguration {
     }
 
     /// The branches that the method adds to the regression head.
-    var qualitySettings: QualitySettings {
+    private var qualitySettings: QualitySettings {
         var result = QualitySettings()
         guard method.name == .apl else { return result }
         result = QualitySettings(pseudoLabels.alqa)

@@ -1,0 +1,63 @@
+import Autograd
+import NeuralNetworks
+import RandomStreams
+
+extension PyramidDetector {
+    public func losses(
+        _ batch: PackedBatch, targets: PointTargets, normalizer: Float, tape: Tape, random: inout RandomStream
+    ) -> [String: Double] {
+        let pass = ForwardPass(tape: tape, isTraining: true, random: random)
+        let outputs = self(batch.features, pass)
+        random = pass.random
+        return seedLosses(outputs, targets: targets, normalizer: normalizer, tape: tape)
+    }
+
+    /// The rest of `Detector.losses`.
+    public func losses(_ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass) -> [String: Double] {
+        lossesWithLogits(levels, targets: targets, normalizer: normalizer, pass).losses
+    }
+
+    /// The rest of `Detector.losses`, and the logits [points, classes] whose gradient it has seeded: operations on them may be recorded after it.
+    public func lossesWithLogits(
+        _ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass
+    ) -> (losses: [String: Double], logits: Tensor) {
+        let outputs = heads(levels, pass)
+        return (seedLosses(outputs, targets: targets, normalizer: normalizer, tape: pass.tape), outputs.logits)
+    }
+
+    /// `seedLosses` of distances that do not depend on the class: ActionFormer's losses.
+    ///
+    /// - Parameter offsets: predictions, [points, 2].
+    func seedLosses(_ outputs: Outputs, offsets: Tensor, targets: PointTargets, normalizer: Float) -> [String: Double] {
+        let shared = configuration.pyramid
+        let regression = PointLosses.regression(
+            offsets, targets: targets.offsets, positives: targets.positives, weight: shared.regressionWeight, normalizer: normalizer)
+        return seedLosses(outputs, regression: regression, offsets: { offsets }, targets: targets, normalizer: normalizer) {
+            PointLosses.classification(
+                outputs.logits, targets: targets.classes, labelSmoothing: shared.labelSmoothing, normalizer: normalizer)
+        }
+    }
+
+    /// The losses beside that of the distances, which has been seeded. With quality branches ALQA's soft target takes the classification's place.
+    ///
+    /// - Parameters:
+    ///   - regression: the loss of the distances, without its weight.
+    ///   - offsets: predictions that the quality branches learn from, [points, 2].
+    ///   - classification: seeds the classification loss when there are no quality branches.
+    func seedLosses(
+        _ outputs: Outputs, regression: Double, offsets: () -> Tensor, targets: PointTargets, normalizer: Float, classification: () -> Double
+    ) -> [String: Double] {
+        let shared = configuration.pyramid, weighted = Double(shared.regressionWeight) * regression
+        guard let quality = outputs.quality else {
+            let classification = classification()
+            return ["classification": classification, "regression": regression, "total": classification + weighted]
+        }
+        let (classification, localization) = QualityLosses.seed(
+            logits: outputs.logits, offsets: offsets(), quality: quality, targets: targets, settings: shared.quality,
+            labelSmoothing: shared.labelSmoothing, normalizer: normalizer)
+        return [
+            "classification": classification, "regression": regression, "localization": localization,
+            "total": classification + weighted + Double(shared.quality.localizationWeight) * localization,
+        ]
+    }
+}
