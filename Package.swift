@@ -81,7 +81,8 @@ let package = Package(
                 argumentParser,
             ]),
 
-        .target(name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
+        .target(
+            name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
@@ -103,7 +104,7 @@ let package = Package(
         .testTarget(
             name: "WeakSupervisionTests",
             dependencies: [
-                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams",
+                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks", "PostProcessing", "RandomStreams",
                 "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
             ]),
         .testTarget(name: "TrainingTests", dependencies: ["Kernels", "Training", "TestSupport"]),

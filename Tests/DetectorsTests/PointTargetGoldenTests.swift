@@ -21,8 +21,7 @@ final class PointTargetGoldenTests: XCTestCase {
             name = URL(fileURLWithPath: path).lastPathComponent
             videos = try file.intAttribute(of: "/", named: "batch")
             classes = try file.intAttribute(of: "/", named: "num_classes")
-            let flat = try file.doublesAttribute(of: "/", named: "regression_range").map { Float($0) }
-            ranges = stride(from: 0, to: flat.count, by: 2).map { flat[$0]...flat[$0 + 1] }
+            ranges = try PyramidConfiguration.regressionRanges(file)
             let rows = try file.intAttribute(of: "/", named: "seq_len")
             points = PyramidPoints(rows: [Int](repeating: rows, count: videos), levels: ranges.count)
         }
@@ -51,18 +50,10 @@ final class PointTargetGoldenTests: XCTestCase {
         for path in try Fixtures.files(matching: "actionformer_", suffix: ".h5") {
             let golden = try Golden(path), file = golden.file
             defer { file.close() }
-            var instances: [[GridInstance]] = []
-            for video in 0..<golden.videos {
-                let segments = try file.readFloats("videos/\(video)/segments")
-                instances.append(
-                    try file.readInts("videos/\(video)/labels").enumerated().map { index, label in
-                        GridInstance(segment: GridSegment(start: segments[2 * index], end: segments[2 * index + 1]), label: label)
-                    })
-            }
             let assigner = CenterSamplingAssigner(
                 classes: golden.classes, regressionRanges: golden.ranges, sampling: .radius,
                 radius: Float(try file.doubleAttribute(of: "/", named: "center_sample_radius")))
-            let targets = assigner.assign(golden.points, instances: instances)
+            let targets = assigner.assign(golden.points, instances: try PackedBatch(fixture: file).instances)
             var positives: [Int] = []
             for video in 0..<golden.videos {
                 let classes = try file.readFloats("targets/\(video)/cls"), offsets = try file.readFloats("targets/\(video)/offsets")
@@ -91,21 +82,8 @@ final class PointTargetGoldenTests: XCTestCase {
         for path in try Fixtures.files(matching: "actionformer_", suffix: ".h5") {
             let golden = try Golden(path), file = golden.file
             defer { file.close() }
-            func setting(_ name: String) throws -> Float { Float(try file.doubleAttribute(of: "/", named: "test_cfg.\(name)")) }
-            func whole(_ name: String) throws -> Int { try file.intAttribute(of: "/", named: "test_cfg.\(name)") }
-            let settings = DetectionSettings(
-                preNMSThresh: try setting("pre_nms_thresh"), preNMSTopK: try whole("pre_nms_topk"), iouThreshold: try setting("iou_threshold"),
-                minScore: try setting("min_score"), maxSegNum: try whole("max_seg_num"),
-                nmsMethod: try XCTUnwrap(SuppressionMethod(rawValue: try file.stringAttribute(of: "/", named: "test_cfg.nms_method"))),
-                nmsSigma: try setting("nms_sigma"), durationThresh: try setting("duration_thresh"),
-                multiclassNMS: try file.boolAttribute(of: "/", named: "test_cfg.multiclass_nms"), votingThresh: try setting("voting_thresh"))
-            let grid = FeatureGrid(
-                fps: try file.doubleAttribute(of: "/", named: "fps"), stride: Double(try file.intAttribute(of: "/", named: "feat_stride")),
-                window: Double(try file.intAttribute(of: "/", named: "feat_num_frames")))
-            let videos = try (0..<golden.videos).map {
-                VideoContext(id: VideoID("video_\($0)"), grid: grid, duration: try file.doubleAttribute(of: "videos/\($0)", named: "duration"))
-            }
-            let found = DetectionDecoder(settings: settings, classes: golden.classes).detections(
+            let videos = try PackedBatch(fixture: file).videos
+            let found = DetectionDecoder(settings: try DetectionSettings(fixture: file), classes: golden.classes).detections(
                 logits: try golden.packedOutputs("cls_logits", channels: golden.classes), offsets: try golden.packedOutputs("offsets", channels: 2),
                 points: golden.points, videos: videos)
             for video in 0..<golden.videos {

@@ -1,7 +1,6 @@
 import Autograd
 import Diagnostics
 import FeatureStore
-import Kernels
 import NeuralNetworks
 import TestSupport
 import Training
@@ -20,15 +19,7 @@ struct GeneratorFixture {
     let classes: Int
 
     static func forEach(_ body: (GeneratorFixture) throws -> Void) throws {
-        defer { MatrixMultiply.backend = .openblas }
-        for backend in MatrixMultiplyBackend.allCases {
-            MatrixMultiply.backend = backend
-            for path in try Fixtures.files(matching: "fustal_", suffix: ".h5") {
-                let file = try HDF5File.open(path)
-                defer { file.close() }
-                try body(try GeneratorFixture(file))
-            }
-        }
+        try Fixtures.forEachFile(matching: "fustal_") { file, _ in try body(try GeneratorFixture(file)) }
     }
 
     init(_ file: HDF5File) throws {
