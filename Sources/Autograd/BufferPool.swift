@@ -1,8 +1,8 @@
 /// Float buffers that are handed back and given out again, so that after the first steps nothing is asked of the system.
 ///
-/// A heap of its own: buffers are cut from few large slabs, first fit from the oldest slab on, and neighbours that are handed back grow together again.
-/// Videos of ever different lengths therefore share the same memory, and what is held stays near what the longest batch needs.
-/// Used from the thread that owns the tape.
+/// A heap of its own: buffers are cut from few large slabs, first fit from the oldest slab on, and neighbours that are handed back grow together
+/// again. Videos of ever different lengths therefore share the same memory, and what is held stays near what the longest batch needs. Used from the
+/// thread that owns the tape.
 public final class BufferPool {
     nonisolated(unsafe) public static let shared = BufferPool()
 

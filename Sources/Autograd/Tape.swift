@@ -2,8 +2,8 @@ import Kernels
 
 /// The recorded operations of one forward pass, last one on top.
 ///
-/// Every operation puts one closure here that takes the gradient of its result to its inputs. `backward()` pops and runs them; popping a closure lets go
-/// of its tensors, so their buffers serve the operations that follow.
+/// Every operation puts one closure here that takes the gradient of its result to its inputs. `backward()` pops and runs them; popping a closure lets
+/// go of its tensors, so their buffers serve the operations that follow.
 public final class Tape {
     private struct Entry {
         let leaves: [Tensor]

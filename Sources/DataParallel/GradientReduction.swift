@@ -7,8 +7,8 @@ import NeuralNetworks
 /// The sum of the gradients of all virtual shards, with the same bits on all ranks and for every rank count, computed while backward still runs.
 ///
 /// A rank runs its shards one after another and adds their gradients up in the order of the `SummationTree`; about log2(shards per rank) gradient
-/// arrays are kept for that. During the last shard's backward, as soon as all parameters of a bucket (a slice of the gradient array) have their gradient,
-/// the bucket goes on its way: each rank sends every other rank the slice that this one is to add up, adds up its own slice in tree order,
+/// arrays are kept for that. During the last shard's backward, as soon as all parameters of a bucket (a slice of the gradient array) have their
+/// gradient, the bucket goes on its way: each rank sends every other rank the slice that this one is to add up, adds up its own slice in tree order,
 /// and sends the result back to all; where hosts hold several ranks, first within each host, then between hosts (`ReductionPlan`). The tape's
 /// `onProgress` moves this on between operations.
 ///

@@ -62,7 +62,8 @@ public func replaceFile(at path: String, with data: Data) throws {
             try data.write(to: URL(fileURLWithPath: part))
         } catch {
             throw Failure.failed(
-                "the file could not be written: \(error.localizedDescription)", at: .file(path), advice: "check the folder's permissions and free space")
+                "the file could not be written: \(error.localizedDescription)", at: .file(path),
+                advice: "check the folder's permissions and free space")
         }
     }
 }
@@ -74,12 +75,15 @@ public func requireWritableFolder(of path: String) throws {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {
-        throw Failure.failed("the output's folder '\(folder)' does not exist", at: .file(path), advice: "make the folder or choose another output path")
+        throw Failure.failed(
+            "the output's folder '\(folder)' does not exist", at: .file(path), advice: "make the folder or choose another output path")
     }
     guard isFolder.boolValue else {
         throw Failure.failed("'\(folder)' is a file, not a folder", at: .file(path), advice: "choose another output path")
     }
     guard access(folder, W_OK) == 0 else {
-        throw Failure.failed("the output's folder '\(folder)' is not writable", at: .file(path), advice: "choose another output path or change the folder's permissions")
+        throw Failure.failed(
+            "the output's folder '\(folder)' is not writable", at: .file(path),
+            advice: "choose another output path or change the folder's permissions")
     }
 }

@@ -5,8 +5,8 @@ import TemporalAnnotations
 /// Pseudo-labels as bytes between ranks of one kind of machine.
 ///
 /// Runs of labels of one recording: length of the name, name, count (UInt32 each), then the labels: a byte of fate and flags, class (UInt32), start
-/// and end (Float64), score, P_cls and whichever of P_tiou, P_tnd and similarity there are: Float32 when that loses nothing for all of them, else Float64. A
-/// label of a detector with quality branches takes 41 bytes.
+/// and end (Float64), score, P_cls and whichever of P_tiou, P_tnd and similarity there are: Float32 when that loses nothing for all of them, else
+/// Float64. A label of a detector with quality branches takes 41 bytes.
 struct PseudoLabelMessage {
     /// One recording's labels in a message.
     struct Run {

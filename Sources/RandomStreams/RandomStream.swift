@@ -1,7 +1,7 @@
 /// A named, counter-based stream of random numbers.
 ///
-/// A stream is addressed, not passed along: `RandomStream(seed: 7, "drop path", shard, step)` gives the same numbers wherever and whenever it is made,
-/// and different addresses give independent numbers.
+/// A stream is addressed, not passed along: `RandomStream(seed: 7, "drop path", shard, step)` gives the same numbers wherever and whenever it is
+/// made, and different addresses give independent numbers.
 public struct RandomStream: RandomNumberGenerator, Sendable {
     private let key: SIMD2<UInt32>
     private let high: UInt64

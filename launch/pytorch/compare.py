@@ -21,8 +21,8 @@ parser.add_argument("--precision", choices=["float32", "bfloat16"], action="appe
 parser.add_argument("--only", help="only cases whose name holds this text, for example dense, or 'train, thumos14'")
 parser.add_argument(
     "--distributed", metavar="RATE",
-    help="instead, dense training steps on two hosts joined at RATE (1gbit), made by launch/netcluster, each with half of the threads: ours over MPI against "
-    "DistributedDataParallel over gloo; needs root")
+    help="instead, dense training steps on two hosts joined at RATE (1gbit), made by launch/netcluster, each with half of the threads: "
+    "ours over MPI against DistributedDataParallel over gloo; needs root")
 parser.add_argument("--output", help="also write the figures as JSON")
 parser.add_argument("--kairos", default=".build/release/kairos", help=argparse.SUPPRESS)
 parser.add_argument("--mpirun", default="launch/mpirun", help=argparse.SUPPRESS)
@@ -84,7 +84,9 @@ def compare_operations():
     b = theirs("train", "float32", a["rows"], "--count-operations")
     # Ours counts element-wise work too; PyTorch counts matrix products and convolutions.
     products = sum(kernel["operations"] for kernel in a["kernels"] if kernel["name"] in PRODUCTS)
-    print(f"operations of a dense step: {products / 1e9:.1f} GFLOP here, {b['operations'] / 1e9:.1f} GFLOP there; {a['parameters']} parameters on both sides")
+    print(
+        f"operations of a dense step: {products / 1e9:.1f} GFLOP here, {b['operations'] / 1e9:.1f} GFLOP there; "
+        f"{a['parameters']} parameters on both sides")
     return dict(operations=products, operations_pytorch=b["operations"])
 
 
@@ -127,8 +129,8 @@ def compare_suppression(limit):
         written = os.path.join(folder, "candidates.json")
         for _ in range(arguments.pairs):
             a = started([
-                arguments.kairos, "benchmark", "suppression", "--limit", str(limit), "--repetitions", str(arguments.repetitions), "--written", written,
-                "--json"])
+                arguments.kairos, "benchmark", "suppression", "--limit", str(limit), "--repetitions", str(arguments.repetitions),
+                "--written", written, "--json"])
             b = started([sys.executable, script, written, str(limit), str(arguments.repetitions)])
             with open(written) as file:
                 kept = json.load(file)["kept"]["score"]

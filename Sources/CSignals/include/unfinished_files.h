@@ -3,8 +3,8 @@
 #define KAIROS_UNFINISHED_FILES_H
 
 /* Remembers a path until kairos_unfinished_forget; returns its place, or -1 when there is no room or the path is too long.
- * The first call sets the handler, for those of the signals that would end the program (not the two of interruption.h once kairos_interruption_catch has been
- * called). */
+ * The first call sets the handler, for those of the signals that would end the program (not the two of interruption.h once kairos_interruption_catch
+ * has been called). */
 int kairos_unfinished_remember(const char *path);
 
 void kairos_unfinished_forget(int place);

@@ -37,7 +37,8 @@ public final class IdentityNeck: Neck {
     public func visitParameters(_ visitor: ParameterVisitor) { visitor.visit("fpn_norms", norms) }
 }
 
-/// Feature pyramid network (ActionFormer's `FPN1D`): lateral linear layers, nearest up-sampling added from coarse to fine, depthwise convolution, norm.
+/// Feature pyramid network (ActionFormer's `FPN1D`): lateral linear layers, nearest up-sampling added from coarse to fine, depthwise convolution,
+/// norm.
 public final class FeaturePyramidNeck: Neck {
     private let laterals: [Convolution1D]
     private let convolutions: [DepthwiseConvolution1D]

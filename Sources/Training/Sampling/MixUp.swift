@@ -6,9 +6,9 @@ import TemporalAnnotations
 
 /// How one recording is mixed into another (Zhang et al., arXiv 1710.09412): `x = w x_first + (1 - w) x_second`, targets likewise.
 ///
-/// *Choices*, where the papers that compare with MixUp are silent: features are mixed row by row in time, nothing is stretched. The mixture has the length of the
-/// first recording; of a longer second one a random piece is mixed in, a shorter one lies at a random place, and the first's rows around it stay as they are. The
-/// first recording prevails: w is at least 1/2.
+/// *Choices*, where the papers that compare with MixUp are silent: features are mixed row by row in time, nothing is stretched. The mixture has the
+/// length of the first recording; of a longer second one a random piece is mixed in, a shorter one lies at a random place, and the first's rows
+/// around it stay as they are. The first recording prevails: w is at least 1/2.
 public struct MixUp: Equatable, Sendable {
     /// w, from 1/2 to 1.
     public var weight: Float
@@ -80,12 +80,12 @@ public struct MixUp: Equatable, Sendable {
         }
     }
 
-    /// Mixes targets point by point: class targets `w y_first + (1 - w) y_second` where the point's position was mixed, `y_first` elsewhere. Points positive
-    /// for the first recording keep its offsets, those positive for the second alone take the second's and count as positive too.
+    /// Mixes targets point by point: class targets `w y_first + (1 - w) y_second` where the point's position was mixed, `y_first` elsewhere. Points
+    /// positive for the first recording keep its offsets, those positive for the second alone take the second's and count as positive too.
     ///
     /// - Parameters:
-    ///   - first, second: on the same points, `second` of the instances that `moved` gave; nil when nothing is known of the second recordings: then the first's
-    ///     targets stay as they are (choice: the mixture says nothing of actions nobody has labelled).
+    ///   - first, second: on the same points, `second` of the instances that `moved` gave; nil when nothing is known of the second recordings: then
+    ///     the first's targets stay as they are (choice: the mixture says nothing of actions nobody has labelled).
     ///   - points: of the first recordings.
     ///   - mixes: per recording of `points`.
     public static func targets(_ first: PointTargets, _ second: PointTargets?, points: PyramidPoints, classes: Int, mixes: [MixUp]) -> PointTargets {

@@ -15,7 +15,8 @@ struct BenchmarkSuppressionCommand: ParsableCommand {
               kairos benchmark suppression --candidates 2000 --classes 20
               kairos benchmark suppression --written candidates.json --json    # for another program to do the same work
 
-            Candidates are random: they gather around some segments as a detector's do. `launch/compare-pytorch` times the published C++ on the same ones.
+            Candidates are random: they gather around some segments as a detector's do. `launch/compare-pytorch` \
+            times the published C++ on the same ones.
             """)
 
     @Option(help: "Candidates of each class.")
