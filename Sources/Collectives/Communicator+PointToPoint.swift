@@ -1,8 +1,8 @@
 import COpenMPI
 import Diagnostics
 
-/// Messages from one rank to another. Tags are 0 to 15,999 for callers (`GradientReduction` uses those above); messages of equal tag between two ranks
-/// keep their order.
+/// Messages from one rank to another. Tags are 0 to 15,999 for callers (`GradientReduction` uses those above); messages of equal tag between two
+/// ranks keep their order.
 extension Communicator {
     /// Returns when `buffer` may be changed again.
     public func send<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws {
@@ -49,7 +49,9 @@ extension Communicator {
             var handle: MPI_Request?
             try check(
                 MPI_Irecv(buffer + first, piece, T.messageType, Int32(other), Int32(tag), self.handle, &handle), "MPI_Irecv from rank \(other)")
-            request.append(handle, .init(operation: "MPI_Irecv from rank \(other)", other: other, source: other, count: Int(piece), type: T.messageType))
+            request.append(
+                handle,
+                .init(operation: "MPI_Irecv from rank \(other)", other: other, source: other, count: Int(piece), type: T.messageType))
         }
         return request
     }

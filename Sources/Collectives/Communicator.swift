@@ -4,8 +4,8 @@ import Foundation
 
 /// The ranks of this run and the messages between them.
 ///
-/// Every call is checked: an MPI error becomes a `Failure` that names the rank, the operation and MPI's own words. Collective calls must be made by all
-/// ranks in the same order, from the thread that called `world()`.
+/// Every call is checked: an MPI error becomes a `Failure` that names the rank, the operation and MPI's own words. Collective calls must be made by
+/// all ranks in the same order, from the thread that called `world()`.
 public final class Communicator {
     /// The MPI handle, for libraries that take one (parallel HDF5).
     public let handle: MPI_Comm

@@ -94,7 +94,8 @@ def measure(arguments):
                 seconds_processor=[one / steps for one in report["seconds_processor"]], seconds_optimizer=optimizer,
                 parameters=report["parameters"]))
             sys.stderr.write(f"{kind}, {lengths}, {ranks} ranks, {variant}: {statistics.median(seconds):.3f} s per step\n")
-    collectives = kairos(arguments, max(2, most), ["benchmark", "collectives", "--threads", str(arguments.threads), "--largest", str(arguments.largest)])
+    collectives = kairos(
+        arguments, max(2, most), ["benchmark", "collectives", "--threads", str(arguments.threads), "--largest", str(arguments.largest)])
     return dict(threads=arguments.threads, cores=os.cpu_count(), measured=measured, collectives=collectives)
 
 
@@ -156,7 +157,8 @@ def table(arguments, results):
     within, far = results["links"]["within"], results["links"]["between"]
     lines = [
         "# Scaling", "",
-        f"{results['threads']} thread(s) per rank, {results['cores']} processor cores here. Seconds per step, medians. *Here*: ranks beyond the cores share them. "
+        f"{results['threads']} thread(s) per rank, {results['cores']} processor cores here. Seconds per step, medians. "
+        "*Here*: ranks beyond the cores share them. "
         f"*Cluster*: every rank has cores of its own, {arguments.ranks_per_host} ranks per host.", ""]
     if within:
         lines.append(f"Within a host: {within[0] * 1e6:.1f} us and {1e-9 / max(within[1], 1e-15):.2f} GB/s, measured.")
@@ -164,16 +166,20 @@ def table(arguments, results):
     for one in results["series"]:
         lines += [
             f"## {one['kind'].capitalize()}, {one['lengths']} lengths, {one['variant']}", "",
-            "| ranks | recordings | measured | predicted here | predicted / measured | efficiency measured | predicted on a cluster | its efficiency |",
+            "| ranks | recordings | measured | predicted here | predicted / measured | efficiency measured "
+            "| predicted on a cluster | its efficiency |",
             "|---|---|---|---|---|---|---|---|"]
         first = one["rows"][0]
         for row in one["rows"]:
             def efficiency(seconds, base):
-                return "" if seconds is None or base is None else f"{100 * base / first['recordings'] / (seconds * row['ranks'] / row['recordings']):.0f} %"
+                if seconds is None or base is None:
+                    return ""
+                return f"{100 * base / first['recordings'] / (seconds * row['ranks'] / row['recordings']):.0f} %"
             ratio = "" if row["measured"] is None else f"{row['predicted_here'] / row['measured']:.2f}"
             here = text(row["predicted_here"]) if row["measured"] is not None else ""
             lines.append(
-                f"| {row['ranks']} | {row['recordings']} | {text(row['measured'])} | {here} | {ratio} | {efficiency(row['measured'], first['measured'])} "
+                f"| {row['ranks']} | {row['recordings']} | {text(row['measured'])} | {here} | {ratio} "
+                f"| {efficiency(row['measured'], first['measured'])} "
                 f"| {text(row['predicted_cluster'])} | {efficiency(row['predicted_cluster'], first['predicted_cluster'])} |")
         lines.append("")
     return "\n".join(lines)

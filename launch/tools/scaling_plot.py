@@ -37,7 +37,9 @@ def panel(key, series, left, top):
         parts.append(f'<text x="{left - 8}" y="{y(percent / 100) + 4:.1f}" text-anchor="end">{percent} %</text>')
     for power in range(last + 1):
         parts.append(f'<text x="{x(1 << power):.1f}" y="{top + HEIGHT + 16}" text-anchor="middle">{1 << power}</text>')
-    parts.append(f'<text x="{left + WIDTH / 2}" y="{top + HEIGHT + 32}" text-anchor="middle">ranks (line: predicted on a cluster; dots: measured here)</text>')
+    parts.append(
+        f'<text x="{left + WIDTH / 2}" y="{top + HEIGHT + 32}" text-anchor="middle">'
+        'ranks (line: predicted on a cluster; dots: measured here)</text>')
     for number, one in enumerate(series):
         colour = COLOURS[number % len(COLOURS)]
         first = one["rows"][0]
