@@ -5,8 +5,8 @@ import json
 import sys
 import time
 
+import torch  # before the extension, which needs its libraries
 import nms_1d_cpu
-import torch
 
 path, limit, repetitions = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 torch.set_num_threads(1)

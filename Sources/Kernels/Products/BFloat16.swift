@@ -88,10 +88,11 @@ private func roundToBFloat16(_ x: UnsafePointer<Float>, count: Int, into result:
 @inline(__always)
 func roundedToBFloat16(_ value: Vector) -> SIMD16<BFloat16> {
     let bits = unsafeBitCast(value, to: SIMD16<UInt32>.self)
-    var rounded = (bits &+ 0x7FFF &+ ((bits &>> 16) & 1)) &>> 16
+    var rounded = bits &+ 0x7FFF &+ ((bits &>> 16) & 1)
     // Rounding would carry a not-a-number into infinity.
-    rounded.replace(with: (bits &>> 16) | 0x40, where: value .!= value)
-    return SIMD16<BFloat16>(truncatingIfNeeded: rounded)
+    rounded.replace(with: bits | 0x40_0000, where: value .!= value)
+    // The upper halves. One instruction, where `truncatingIfNeeded` moves lane by lane.
+    return unsafeBitCast(rounded, to: SIMD32<BFloat16>.self).oddHalf
 }
 
 @inline(__always)

@@ -35,6 +35,8 @@ final class BFloat16Product {
         case transposed(ldb: Int)
         /// In the library's own order: nothing is left to arrange for each product.
         case packed
+        /// The library chooses the order of `packed` with this one.
+        case free
     }
 
     /// The order of weights must serve pieces of all lengths: oneDNN chooses it for this many rows.
@@ -63,7 +65,8 @@ final class BFloat16Product {
     static func weightsOrder(_ shape: Shape) -> dnnl_memory_desc_t {
         switch shape {
         case .matrices(var matrices):
-            (matrices.m, matrices.lda, matrices.ldc, matrices.accumulates) = (rowsThatChooseOrder, matrices.k, matrices.n, false)
+            (matrices.m, matrices.lda, matrices.ldc) = (rowsThatChooseOrder, matrices.k, matrices.n)
+            (matrices.b, matrices.accumulates) = (.free, false)
             return of(.matrices(matrices)).weights
         case .convolution(_, let input, let output, let kernel, let isBackward):
             return of(.convolution(rows: rowsThatChooseOrder, input: input, output: output, kernel: kernel, isBackward: isBackward)).weights
@@ -114,14 +117,6 @@ final class BFloat16Product {
 // MARK: What oneDNN is asked for
 
 extension BFloat16Product {
-    /// Nil for the one that is free to choose.
-    private static func order(of shape: Shape, rows: Int) -> dnnl_memory_desc_t? {
-        if rows == rowsThatChooseOrder {
-            guard case .matrices(let matrices) = shape, matrices.accumulates || matrices.lda != matrices.k || matrices.ldc != matrices.n else { return nil }
-        }
-        return weightsOrder(shape)
-    }
-
     private typealias Plan = (dnnl_primitive_desc_t, source: dnnl_memory_desc_t, result: dnnl_memory_desc_t)
 
     private static func plan(_ shape: Matrices) -> Plan {
@@ -130,7 +125,8 @@ extension BFloat16Product {
             switch shape.b {
             case .rows(let ldb): OneDNN.descriptor([shape.k, shape.n], strides: [ldb, 1], dnnl_bf16)
             case .transposed(let ldb): OneDNN.descriptor([shape.k, shape.n], strides: [1, ldb], dnnl_bf16)
-            case .packed: order(of: .matrices(shape), rows: shape.m) ?? OneDNN.descriptor([shape.k, shape.n], strides: nil, dnnl_bf16)
+            case .packed: weightsOrder(.matrices(shape))
+            case .free: OneDNN.descriptor([shape.k, shape.n], strides: nil, dnnl_bf16)
             }
         var c = OneDNN.descriptor([shape.m, shape.n], strides: [shape.ldc, 1], dnnl_f32)
         var operation = dnnl_matmul_desc_t()
@@ -144,7 +140,9 @@ extension BFloat16Product {
             OneDNN.descriptor([1, channels, rows], strides: [channels * rows, 1, channels], type)
         }
         let shape = Shape.convolution(rows: rows, input: input, output: output, kernel: kernel, isBackward: isBackward)
-        var weights = order(of: shape, rows: rows) ?? OneDNN.descriptor([output, input, kernel], strides: nil, dnnl_bf16)
+        // The one that has as many rows as choose the order is free to choose it.
+        var weights =
+            rows == rowsThatChooseOrder ? OneDNN.descriptor([output, input, kernel], strides: nil, dnnl_bf16) : weightsOrder(shape)
         var one: dnnl_dim_t = 1, none: dnnl_dim_t = 0, around = dnnl_dim_t(kernel - 1)
         var operation = dnnl_convolution_desc_t()
         guard isBackward else {

@@ -14,19 +14,18 @@ extension Convolution {
     /// The order of weights that `forward` reads.
     public var forwardWeights: PackedWeights {
         if forwardIsOneCall { return wholeWeights(isBackward: false) }
-        let order = BFloat16Product.weightsOrder(.matrices(.init(m: 1, n: output, k: input, lda: input, ldc: output, b: .packed)))
-        return PackedWeights(
-            OneDNN.descriptor([input, output], strides: [output, 1], dnnl_bf16), as: order, matrices: kernel, of: input * output)
+        return PackedWeights.of(
+            .matrices(.init(m: 1, n: output, k: input, lda: input, ldc: output, b: .packed)), sizes: [input, output], strides: [output, 1],
+            matrices: kernel)
     }
 
     /// The order of weights that `backwardInput` reads; nil: that of `convertToBFloat16`.
     public var backwardWeights: PackedWeights? { kernel > 1 ? wholeWeights(isBackward: true) : nil }
 
     private func wholeWeights(isBackward: Bool) -> PackedWeights {
-        let order = BFloat16Product.weightsOrder(.convolution(rows: 1, input: input, output: output, kernel: kernel, isBackward: isBackward))
-        return PackedWeights(
-            OneDNN.descriptor([output, input, kernel], strides: [1, output, input * output], dnnl_bf16), as: order, matrices: 1,
-            of: kernel * input * output)
+        PackedWeights.of(
+            .convolution(rows: 1, input: input, output: output, kernel: kernel, isBackward: isBackward), sizes: [output, input, kernel],
+            strides: [1, output, input * output], matrices: 1)
     }
 
     /// - Parameters:
