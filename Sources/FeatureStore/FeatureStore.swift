@@ -105,6 +105,9 @@ public final class FeatureStore {
         matrix.announce(reads.compactMap(place), after: before.flatMap(place)?.upperBound)
     }
 
+    /// Whether the system reads so far ahead by itself that announcing would cost more than it gains.
+    var systemReadsFarAhead: Bool { matrix.systemReadsFarAhead }
+
     /// Bytes that so many rows take in the file.
     public func storedBytes(rows: Int) -> Int { rows * matrix.bytesPerRow }
 

@@ -15,6 +15,8 @@ package final class HDF5Matrix {
     package let fileOffset: Int?
     /// For reads past the library; nil where they are not possible.
     private(set) var descriptor: Int32?
+    /// The row after those that were read last, over all threads.
+    let lastRead = LastRead()
 
     /// How rows lie in the file: as one piece, or in chunks of some rows each.
     package enum Layout { case contiguous, chunked }
