@@ -3,8 +3,8 @@ import Foundation
 
 /// Reads rows ahead on a thread of its own, so that training finds them ready.
 ///
-/// Requests are answered in their order. At most `depth` answers wait in memory; the thread rests while they are not taken. Requests beyond are announced
-/// to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is read; where
+/// Requests are answered in their order. At most `depth` answers wait in memory; the thread rests while they are not taken. Requests beyond are
+/// announced to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is read; where
 /// the system is set up to read far ahead by itself, that is left to it.
 /// Where the thread has not come to the oldest request yet, who takes its answer reads it: on a busy processor that is sooner than waking the thread.
 public final class FeaturePrefetcher {
@@ -32,7 +32,8 @@ public final class FeaturePrefetcher {
     /// Asks for rows of the video at position `video` of the store; returns at once.
     public func request(video: Int, rows: Range<Int>) { state.request(video, rows) }
 
-    /// The answer to the oldest request not yet taken; reads it, or waits while the thread does, when it is not ready. One thread at a time may call it.
+    /// The answer to the oldest request not yet taken; reads it, or waits while the thread does, when it is not ready.
+    /// One thread at a time may call it.
     ///
     /// - Throws: what reading these rows threw; `Failure.failed` when nothing was requested. Later requests are not affected.
     public func next() throws -> FeatureRows { try state.next() }

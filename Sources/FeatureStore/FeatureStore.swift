@@ -92,8 +92,8 @@ public final class FeatureStore {
         try matrix.read(first + rows.lowerBound..<first + rows.upperBound, into: target)
     }
 
-    /// Tells the operating system that these rows will be read soon, in this order, so that it fetches them from disk meanwhile; returns before they are
-    /// there. What the store does not hold is passed over. Changes no result.
+    /// Tells the operating system that these rows will be read soon, in this order, so that it fetches them from disk meanwhile; returns before they
+    /// are there. What the store does not hold is passed over. Changes no result.
     ///
     /// - Parameter before: the read that comes before them; nil: none, or not known.
     public func announce(_ reads: [(video: Int, rows: Range<Int>)], after before: (video: Int, rows: Range<Int>)? = nil) {

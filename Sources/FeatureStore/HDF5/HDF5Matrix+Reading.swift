@@ -11,8 +11,8 @@ extension HDF5Matrix {
     func readDirectly(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) -> Bool {
         guard let fileOffset, let descriptor, rows.lowerBound >= 0, rows.upperBound <= self.rows else { return false }
         let size = rows.count * bytesPerRow, first = fileOffset + rows.lowerBound * bytesPerRow
-        // A large read out of order is taken for one of its kind, and nothing is read ahead. Of small ones in a row the system sees that they follow one
-        // another, and reads on in large pieces, as far as it was set up to.
+        // A large read out of order is taken for one of its kind, and nothing is read ahead. Of small ones in a row the system sees that they follow
+        // one another, and reads on in large pieces, as far as it was set up to.
         let most = lastRead.move(to: rows) ? size : 16 << 10
         var done = 0
         while done < size {
@@ -37,8 +37,8 @@ extension HDF5Matrix {
     private static func majorNumber(_ device: dev_t) -> UInt64 { (UInt64(device) >> 8) & 0xfff | (UInt64(device) >> 32) & ~0xfff }
     private static func minorNumber(_ device: dev_t) -> UInt64 { UInt64(device) & 0xff | (UInt64(device) >> 12) & ~0xff }
 
-    /// Announces rows that will be read soon; returns before they are read. Rows that go on where the read before them ends are left to the system, whose
-    /// own reading ahead does better there. Of a matrix in chunks nothing is announced: the library (1.10) finds a chunk's place only by walking over
+    /// Announces rows that will be read soon; returns before they are read. Rows that go on where the read before them ends are left to the system,
+    /// whose own reading ahead does better there. Of a matrix in chunks nothing is announced: the library (1.10) finds a chunk's place only by walking over
     /// all of them.
     ///
     /// - Parameters:
