@@ -21,6 +21,7 @@ static inline hid_t kairos_h5p_default(void) { return H5P_DEFAULT; }
 static inline hid_t kairos_h5s_all(void) { return H5S_ALL; }
 static inline hid_t kairos_h5p_file_create(void) { return H5P_FILE_CREATE; }
 static inline size_t kairos_h5t_variable(void) { return H5T_VARIABLE; }
+static inline hid_t kairos_h5fd_sec2(void) { return H5FD_SEC2; }
 static inline hid_t kairos_h5e_default(void) { return H5E_DEFAULT; }
 static inline unsigned kairos_h5f_acc_rdonly(void) { return H5F_ACC_RDONLY; }
 static inline unsigned kairos_h5f_acc_rdwr(void) { return H5F_ACC_RDWR; }

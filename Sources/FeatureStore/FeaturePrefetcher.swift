@@ -3,12 +3,23 @@ import Foundation
 
 /// Reads rows ahead on a thread of its own, so that training finds them ready.
 ///
-/// Requests are answered in their order. At most `depth` answers wait in memory; the thread rests while they are not taken.
+/// Requests are answered in their order. At most `depth` answers wait in memory; the thread rests while they are not taken. Requests beyond are
+/// announced to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is read; where
+/// the system is set up to read far ahead by itself, that is left to it.
+/// Where the thread has not come to the oldest request yet, who takes its answer reads it: on a busy processor that is sooner than waking the thread.
 public final class FeaturePrefetcher {
+    /// Bytes announced ahead where nothing else is said.
+    public static let standardWindow = 16 << 20
+
+    /// Bytes of the file that are announced ahead; 0: nothing is.
+    public let window: Int
     private let state: State
 
-    public init(store: FeatureStore, depth: Int) {
-        state = State(store: store, depth: max(depth, 1))
+    /// - Parameter window: nil: `standardWindow`, or 0 where the system itself reads far ahead.
+    public init(store: FeatureStore, depth: Int, window: Int? = nil) {
+        let window = window ?? (store.systemReadsFarAhead ? 0 : Self.standardWindow)
+        self.window = window
+        state = State(store: store, depth: max(depth, 1), window: window)
         let state = self.state
         let thread = Thread { state.work() }
         thread.name = "feature prefetch"
@@ -21,43 +32,65 @@ public final class FeaturePrefetcher {
     /// Asks for rows of the video at position `video` of the store; returns at once.
     public func request(video: Int, rows: Range<Int>) { state.request(video, rows) }
 
-    /// The answer to the oldest request not yet taken; waits for it when it is not ready.
+    /// The answer to the oldest request not yet taken; reads it, or waits while the thread does, when it is not ready.
+    /// One thread at a time may call it.
     ///
     /// - Throws: what reading these rows threw; `Failure.failed` when nothing was requested. Later requests are not affected.
     public func next() throws -> FeatureRows { try state.next() }
 
-    /// Seconds that `next()` has waited for rows, all calls together.
+    /// Seconds that `next()` has waited for rows or read them itself, all calls together.
     public var waitedSeconds: Double { state.waitedSeconds }
+
+    /// Whether more requests would let the disk work further ahead.
+    public var wantsRequests: Bool { state.queuedBytes < window }
+
+    /// Bytes of the file that were announced and not read yet.
+    package var announcedBytes: Int { state.announcedBytes }
 
     /// Answers that wait in memory.
     package var readyCount: Int { state.readyCount }
 
     private final class State: @unchecked Sendable {
         private let path: String
+        private let bytesPerRow: Int
         /// Let go by the thread at its end.
         private var store: FeatureStore?
         private let depth: Int
+        private let window: Int
         private let condition = NSCondition()
         private var requests: [(video: Int, rows: Range<Int>)] = []
+        /// So many requests, from the first, were announced.
+        private var announced = 0
+        /// In the file, of all requests and of those announced.
+        private var bytes = (queued: 0, announced: 0)
         private var answers: [Result<FeatureRows, any Error>] = []
         private var outstanding = 0
+        /// The thread is reading the first request after those answered.
+        private var isReading = false
         private var isStopped = false
         private var isEnded = false
         private var waited = 0.0
 
-        init(store: FeatureStore, depth: Int) {
+        init(store: FeatureStore, depth: Int, window: Int) {
             self.store = store
             path = store.path
+            bytesPerRow = store.storedBytes(rows: 1)
             self.depth = depth
+            self.window = window
         }
 
         var waitedSeconds: Double { condition.withLock { waited } }
 
         var readyCount: Int { condition.withLock { answers.count } }
 
+        var queuedBytes: Int { condition.withLock { bytes.queued } }
+
+        var announcedBytes: Int { condition.withLock { bytes.announced } }
+
         func request(_ video: Int, _ rows: Range<Int>) {
             condition.withLock {
                 requests.append((video, rows))
+                bytes.queued += rows.count * bytesPerRow
                 outstanding += 1
                 condition.broadcast()
             }
@@ -79,15 +112,29 @@ public final class FeaturePrefetcher {
             }
             if answers.isEmpty {
                 let start = DispatchTime.now().uptimeNanoseconds
-                Activity.during(.readingFeatures) {
-                    while answers.isEmpty { condition.wait() }
-                }
+                Activity.during(.readingFeatures) { waitOrRead() }
                 waited += Double(DispatchTime.now().uptimeNanoseconds - start) * 1e-9
             }
             outstanding -= 1
             let answer = answers.removeFirst()
-            condition.broadcast()
+            // The thread is woken for some reads together.
+            if 2 * answers.count <= depth { condition.broadcast() }
             return try answer.get()
+        }
+
+        /// Leaves at least one answer. Called, and returns, with the lock held.
+        private func waitOrRead() {
+            while answers.isEmpty {
+                guard !isReading, let store, let task = announcementsDue() ?? readDue() else {
+                    condition.wait()
+                    continue
+                }
+                condition.unlock()
+                let answer = perform(task, store)
+                condition.lock()
+                // Those that the thread has read meanwhile are younger.
+                if let answer { answers.insert(answer, at: 0) }
+            }
         }
 
         func work() {
@@ -101,25 +148,73 @@ public final class FeaturePrefetcher {
         }
 
         private func serve(_ store: FeatureStore) {
-            while let request = nextRequest() {
-                let answer = Result { () throws -> FeatureRows in
-                    let rows = FeatureRows(video: request.video, rows: request.rows, columns: store.dimension)
-                    try store.readRows(request.rows, ofVideo: request.video, into: rows.values)
-                    return rows
-                }
+            while let task = nextTask() {
+                let answer = perform(task, store)
+                guard let answer else { continue }
                 condition.withLock {
+                    isReading = false
                     answers.append(answer)
                     condition.broadcast()
                 }
             }
         }
 
-        private func nextRequest() -> (video: Int, rows: Range<Int>)? {
-            condition.withLock {
-                while !isStopped, requests.isEmpty || answers.count >= depth { condition.wait() }
-                if isStopped { return nil }
-                return requests.removeFirst()
+        private enum Task {
+            case announce([(video: Int, rows: Range<Int>)], after: (video: Int, rows: Range<Int>)?)
+            case read(video: Int, rows: Range<Int>)
+        }
+
+        private func perform(_ task: Task, _ store: FeatureStore) -> Result<FeatureRows, any Error>? {
+            switch task {
+            case .announce(let reads, let before):
+                store.announce(reads, after: before)
+                return nil
+            case .read(let video, let rows):
+                return Result {
+                    let result = FeatureRows(video: video, rows: rows, columns: store.dimension)
+                    try store.readRows(rows, ofVideo: video, into: result.values)
+                    return result
+                }
             }
+        }
+
+        private func nextTask() -> Task? {
+            condition.withLock {
+                while !isStopped {
+                    if let task = announcementsDue() { return task }
+                    if answers.count < depth, let task = readDue() {
+                        isReading = true
+                        return task
+                    }
+                    condition.wait()
+                }
+                return nil
+            }
+        }
+
+        private func announcementsDue() -> Task? {
+            // Half a window at a time: neighbours in the file can be announced as one.
+            announced < requests.count && 2 * bytes.announced < window ? takeAnnouncements() : nil
+        }
+
+        private func takeAnnouncements() -> Task {
+            let first = announced
+            repeat {
+                bytes.announced += requests[announced].rows.count * bytesPerRow
+                announced += 1
+            } while announced < requests.count && bytes.announced < window
+            return .announce(Array(requests[first..<announced]), after: first > 0 ? requests[first - 1] : nil)
+        }
+
+        private func readDue() -> Task? {
+            if requests.isEmpty { return nil }
+            let request = requests.removeFirst(), size = request.rows.count * bytesPerRow
+            bytes.queued -= size
+            if announced > 0 {
+                announced -= 1
+                bytes.announced -= size
+            }
+            return .read(video: request.video, rows: request.rows)
         }
     }
 }

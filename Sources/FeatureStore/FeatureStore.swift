@@ -56,6 +56,25 @@ public final class FeatureStore {
         indices = Dictionary(uniqueKeysWithValues: videos.enumerated().map { ($1.id, $0) })
     }
 
+    /// The store with its matrix read from a copy of it that may lie otherwise in its file: for comparisons.
+    package init(_ store: FeatureStore, matrixFrom copy: String, layout: HDF5Matrix.Layout) throws {
+        let matrix = try HDF5Matrix(in: try HDF5File.open(copy), FeatureStoreFormat.matrix, layout: layout)
+        guard matrix.rows == store.rows, matrix.columns == store.dimension, matrix.storage == store.storage else {
+            throw Failure.badInput(
+                "it holds \(matrix.rows) rows of \(matrix.columns) values in \(matrix.storage), \(store.rows) of \(store.dimension) in \(store.storage) "
+                    + "were expected", at: .file(copy), .dataset(matrix.name), advice: "make the copy again")
+        }
+        path = copy
+        self.matrix = matrix
+        dimension = store.dimension
+        rows = store.rows
+        storage = store.storage
+        classes = store.classes
+        videos = store.videos
+        digest = store.digest
+        indices = store.indices
+    }
+
     /// The position of a video in `videos`.
     public func index(of id: VideoID) -> Int? { indices[id] }
 
@@ -72,6 +91,25 @@ public final class FeatureStore {
         let first = videos[index].firstRow
         try matrix.read(first + rows.lowerBound..<first + rows.upperBound, into: target)
     }
+
+    /// Tells the operating system that these rows will be read soon, in this order, so that it fetches them from disk meanwhile; returns before they
+    /// are there. What the store does not hold is passed over. Changes no result.
+    ///
+    /// - Parameter before: the read that comes before them; nil: none, or not known.
+    public func announce(_ reads: [(video: Int, rows: Range<Int>)], after before: (video: Int, rows: Range<Int>)? = nil) {
+        func place(_ read: (video: Int, rows: Range<Int>)) -> Range<Int>? {
+            guard videos.indices.contains(read.video), read.rows.lowerBound >= 0, read.rows.upperBound <= videos[read.video].rows else { return nil }
+            let first = videos[read.video].firstRow
+            return first + read.rows.lowerBound..<first + read.rows.upperBound
+        }
+        matrix.announce(reads.compactMap(place), after: before.flatMap(place)?.upperBound)
+    }
+
+    /// Whether the system reads so far ahead by itself that announcing would cost more than it gains.
+    var systemReadsFarAhead: Bool { matrix.systemReadsFarAhead }
+
+    /// Bytes that so many rows take in the file.
+    public func storedBytes(rows: Int) -> Int { rows * matrix.bytesPerRow }
 
     /// Computes the digest from what the file holds; reads all of it.
     public func contentDigest() throws -> String {

@@ -111,6 +111,15 @@ final class FeatureStoreTests: FolderTestCase {
         HalfPrecision.narrow(floats, into: &halves, count: floats.count)
         XCTAssertEqual(halves, expected)
 
+        for count in [0, 1, 2, 3, 4095, 4096, 4097, 9001, halves.count] {
+            var values = [Float](repeating: 0, count: count)
+            values.withUnsafeMutableBytes { memory in
+                for index in 0..<count { memory.storeBytes(of: halves[index], toByteOffset: 2 * (count + index), as: UInt16.self) }
+            }
+            HalfPrecision.widenInPlace(&values, count: count)
+            XCTAssertEqual(values.map(\.bitPattern), floats.prefix(count).map(\.bitPattern), "\(count) halves")
+        }
+
         // Between the halves: the middles (ties), their neighbours, and numbers below the smallest.
         let positive = floats.filter { $0.sign == .plus }.sorted()
         var between: [Float] = [1e-9, 2.9e-8, 3e-8, 65519.99]
@@ -398,5 +407,69 @@ final class FeaturePrefetcherTests: FolderTestCase {
         Thread.sleep(forTimeInterval: 0.05)
         XCTAssertEqual(prefetcher.readyCount, 2)
         for _ in 0..<10 { XCTAssertLessThanOrEqual(prefetcher.readyCount, 2); _ = try prefetcher.next() }
+    }
+
+    func testTheWindowBoundsWhatIsAnnounced() throws {
+        // 12 bytes a row, 60 a request.
+        try FeatureStoreWriter().write(CountingSource(rows: [5]), to: path("a.h5"))
+        let store = try FeatureStore(path: path("a.h5"))
+        XCTAssertEqual(store.storedBytes(rows: 5), 60)
+        for window in [240, 200, 1, 0] {
+            let prefetcher = FeaturePrefetcher(store: store, depth: 2, window: window)
+            XCTAssertEqual(prefetcher.wantsRequests, window > 0)
+            for _ in 0..<10 { prefetcher.request(video: 0, rows: 0..<5) }
+            XCTAssertFalse(prefetcher.wantsRequests)
+            let deadline = Date().addingTimeInterval(10)
+            while prefetcher.readyCount < 2 || 2 * prefetcher.announcedBytes < window, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
+            Thread.sleep(forTimeInterval: 0.05)
+            // Announced again when half of it is read; the request that fills the window is announced whole.
+            XCTAssertGreaterThanOrEqual(2 * prefetcher.announcedBytes, window)
+            XCTAssertLessThan(prefetcher.announcedBytes, window + (window > 0 ? 60 : 1))
+            for _ in 0..<10 { _ = try prefetcher.next() }
+            XCTAssertEqual(prefetcher.announcedBytes, 0)
+        }
+    }
+
+    func testAnnouncedRangesAreMerged() {
+        XCTAssertEqual(HDF5Matrix.merged([]), [])
+        XCTAssertEqual(HDF5Matrix.merged([7..<7]), [])
+        XCTAssertEqual(HDF5Matrix.merged([20..<30, 0..<10, 10..<20, 5..<5, 40..<50]), [0..<30, 40..<50])
+        XCTAssertEqual(HDF5Matrix.merged([40..<50, 20..<30, 60..<70, 10..<20, 0..<5]), [40..<50, 10..<30, 60..<70, 0..<5])
+        XCTAssertEqual(HDF5Matrix.merged([0..<50, 10..<20, 49..<60, 61..<62]), [0..<60, 61..<62])
+    }
+
+    func testAnnouncedRowsComeIntoMemory() throws {
+        // 4 MiB a video; what is announced is there a moment later without having been read, what is not is not.
+        let rows = 350_000
+        try FeatureStoreWriter().write(CountingSource(rows: [rows, rows, rows, rows]), to: path("a.h5"))
+        let store = try FeatureStore(path: path("a.h5")), size = store.storedBytes(rows: rows)
+        let descriptor = open(path("a.h5"), O_RDONLY)
+        defer { close(descriptor) }
+        var information = stat()
+        XCTAssertEqual(fstat(descriptor, &information), 0)
+        let length = Int(information.st_size), page = Int(sysconf(Int32(_SC_PAGESIZE)))
+        let mapped = try XCTUnwrap(mmap(nil, length, PROT_READ, MAP_SHARED, descriptor, 0))
+        defer { munmap(mapped, length) }
+        func share(_ video: Int) -> Double {
+            var pages = [UInt8](repeating: 0, count: (length + page - 1) / page)
+            XCTAssertEqual(mincore(mapped, length, &pages), 0)
+            // The matrix ends the file; its first and last pages are shared with others.
+            let first = length - (4 - video) * size
+            let part = pages[first / page + 1..<(first + size) / page - 1]
+            return Double(part.reduce(0) { $0 + Int($1 & 1) }) / Double(part.count)
+        }
+        fsync(descriptor)
+        XCTAssertEqual(posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED), 0)
+        try XCTSkipIf(share(2) > 0, "the file system does not let go of files")
+        store.announce([(2, 0..<rows), (9, 0..<1), (0, 0..<rows + 1)])
+        let deadline = Date().addingTimeInterval(10)
+        while share(2) < 1, Date() < deadline { Thread.sleep(forTimeInterval: 0.005) }
+        XCTAssertEqual(share(2), 1)
+        XCTAssertEqual(share(0), 0)
+        // The last recording goes on where the third ends: that is left to the system.
+        store.announce([(3, 0..<rows), (0, 0..<rows)], after: (2, 0..<rows))
+        while share(0) < 1, Date() < deadline { Thread.sleep(forTimeInterval: 0.005) }
+        XCTAssertEqual(share(0), 1)
+        XCTAssertEqual(share(3), 0)
     }
 }

@@ -112,6 +112,19 @@ public final class HDF5File {
         }
     }
 
+    /// A number of the system's own for the open file, to be closed by the caller; nil for a file that is written, or not read through POSIX calls.
+    func duplicateDescriptor() -> Int32? {
+        HDF5Library.locked {
+            guard id >= 0, !isWritable else { return nil }
+            let access = H5Fget_access_plist(id)
+            defer { H5Pclose(access) }
+            var handle: UnsafeMutableRawPointer?
+            guard H5Pget_driver(access) == kairos_h5fd_sec2(), H5Fget_vfd_handle(id, access, &handle) >= 0, let handle else { return nil }
+            let copy = fcntl(handle.load(as: Int32.self), F_DUPFD_CLOEXEC, 0)
+            return copy < 0 ? nil : copy
+        }
+    }
+
     // MARK: Looking around
 
     /// Whether a dataset or group of that name exists.

@@ -1,5 +1,6 @@
 import CHDF5
 import Diagnostics
+import Foundation
 
 /// A matrix [rows, columns], contiguous but in benchmarks, of float32 or float16 in a file, kept open for reading or writing ranges of rows.
 package final class HDF5Matrix {
@@ -10,6 +11,12 @@ package final class HDF5Matrix {
     package let storage: FeatureStorage
     private var dataset: hid_t
     private let type: hid_t
+    /// The first value's place in the file; nil for chunks and before anything is allocated.
+    package let fileOffset: Int?
+    /// For reads past the library; nil where they are not possible.
+    private(set) var descriptor: Int32?
+    /// The row after those that were read last, over all threads.
+    let lastRead = LastRead()
 
     /// How rows lie in the file: as one piece, or in chunks of some rows each.
     package enum Layout { case contiguous, chunked }
@@ -58,7 +65,11 @@ package final class HDF5Matrix {
         rows = opened.shape[0]
         columns = opened.shape[1]
         storage = opened.storage
-        type = HDF5Library.locked { Self.type(of: opened.storage) }
+        (type, fileOffset) = HDF5Library.locked {
+            let offset = layout == .contiguous ? H5Dget_offset(opened.dataset) : haddr_t.max
+            return (Self.type(of: opened.storage), offset == haddr_t.max ? nil : Int(offset))
+        }
+        descriptor = fileOffset == nil ? nil : file.duplicateDescriptor()
     }
 
     deinit {
@@ -70,22 +81,16 @@ package final class HDF5Matrix {
         HDF5Library.locked {
             if dataset >= 0 { H5Dclose(dataset) }
             dataset = -1
+            if let descriptor { _ = Foundation.close(descriptor) }
+            descriptor = nil
         }
     }
 
     package var bytesPerRow: Int { columns * storage.bytesPerValue }
 
-    /// Where the values begin in the file; `nil` when nothing is allocated.
-    package var fileOffset: Int? {
-        HDF5Library.locked {
-            let offset = H5Dget_offset(dataset)
-            return offset == haddr_t.max ? nil : Int(offset)
-        }
-    }
-
     /// Reads rows as they are stored into `target`, which holds `rows.count * bytesPerRow` bytes.
     package func readStored(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws {
-        if rows.isEmpty { return }
+        if rows.isEmpty || readDirectly(rows, into: target) { return }
         try select(rows) { memory, selection in
             guard H5Dread(dataset, type, memory, selection, kairos_h5p_default(), target) >= 0 else { throw file.readFailure(name) }
         }
@@ -95,10 +100,10 @@ package final class HDF5Matrix {
     package func read(_ rows: Range<Int>, into target: UnsafeMutablePointer<Float>) throws {
         guard storage == .float16 else { return try readStored(rows, into: target) }
         let count = rows.count * columns
-        let halves = UnsafeMutablePointer<UInt16>.allocate(capacity: max(count, 1))
-        defer { halves.deallocate() }
+        // The halves lie in the second half of the memory that they are widened into.
+        let halves = UnsafeMutableRawPointer(target) + count * MemoryLayout<UInt16>.stride
         try readStored(rows, into: halves)
-        HalfPrecision.widen(halves, into: target, count: count)
+        HalfPrecision.widenInPlace(target, count: count)
     }
 
     /// Writes rows given as they are stored. With a collective `transfer` every rank must call it, an empty range included.

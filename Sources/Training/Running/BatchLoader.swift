@@ -3,12 +3,14 @@ import DataParallel
 import Detectors
 import FeatureStore
 
-/// Packs the batches of a rank's shards, reading some steps ahead.
+/// Packs the batches of a rank's shards, reading some steps ahead and announcing the reads of further ones.
 final class BatchLoader {
     private let store: FeatureStore
     private let owned: Range<Int>
     private let prefetcher: FeaturePrefetcher
     private let ahead: Int
+    /// Steps whose reads are announced at most: what small steps need to fill the window.
+    private static let mostAnnounced = 64
     private let plan: (StepPosition) -> [[TrainingVideo]]
     private var nextRequest: Int
     private let end: Int
@@ -34,7 +36,7 @@ final class BatchLoader {
 
     /// The batches of a step, for each owned shard one per group.
     func batches(step: Int) throws -> [(shard: Int, groups: [PackedBatch])] {
-        while nextRequest < min(step + 1 + ahead, end) {
+        while nextRequest < end, nextRequest <= step + ahead || (prefetcher.wantsRequests && nextRequest <= step + Self.mostAnnounced) {
             for shard in owned {
                 let position = StepPosition(step: nextRequest, shard: shard)
                 let videos = plan(position)

@@ -15,8 +15,9 @@ struct BenchmarkStoreCommand: ParsableCommand {
               mpirun -np 4 kairos benchmark store features.h5 --json
 
             Cold: the system was told to forget the file just before (what it held all the same is said); a disk that another machine keeps in
-            memory is not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd. A copy in
-            chunks is made in the temporary folder (TMPDIR), compared, and removed; it is on another disk than the store where those differ.
+            memory is not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd; in any order, a
+            recording at a time. The store is read as training reads it: by a thread that reads ahead and tells the system what it will read. A copy
+            in chunks is made in the temporary folder (TMPDIR), compared, and removed; it is on another disk than the store where those differ.
             """)
 
     @Argument(help: "The feature store.")
@@ -40,8 +41,9 @@ struct BenchmarkStoreCommand: ParsableCommand {
         /// The largest part of the file that was in memory before a repetition.
         var cached: Double
         var bytesPerSecond: Double
-        /// Median over repetitions of the ratio to the plain read just before.
+        /// Median over repetitions of the ratio to the plain read in the file's order, and to that in the same order as this.
         var ofPlain: Double
+        var ofSameOrder: Double
 
         enum CodingKeys: String, CodingKey {
             case way, seconds
@@ -49,6 +51,7 @@ struct BenchmarkStoreCommand: ParsableCommand {
             case cached = "cached_before"
             case bytesPerSecond = "bytes_per_second"
             case ofPlain = "part_of_plain"
+            case ofSameOrder = "part_of_plain_in_same_order"
         }
     }
 
@@ -74,19 +77,23 @@ struct BenchmarkStoreCommand: ParsableCommand {
             for isCold in [true, false] {
                 var seconds = [[Double]](repeating: [], count: ways.count), cached = [Double](repeating: 0, count: ways.count)
                 if !isCold { for way in ways { _ = try reading.read(way, isCold: false) } }
-                for _ in 0..<repetitions {
-                    for (place, way) in ways.enumerated() {
+                for repetition in 0..<repetitions {
+                    for turn in ways.indices {
+                        // None always comes after the same.
+                        let place = (turn + repetition) % ways.count, way = ways[place]
                         let (taken, part) = try reading.read(way, isCold: isCold)
                         seconds[place].append(taken)
                         cached[place] = max(cached[place], part)
                     }
                 }
                 for (place, way) in ways.enumerated() {
+                    let twin = ways.firstIndex(of: way.twin) ?? 0
                     report.series.append(
                         Series(
                             way: way.rawValue, isCold: isCold, seconds: seconds[place], cached: cached[place],
                             bytesPerSecond: Double(reading.bytes) / median(seconds[place]),
-                            ofPlain: median(zip(seconds[0], seconds[place]).map { $0 / $1 })))
+                            ofPlain: median(zip(seconds[0], seconds[place]).map { $0 / $1 }),
+                            ofSameOrder: median(zip(seconds[twin], seconds[place]).map { $0 / $1 })))
                 }
             }
             guard world.isRoot else { return }
@@ -103,12 +110,14 @@ struct BenchmarkStoreCommand: ParsableCommand {
         var lines = [
             "\(report.bytes) bytes of \(report.videos) recordings, \(report.ranks) rank\(report.ranks == 1 ? "" : "s"); "
                 + "medians of \(repetitions)", "",
-            "                                  MB/s  of plain %  in memory before %",
+            "                                  MB/s  of plain %  in the same order %  in memory before %",
         ]
         for series in report.series {
             lines.append(
                 "\(series.isCold ? "cold" : "warm")  \(series.way)".padding(toLength: 30, withPad: " ", startingAt: 0)
-                    + String(format: "%8.0f %11.0f %19.0f", series.bytesPerSecond * 1e-6, series.ofPlain * 100, series.cached * 100))
+                    + String(
+                        format: "%8.0f %11.0f %20.0f %19.0f", series.bytesPerSecond * 1e-6, series.ofPlain * 100, series.ofSameOrder * 100,
+                        series.cached * 100))
         }
         return lines.joined(separator: "\n")
     }

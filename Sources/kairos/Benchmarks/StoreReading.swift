@@ -9,7 +9,9 @@ struct StoreReading {
     enum Way: String, CaseIterable {
         /// The file's bytes from beginning to end, a mebibyte at a time: what `dd bs=1M` does.
         case plain
-        /// Recordings one after another.
+        /// The same a recording at a time, the recordings in random order: what the disk gives a program that does not say what it will read.
+        case plainShuffled = "plain, any order"
+        /// Recordings one after another, as training and detection read them: by the thread that reads ahead and announces what it will read.
         case store
         /// Recordings in random order, as training reads them.
         case shuffled = "store, any order"
@@ -17,7 +19,9 @@ struct StoreReading {
         case chunked = "chunked copy", chunkedShuffled = "chunked copy, any order"
 
         var isChunked: Bool { self == .chunked || self == .chunkedShuffled }
-        var isShuffled: Bool { self == .shuffled || self == .chunkedShuffled }
+        var isShuffled: Bool { self == .plainShuffled || self == .shuffled || self == .chunkedShuffled }
+        /// Plain reads in the same order.
+        var twin: Way { isShuffled ? .plainShuffled : .plain }
     }
 
     let world: Communicator
@@ -69,51 +73,63 @@ struct StoreReading {
     /// - Returns: seconds of the slowest rank, and the part of the file that memory held just before.
     func read(_ way: Way, isCold: Bool) throws -> (seconds: Double, cached: Double) {
         let path = way.isChunked ? copy ?? store.path : store.path
-        let (opened, cached) = try world.throwTogether { () throws -> (HDF5Matrix, Double) in
+        let (opened, cached) = try world.throwTogether { () throws -> (FeatureStore, Double) in
             // Anew, since the library keeps chunks.
-            let opened = try HDF5Matrix(in: try HDF5File.open(path), Self.dataset, layout: way.isChunked ? .chunked : .contiguous)
+            let opened = try FeatureStore(store, matrixFrom: path, layout: way.isChunked ? .chunked : .contiguous)
             if isCold { try Self.forget(path) }
             return (opened, try Self.cachedPart(path))
         }
         try world.barrier()
         let began = StepReport.now()
         try world.throwTogether {
-            if way == .plain { try readPlain(path) } else { try readRecordings(opened, isShuffled: way.isShuffled) }
+            switch way {
+            case .plain: try readPlain(path, [bytes * world.rank / world.size..<bytes * (world.rank + 1) / world.size])
+            case .plainShuffled:
+                try readPlain(
+                    path,
+                    order(isShuffled: true).map { index in
+                        let first = store.videos[index].firstRow
+                        return first * matrix.bytesPerRow..<(first + store.videos[index].rows) * matrix.bytesPerRow
+                    })
+            default: try readRecordings(opened, order(isShuffled: way.isShuffled))
+            }
         }
         return (try world.allReduce(StepReport.now() - began, .max), cached)
     }
 
-    private func readPlain(_ path: String) throws {
+    /// Reads ranges of the matrix's bytes, one after another.
+    private func readPlain(_ path: String, _ ranges: [Range<Int>]) throws {
         let descriptor = open(path, O_RDONLY)
         guard descriptor >= 0 else { throw Self.failure(path) }
         defer { close(descriptor) }
         let first = matrix.fileOffset ?? 0, block = 1 << 20
-        let own = first + bytes * world.rank / world.size..<first + bytes * (world.rank + 1) / world.size
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: block, alignment: 4096)
         defer { buffer.deallocate() }
-        var place = own.lowerBound
-        while place < own.upperBound {
-            let count = pread(descriptor, buffer, min(block, own.upperBound - place), off_t(place))
-            guard count > 0 else { throw Self.failure(path) }
-            place += count
+        for range in ranges {
+            var place = range.lowerBound
+            while place < range.upperBound {
+                let count = pread(descriptor, buffer, min(block, range.upperBound - place), off_t(first + place))
+                guard count > 0 else { throw Self.failure(path) }
+                place += count
+            }
         }
     }
 
     /// Each rank a block of neighbouring recordings, as a shard would be.
-    private func readRecordings(_ matrix: HDF5Matrix, isShuffled: Bool) throws {
-        let videos = store.videos, own = videos.count * world.rank / world.size..<videos.count * (world.rank + 1) / world.size
-        var order = Array(own)
+    private func order(isShuffled: Bool) -> [Int] {
+        var order = Array(store.videos.count * world.rank / world.size..<store.videos.count * (world.rank + 1) / world.size)
         if isShuffled {
             var generator = SplitMix(state: UInt64(world.rank + 1))
             order.shuffle(using: &generator)
         }
-        let longest = own.map { videos[$0].rows }.max() ?? 0
-        let buffer = UnsafeMutablePointer<Float>.allocate(capacity: max(1, longest * matrix.columns))
-        defer { buffer.deallocate() }
-        for index in order {
-            let video = videos[index]
-            try matrix.read(video.firstRow..<video.firstRow + video.rows, into: buffer)
-        }
+        return order
+    }
+
+    private func readRecordings(_ store: FeatureStore, _ order: [Int]) throws {
+        // Two iterations of two recordings, as training does where the configuration says nothing else.
+        let prefetcher = FeaturePrefetcher(store: store, depth: 4)
+        for index in order { prefetcher.request(video: index, rows: 0..<store.videos[index].rows) }
+        for _ in order { _ = try prefetcher.next() }
     }
 
     private struct SplitMix: RandomNumberGenerator {
