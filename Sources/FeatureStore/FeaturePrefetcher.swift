@@ -4,8 +4,8 @@ import Foundation
 /// Reads rows ahead on a thread of its own, so that training finds them ready.
 ///
 /// Requests are answered in their order. At most `depth` answers wait in memory; the thread rests while they are not taken. Requests beyond are
-/// announced to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is read; where
-/// the system is set up to read far ahead by itself, that is left to it.
+/// announced to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is
+/// read; where the system is set up to read far ahead by itself, that is left to it.
 /// Where the thread has not come to the oldest request yet, who takes its answer reads it: on a busy processor that is sooner than waking the thread.
 public final class FeaturePrefetcher {
     /// Bytes announced ahead where nothing else is said.

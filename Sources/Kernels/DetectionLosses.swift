@@ -48,7 +48,8 @@ public enum DetectionLosses {
     ///
     /// - Parameters:
     ///   - predicted, target: [count, 2], not negative.
-    ///   - gradient: [count, 2], receives `scale` * d loss / d predicted. Where two distances are equal, min and max share their gradient, as PyTorch's do.
+    ///   - gradient: [count, 2], receives `scale` * d loss / d predicted. Where two distances are equal, min and max share their gradient, as
+    ///     PyTorch's do.
     /// - Returns: the sum of the losses, not scaled.
     public static func distanceIoU(
         _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, scale: Float, gradient: UnsafeMutablePointer<Float>?,

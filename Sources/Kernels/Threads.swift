@@ -76,8 +76,8 @@ public enum Threads {
         }
     }
 
-    /// Sums over rows in parts whose number depends on the rows alone, shared out among threads: `body(rows, partial)` adds to its own zeroed array of
-    /// `count` floats, and the arrays are added in order. The sum has the same bits for every thread count.
+    /// Sums over rows in parts whose number depends on the rows alone, shared out among threads: `body(rows, partial)` adds to its own zeroed array
+    /// of `count` floats, and the arrays are added in order. The sum has the same bits for every thread count.
     static func summing(
         rows total: Int, into result: UnsafeMutablePointer<Float>, count: Int, add: Bool,
         _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void

@@ -1,7 +1,7 @@
 /// Multi-head attention in which position t of a sequence sees positions |t - u| <= reach of the same sequence.
 ///
-/// q, k, v, out [rows, heads * headChannels], head h in columns h * headChannels ...; probabilities [rows, heads, 2 * reach + 1], entry j for u = t + j - reach,
-/// zero beyond the ends.
+/// q, k, v, out [rows, heads * headChannels], head h in columns h * headChannels ...; probabilities [rows, heads, 2 * reach + 1], entry j for
+/// u = t + j - reach, zero beyond the ends.
 public enum WindowedAttention {
     public struct Shape {
         public var heads: Int, headChannels: Int, reach: Int

@@ -119,8 +119,8 @@ def predict(arguments, results):
     inner = results["links"]["within"] or [alpha, beta]
     if near and near["alpha_seconds"] > 1e-3:
         sys.stderr.write(
-            f"warning: a message within this host took {near['alpha_seconds'] * 1e3:.1f} ms, since other programs hold its cores: the predictions, which rest "
-            "on that, say nothing about a cluster\n")
+            f"warning: a message within this host took {near['alpha_seconds'] * 1e3:.1f} ms, since other programs hold its cores: "
+            "the predictions, which rest on that, say nothing about a cluster\n")
     # This machine: its ranks share its cores, and there is nothing between hosts unless it was measured.
     hosts = results["collectives"]["hosts"]
     here = Machine(results["cores"], results["threads"], max(1, max(2, arguments.ranks[-1]) // hosts), inner, [alpha, beta] if far else inner)

@@ -38,8 +38,7 @@ extension HDF5Matrix {
     private static func minorNumber(_ device: dev_t) -> UInt64 { UInt64(device) & 0xff | (UInt64(device) >> 12) & ~0xff }
 
     /// Announces rows that will be read soon; returns before they are read. Rows that go on where the read before them ends are left to the system,
-    /// whose own reading ahead does better there. Of a matrix in chunks nothing is announced: the library (1.10) finds a chunk's place only by walking over
-    /// all of them.
+    /// whose own reading ahead does better there. Of a matrix in chunks nothing is announced.
     ///
     /// - Parameters:
     ///   - reads: in their order.

@@ -22,7 +22,8 @@ package enum HalfPrecision {
             for first in stride(from: 0, to: count, by: most) {
                 // What is written for the first i + n values ends before the half after them: 4 (i + n) <= 2 count + 2 (i + n).
                 let n = min(most, count - first)
-                UnsafeMutableRawPointer(block).copyMemory(from: halves + first * MemoryLayout<UInt16>.stride, byteCount: n * MemoryLayout<UInt16>.stride)
+                let stride = MemoryLayout<UInt16>.stride
+                UnsafeMutableRawPointer(block).copyMemory(from: halves + first * stride, byteCount: n * stride)
                 widen(block, into: memory + first, count: n)
             }
         }

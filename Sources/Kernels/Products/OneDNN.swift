@@ -40,11 +40,13 @@ enum OneDNN {
         return result
     }
 
-    /// How an operation is to be done; the caller destroys it. The library's own scratch memory would belong to the thread that made the primitive, so
-    /// the one who runs it brings some.
+    /// How an operation is to be done; the caller destroys it. The library's own scratch memory would belong to the thread that made the primitive,
+    /// so the one who runs it brings some.
     ///
     /// - Parameter accumulates: add to what the result holds.
-    static func plan<Operation>(_ operation: inout Operation, accumulates: Bool = false, hint: dnnl_primitive_desc_t? = nil) -> dnnl_primitive_desc_t {
+    static func plan<Operation>(
+        _ operation: inout Operation, accumulates: Bool = false, hint: dnnl_primitive_desc_t? = nil
+    ) -> dnnl_primitive_desc_t {
         var attributes: dnnl_primitive_attr_t?
         check(dnnl_primitive_attr_create(&attributes), "make attributes")
         defer { dnnl_primitive_attr_destroy(attributes) }

@@ -79,7 +79,8 @@ public final class PackedWeights {
         var plan: dnnl_primitive_desc_t?, primitive: dnnl_primitive_t?
         withUnsafePointer(to: plain) { plain in
             withUnsafePointer(to: packed) { packed in
-                OneDNN.check(dnnl_reorder_primitive_desc_create(&plan, plain, OneDNN.engine, packed, OneDNN.engine, nil), "plan the packing of weights")
+                OneDNN.check(
+                    dnnl_reorder_primitive_desc_create(&plan, plain, OneDNN.engine, packed, OneDNN.engine, nil), "plan the packing of weights")
             }
         }
         defer { dnnl_primitive_desc_destroy(plan) }
