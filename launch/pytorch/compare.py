@@ -18,7 +18,7 @@ parser.add_argument("--pairs", type=int, default=3, help="alternations of ours a
 parser.add_argument("--repetitions", type=int, default=3, help="measured in each process, after one that is not counted")
 parser.add_argument("--steps", type=int, default=8, help="batches of a repetition over THUMOS14's lengths")
 parser.add_argument("--precision", choices=["float32", "bfloat16"], action="append", help="may be given twice (default: both)")
-parser.add_argument("--only", help="only cases whose name holds this text, for example dense, or 'train, thumos14'")
+parser.add_argument("--only", help="only cases whose name holds this text: dense, 'train, thumos14', Soft-NMS, ranks")
 parser.add_argument(
     "--distributed", metavar="RATE",
     help="instead, dense training steps on two hosts joined at RATE (1gbit), made by launch/netcluster, each with half of the threads: "
@@ -165,14 +165,16 @@ if arguments.distributed:
     sys.exit(0)
 suppression = [limit for limit in (200, 0) if not arguments.only or arguments.only in "Soft-NMS"]
 cases = [case for case in cases if (arguments.annotations or case[2] == "dense") and (not arguments.only or arguments.only in case[0])]
-if not cases and not suppression:
+compares_ranks = arguments.threads >= 2 and arguments.threads % 2 == 0 and (not arguments.only or arguments.only in "ranks")
+if not cases and not suppression and not compares_ranks:
     sys.exit(f"error: no case's name holds '{arguments.only}'")
 report = dict(threads=arguments.threads)
 if cases:
     report["work"] = compare_operations()
-print(f"\n{'case':<34} {'theirs / ours':<22} {'ours, s':>8} {'theirs, s':>9}   memory, ours / theirs")
+if cases or suppression:
+    print(f"\n{'case':<34} {'theirs / ours':<22} {'ours, s':>8} {'theirs, s':>9}   memory, ours / theirs")
 report["cases"] = [compare(*case) for case in cases]
 report["suppression"] = [compare_suppression(limit) for limit in suppression]
-if arguments.threads >= 2 and arguments.threads % 2 == 0 and not arguments.only:
+if compares_ranks:
     report["ranks"] = compare_ranks()
 write(report)
