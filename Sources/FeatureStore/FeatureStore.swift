@@ -62,7 +62,8 @@ public final class FeatureStore {
         guard matrix.rows == store.rows, matrix.columns == store.dimension, matrix.storage == store.storage else {
             throw Failure.badInput(
                 "it holds \(matrix.rows) rows of \(matrix.columns) values in \(matrix.storage), "
-                    + "\(store.rows) of \(store.dimension) in \(store.storage) were expected", at: .file(copy), .dataset(matrix.name), advice: "make the copy again")
+                    + "\(store.rows) of \(store.dimension) in \(store.storage) were expected",
+                at: .file(copy), .dataset(matrix.name), advice: "make the copy again")
         }
         path = copy
         self.matrix = matrix
