@@ -7,6 +7,8 @@ import Foundation
 /// announced to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is
 /// read; where the system is set up to read far ahead by itself, that is left to it.
 /// Where the thread has not come to the oldest request yet, who takes its answer reads it: on a busy processor that is sooner than waking the thread.
+/// While no read has to wait, the thread rests, and all are made so: what memory holds need not be held a second time, and stays in the processor's
+/// cache from its reading to its use.
 public final class FeaturePrefetcher {
     /// Bytes announced ahead where nothing else is said.
     public static let standardWindow = 16 << 20
@@ -57,6 +59,7 @@ public final class FeaturePrefetcher {
         private var store: FeatureStore?
         private let depth: Int
         private let window: Int
+        private let memory: RowMemory
         private let condition = NSCondition()
         private var requests: [(video: Int, rows: Range<Int>)] = []
         /// So many requests, from the first, were announced.
@@ -67,6 +70,8 @@ public final class FeaturePrefetcher {
         private var outstanding = 0
         /// The thread is reading the first request after those answered.
         private var isReading = false
+        /// So many reads, the last ones, did not wait for the disk.
+        private var readsWithoutWaiting = 0
         private var isStopped = false
         private var isEnded = false
         private var waited = 0.0
@@ -77,6 +82,8 @@ public final class FeaturePrefetcher {
             bytesPerRow = store.storedBytes(rows: 1)
             self.depth = depth
             self.window = window
+            // Those that wait, the one being read, and one that the caller holds.
+            memory = RowMemory(bytes: store.storedBytes(rows: store.videos.map(\.rows).max() ?? 0), most: depth + 2)
         }
 
         var waitedSeconds: Double { condition.withLock { waited } }
@@ -92,7 +99,7 @@ public final class FeaturePrefetcher {
                 requests.append((video, rows))
                 bytes.queued += rows.count * bytesPerRow
                 outstanding += 1
-                condition.broadcast()
+                wakeThread()
             }
         }
 
@@ -118,7 +125,7 @@ public final class FeaturePrefetcher {
             outstanding -= 1
             let answer = answers.removeFirst()
             // The thread is woken for some reads together.
-            if 2 * answers.count <= depth { condition.broadcast() }
+            if 2 * answers.count <= depth { wakeThread() }
             return try answer.get()
         }
 
@@ -170,19 +177,26 @@ public final class FeaturePrefetcher {
                 store.announce(reads, after: before)
                 return nil
             case .read(let video, let rows):
-                return Result {
-                    let result = FeatureRows(video: video, rows: rows, columns: store.dimension)
-                    try store.readRows(rows, ofVideo: video, into: result.values)
-                    return result
-                }
+                let waits = Self.waitsOfThisThread
+                let answer = Result { try store.read(rows, ofVideo: video, into: memory) }
+                let hasWaited = Self.waitsOfThisThread > waits
+                condition.withLock { readsWithoutWaiting = hasWaited ? 0 : readsWithoutWaiting + 1 }
+                return answer
             }
+        }
+
+        /// How often this thread has given up the processor because it had to wait; being made to give it up does not count.
+        private static var waitsOfThisThread: Int {
+            var usage = rusage()
+            getrusage(__rusage_who_t(1), &usage)  // RUSAGE_THREAD of Linux, which Swift does not see.
+            return usage.ru_nvcsw
         }
 
         private func nextTask() -> Task? {
             condition.withLock {
                 while !isStopped {
                     if let task = announcementsDue() { return task }
-                    if answers.count < depth, let task = readDue() {
+                    if shouldReadAhead, let task = readDue() {
                         isReading = true
                         return task
                     }
@@ -192,10 +206,16 @@ public final class FeaturePrefetcher {
             }
         }
 
-        private func announcementsDue() -> Task? {
-            // Half a window at a time: neighbours in the file can be announced as one.
-            announced < requests.count && 2 * bytes.announced < window ? takeAnnouncements() : nil
+        private func wakeThread() {
+            if shouldReadAhead || shouldAnnounce { condition.broadcast() }
         }
+
+        private var shouldReadAhead: Bool { !requests.isEmpty && answers.count < depth && readsWithoutWaiting < depth }
+
+        /// Half a window at a time: neighbours in the file can be announced as one.
+        private var shouldAnnounce: Bool { announced < requests.count && 2 * bytes.announced < window }
+
+        private func announcementsDue() -> Task? { shouldAnnounce ? takeAnnouncements() : nil }
 
         private func takeAnnouncements() -> Task {
             let first = announced

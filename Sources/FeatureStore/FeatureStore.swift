@@ -82,15 +82,22 @@ public final class FeatureStore {
     /// Labelled actions of all videos together.
     public var instanceCount: Int { videos.reduce(0) { $0 + $1.annotation.instances.count } }
 
-    /// Reads some rows of a video as float32 into `target`, [rows.count, dimension] row-major.
-    public func readRows(_ rows: Range<Int>, ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
+    /// Reads some rows of a video.
+    ///
+    /// - Throws: `Failure.badInput` for a file that cannot be read.
+    public func read(_ rows: Range<Int>, ofVideo index: Int) throws -> FeatureRows { try read(rows, ofVideo: index, into: nil) }
+
+    /// - Parameter memory: lends the memory of the rows; nil: their own.
+    package func read(_ rows: Range<Int>, ofVideo index: Int, into memory: RowMemory?) throws -> FeatureRows {
         guard videos.indices.contains(index), rows.lowerBound >= 0, rows.upperBound <= videos[index].rows else {
             throw Failure.failed(
                 "rows \(rows.lowerBound)..<\(rows.upperBound) of video number \(index) were asked for, the store does not hold them",
                 at: .file(path), advice: "report this as a fault of the program")
         }
         let first = videos[index].firstRow
-        try matrix.read(first + rows.lowerBound..<first + rows.upperBound, into: target)
+        return try FeatureRows(video: index, rows: rows, columns: dimension, storage: storage, from: memory) {
+            try matrix.readStored(first + rows.lowerBound..<first + rows.upperBound, into: $0)
+        }
     }
 
     /// Tells the operating system that these rows will be read soon, in this order, so that it fetches them from disk meanwhile; returns before they

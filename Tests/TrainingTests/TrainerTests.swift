@@ -120,9 +120,10 @@ final class TrainerTests: XCTestCase {
             for (shard, videos) in shards.enumerated() {
                 var random = RandomStream(seed: 6, "forward", shard, step)
                 for video in videos {
-                    let rows = FeatureRows(video: video, rows: 0..<store.videos[video].rows, columns: 5)
-                    try store.readRows(rows.rows, ofVideo: video, into: rows.values)
-                    let means = (0..<5).map { c in rows.rows.reduce(0.0) { $0 + Double(rows.values[$1 * 5 + c]) } / Double(rows.rows.count) }
+                    let rows = 0..<store.videos[video].rows
+                    var values = [Float](repeating: 0, count: rows.count * 5)
+                    try store.read(rows, ofVideo: video).copy(to: &values)
+                    let means = (0..<5).map { c in rows.reduce(0.0) { $0 + Double(values[$1 * 5 + c]) } / Double(rows.count) }
                     let goal = 1 + 0.1 * Double(random.uniform())
                     let score = zip(means, weights).reduce(0) { $0 + $1.0 * $1.1 }
                     for c in 0..<5 { gradient[c] += (score - goal) * means[c] / normalizer }

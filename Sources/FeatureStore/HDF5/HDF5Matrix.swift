@@ -96,16 +96,6 @@ package final class HDF5Matrix {
         }
     }
 
-    /// Reads rows as float32 into `target`, which holds `rows.count * columns` values.
-    package func read(_ rows: Range<Int>, into target: UnsafeMutablePointer<Float>) throws {
-        guard storage == .float16 else { return try readStored(rows, into: target) }
-        let count = rows.count * columns
-        // The halves lie in the second half of the memory that they are widened into.
-        let halves = UnsafeMutableRawPointer(target) + count * MemoryLayout<UInt16>.stride
-        try readStored(rows, into: halves)
-        HalfPrecision.widenInPlace(target, count: count)
-    }
-
     /// Writes rows given as they are stored. With a collective `transfer` every rank must call it, an empty range included.
     package func writeStored(_ rows: Range<Int>, _ values: UnsafeRawPointer, transfer: hid_t? = nil) throws {
         try select(rows) { memory, selection in

@@ -14,21 +14,6 @@ package enum HalfPrecision {
         }
     }
 
-    /// Widens finite halves that lie in the second half of `memory`, which then holds `count` single values.
-    package static func widenInPlace(_ memory: UnsafeMutablePointer<Float>, count: Int) {
-        let halves = UnsafeRawPointer(memory) + count * MemoryLayout<UInt16>.stride, most = 4096
-        withUnsafeTemporaryAllocation(of: UInt16.self, capacity: most) { block in
-            guard let block = block.baseAddress else { return }
-            for first in stride(from: 0, to: count, by: most) {
-                // What is written for the first i + n values ends before the half after them: 4 (i + n) <= 2 count + 2 (i + n).
-                let n = min(most, count - first)
-                let stride = MemoryLayout<UInt16>.stride
-                UnsafeMutableRawPointer(block).copyMemory(from: halves + first * stride, byteCount: n * stride)
-                widen(block, into: memory + first, count: n)
-            }
-        }
-    }
-
     /// Narrows with rounding to nearest, ties to even. Values must be finite and round to at most `largest`.
     package static func narrow(_ source: UnsafePointer<Float>, into target: UnsafeMutablePointer<UInt16>, count: Int) {
         for index in 0..<count {

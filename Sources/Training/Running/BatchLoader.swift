@@ -62,8 +62,7 @@ final class BatchLoader {
         for video in videos { offsets.append(offsets[offsets.count - 1] + video.rows.count) }
         let features = Tensor(rows: offsets[offsets.count - 1], columns: store.dimension, requiresGradient: false)
         for (i, video) in videos.enumerated() {
-            let read = try rows(video)
-            (features.values + offsets[i] * store.dimension).update(from: read.values, count: video.rows.count * store.dimension)
+            try rows(video).copy(to: features.values + offsets[i] * store.dimension)
         }
         let contexts = videos.map { video in
             let stored = store.videos[video.index]

@@ -15,8 +15,8 @@ struct BenchmarkStoreCommand: ParsableCommand {
               mpirun -np 4 kairos benchmark store features.h5 --json
 
             Cold: the system was told to forget the file just before (what it held all the same is said); a disk that another machine keeps in
-            memory is not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd; in any order,
-            a recording at a time. The store is read as training reads it: by a thread that reads ahead and tells the system what it will read. A copy
+            memory is not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd, and forgets it;
+            in any order, recording after recording; of whole recordings, into memory that holds the longest. The store is read as training reads it: by a thread that reads ahead and tells the system what it will read. A copy
             in chunks is made in the temporary folder (TMPDIR), compared, and removed; it is on another disk than the store where those differ.
             """)
 

@@ -9,7 +9,10 @@ struct StoreReading {
     enum Way: String, CaseIterable {
         /// The file's bytes from beginning to end, a mebibyte at a time: what `dd bs=1M` does.
         case plain
-        /// The same a recording at a time, the recordings in random order: what the disk gives a program that does not say what it will read.
+        /// A recording at a time, into memory that holds the longest: what is left to a program that keeps what it reads, where that is more than the
+        /// processor's cache holds.
+        case plainWhole = "plain, whole recordings"
+        /// A mebibyte at a time, the recordings at a time, the recordings in random order: what the disk gives a program that does not say what it will read.
         case plainShuffled = "plain, any order"
         /// Recordings one after another, as training and detection read them: by the thread that reads ahead and announces what it will read.
         case store
@@ -84,13 +87,12 @@ struct StoreReading {
         try world.throwTogether {
             switch way {
             case .plain: try readPlain(path, [bytes * world.rank / world.size..<bytes * (world.rank + 1) / world.size])
-            case .plainShuffled:
-                try readPlain(
-                    path,
-                    order(isShuffled: true).map { index in
-                        let first = store.videos[index].firstRow
-                        return first * matrix.bytesPerRow..<(first + store.videos[index].rows) * matrix.bytesPerRow
-                    })
+            case .plainWhole, .plainShuffled:
+                let ranges = order(isShuffled: way.isShuffled).map { index in
+                    let first = store.videos[index].firstRow
+                    return first * matrix.bytesPerRow..<(first + store.videos[index].rows) * matrix.bytesPerRow
+                }
+                try readPlain(path, ranges, block: way == .plainWhole ? store.storedBytes(rows: store.videos.map(\.rows).max() ?? 0) : 1 << 20)
             default: try readRecordings(opened, order(isShuffled: way.isShuffled))
             }
         }
@@ -98,11 +100,11 @@ struct StoreReading {
     }
 
     /// Reads ranges of the matrix's bytes, one after another.
-    private func readPlain(_ path: String, _ ranges: [Range<Int>]) throws {
+    private func readPlain(_ path: String, _ ranges: [Range<Int>], block: Int = 1 << 20) throws {
         let descriptor = open(path, O_RDONLY)
         guard descriptor >= 0 else { throw Self.failure(path) }
         defer { close(descriptor) }
-        let first = matrix.fileOffset ?? 0, block = 1 << 20
+        let first = matrix.fileOffset ?? 0
         let buffer = UnsafeMutableRawPointer.allocate(byteCount: block, alignment: 4096)
         defer { buffer.deallocate() }
         for range in ranges {
