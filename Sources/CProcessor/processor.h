@@ -131,4 +131,13 @@ KAIROS_ANY_PROCESSOR static inline void kairos_processor_require(uint64_t compil
   (void)written;
   _exit(1);
 }
+
+/* For a loop that waits for another thread: spares the core that shares this one's units. */
+static inline void kairos_processor_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 #endif

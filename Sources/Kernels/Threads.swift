@@ -4,6 +4,9 @@ import Dispatch
 public enum Threads {
     /// Threads per process, the calling one among them. Set once at start.
     nonisolated(unsafe) public static var count = 1
+    /// Whether every thread has a core of its own. Then one that waits for the next kernel stays awake for a moment; where threads share cores, it
+    /// would hold up those that work, and sleeps. Set once at start; changes no result.
+    nonisolated(unsafe) public static var haveOwnCores = true
 
     /// Calls `body` with disjoint ranges that cover 0..<total, one per thread; small work (`total < 2 * grain`) stays on the calling thread.
     @inline(__always)
@@ -13,8 +16,17 @@ public enum Threads {
             if total > 0 { body(0..<total) }
             return
         }
-        DispatchQueue.concurrentPerform(iterations: parts) { part in
+        perform(parts) { part in
             body(total * part / parts..<total * (part + 1) / parts)
+        }
+    }
+
+    /// Calls `body` once for each of 0..<parts, on several threads.
+    private static func perform(_ parts: Int, _ body: (_ part: Int) -> Void) {
+        if haveOwnCores {
+            ThreadTeam.shared.perform(parts, threads: count, body)
+        } else {
+            DispatchQueue.concurrentPerform(iterations: parts, execute: body)
         }
     }
 
@@ -35,7 +47,7 @@ public enum Threads {
             for piece in 0..<pieces { body(piece, 0) }
             return
         }
-        DispatchQueue.concurrentPerform(iterations: parts) { part in
+        perform(parts) { part in
             for piece in pieces * part / parts..<pieces * (part + 1) / parts { body(piece, part) }
         }
     }
@@ -57,7 +69,7 @@ public enum Threads {
             for own in 0...worker where begins[own] > piece { begins[own] = piece }
             before += weight
         }
-        DispatchQueue.concurrentPerform(iterations: parts) { part in
+        perform(parts) { part in
             for piece in begins[part]..<begins[part + 1] { body(piece, part) }
         }
     }
@@ -71,7 +83,7 @@ public enum Threads {
             if total > 0 { body(0..<total) }
             return
         }
-        DispatchQueue.concurrentPerform(iterations: parts) { part in
+        perform(parts) { part in
             body(min(total, blocks * part / parts * block)..<min(total, blocks * (part + 1) / parts * block))
         }
     }

@@ -11,6 +11,7 @@ public enum ComputeThreads {
         let sharing = all.filter { $0 == all[communicator.rank] }.count
         let cores = mask.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount }
         Threads.count = requested ?? max(1, cores / max(sharing, 1))
+        Threads.haveOwnCores = Threads.count * sharing <= cores
         return Threads.count
     }
 
