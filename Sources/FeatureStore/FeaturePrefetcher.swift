@@ -7,8 +7,8 @@ import Foundation
 /// announced to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is
 /// read; where the system is set up to read far ahead by itself, that is left to it.
 /// Where the thread has not come to the oldest request yet, who takes its answer reads it: on a busy processor that is sooner than waking the thread.
-/// While no read has to wait, the thread rests, and all are made so: what memory holds need not be held a second time, and stays in the processor's
-/// cache from its reading to its use.
+/// While no read has to wait, the thread rests, and all are made so: what the system's memory holds need not wait in this program's, and stays in the
+/// processor's cache from its reading to its use.
 public final class FeaturePrefetcher {
     /// Bytes announced ahead where nothing else is said.
     public static let standardWindow = 16 << 20
@@ -18,10 +18,15 @@ public final class FeaturePrefetcher {
     private let state: State
 
     /// - Parameter window: nil: `standardWindow`, or 0 where the system itself reads far ahead.
-    public init(store: FeatureStore, depth: Int, window: Int? = nil) {
+    public convenience init(store: FeatureStore, depth: Int, window: Int? = nil) {
+        self.init(store: store, depth: depth, window: window) { Waits.ofThisThread }
+    }
+
+    /// - Parameter waits: how often the calling thread has had to wait so far; more after a read than before it: the read had to.
+    package init(store: FeatureStore, depth: Int, window: Int? = nil, waits: @escaping @Sendable () -> Int) {
         let window = window ?? (store.systemReadsFarAhead ? 0 : Self.standardWindow)
         self.window = window
-        state = State(store: store, depth: max(depth, 1), window: window)
+        state = State(store: store, depth: max(depth, 1), window: window, waits: waits)
         let state = self.state
         let thread = Thread { state.work() }
         thread.name = "feature prefetch"
@@ -60,6 +65,7 @@ public final class FeaturePrefetcher {
         private let depth: Int
         private let window: Int
         private let memory: RowMemory
+        private let waits: @Sendable () -> Int
         private let condition = NSCondition()
         private var requests: [(video: Int, rows: Range<Int>)] = []
         /// So many requests, from the first, were announced.
@@ -76,7 +82,8 @@ public final class FeaturePrefetcher {
         private var isEnded = false
         private var waited = 0.0
 
-        init(store: FeatureStore, depth: Int, window: Int) {
+        init(store: FeatureStore, depth: Int, window: Int, waits: @escaping @Sendable () -> Int) {
+            self.waits = waits
             self.store = store
             path = store.path
             bytesPerRow = store.storedBytes(rows: 1)
@@ -177,19 +184,14 @@ public final class FeaturePrefetcher {
                 store.announce(reads, after: before)
                 return nil
             case .read(let video, let rows):
-                let waits = Self.waitsOfThisThread
+                let before = waits(), began = DispatchTime.now().uptimeNanoseconds
                 let answer = Result { try store.read(rows, ofVideo: video, into: memory) }
-                let hasWaited = Self.waitsOfThisThread > waits
+                // Some systems do not count; a read as slow as a disk's has waited in any case: 5 ms, and 0.5 GB/s.
+                let isSlow = DispatchTime.now().uptimeNanoseconds - began > 5_000_000 + 2 * UInt64(rows.count * bytesPerRow)
+                let hasWaited = waits() > before || isSlow
                 condition.withLock { readsWithoutWaiting = hasWaited ? 0 : readsWithoutWaiting + 1 }
                 return answer
             }
-        }
-
-        /// How often this thread has given up the processor because it had to wait; being made to give it up does not count.
-        private static var waitsOfThisThread: Int {
-            var usage = rusage()
-            getrusage(__rusage_who_t(1), &usage)  // RUSAGE_THREAD of Linux, which Swift does not see.
-            return usage.ru_nvcsw
         }
 
         private func nextTask() -> Task? {
@@ -236,5 +238,14 @@ public final class FeaturePrefetcher {
             }
             return .read(video: request.video, rows: request.rows)
         }
+    }
+}
+
+private enum Waits {
+    /// How often this thread has given up the processor because it had to wait; being made to give it up does not count.
+    static var ofThisThread: Int {
+        var usage = rusage()
+        getrusage(__rusage_who_t(1), &usage)  // RUSAGE_THREAD of Linux, which Swift does not see.
+        return usage.ru_nvcsw
     }
 }

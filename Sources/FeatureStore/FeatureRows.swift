@@ -1,7 +1,7 @@
 import Foundation
 
-/// Some rows of one video, [rows.count, columns] row-major, as they are stored: half as many bytes to read where that is float16, and widened when they
-/// are put where they are wanted.
+/// Some rows of one video, [rows.count, columns] row-major, as they are stored: half as many bytes to read where that is float16, and widened when
+/// they are put where they are wanted.
 public final class FeatureRows: @unchecked Sendable {
     /// The video's position in the store.
     public let video: Int
@@ -14,7 +14,7 @@ public final class FeatureRows: @unchecked Sendable {
     /// Rows to be filled by `fill`, which is given memory of `rows.count * columns` stored values.
     ///
     /// - Parameter owner: who lends the memory and gets it back.
-    init(
+    package init(
         video: Int, rows: Range<Int>, columns: Int, storage: FeatureStorage, from owner: RowMemory? = nil,
         fill: (UnsafeMutableRawPointer) throws -> Void
     ) rethrows {

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Synchronization
 import TemporalAnnotations
 import XCTest
 
@@ -393,7 +394,11 @@ final class FeaturePrefetcherTests: FolderTestCase {
 
     func testDepthBoundsWhatWaitsInMemory() throws {
         try FeatureStoreWriter().write(CountingSource(rows: [5]), to: path("a.h5"))
-        let prefetcher = FeaturePrefetcher(store: try FeatureStore(path: path("a.h5")), depth: 2)
+        // All reads wait, so that the depth alone keeps the thread from reading on.
+        let waits = Atomic<Int>(0)
+        let prefetcher = FeaturePrefetcher(store: try FeatureStore(path: path("a.h5")), depth: 2) {
+            waits.add(1, ordering: .sequentiallyConsistent).newValue
+        }
         for _ in 0..<10 { prefetcher.request(video: 0, rows: 0..<5) }
         let deadline = Date().addingTimeInterval(10)
         while prefetcher.readyCount < 2, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
@@ -403,30 +408,45 @@ final class FeaturePrefetcherTests: FolderTestCase {
     }
 
     func testTheThreadRestsWhileNoReadWaits() throws {
-        // Just written, so held in memory: whoever takes the rows reads them. That the file system makes a read wait all the same is possible.
         let source = CountingSource(rows: [50])
         try FeatureStoreWriter().write(source, to: path("a.h5"))
-        let prefetcher = FeaturePrefetcher(store: try FeatureStore(path: path("a.h5")), depth: 3)
+        let waits = Atomic<Int>(0), readsWait = Atomic<Bool>(false)
+        // Called before and after each read.
+        let prefetcher = FeaturePrefetcher(store: try FeatureStore(path: path("a.h5")), depth: 3) {
+            readsWait.load(ordering: .sequentiallyConsistent) ? waits.add(1, ordering: .sequentiallyConsistent).newValue : 0
+        }
         func request(_ count: Int) {
             for first in 0..<count { prefetcher.request(video: 0, rows: first..<first + 5) }
         }
-        func take(_ count: Int) throws {
-            for first in 0..<count {
+        func take(_ rows: Range<Int>) throws {
+            for first in rows {
                 var values = [Float](repeating: 0, count: 15)
                 try prefetcher.next().copy(to: &values)
                 XCTAssertEqual(values, (first..<first + 5).flatMap { row in (0..<3).map { source.value(0, row, $0) } })
             }
         }
+        func readyCount(becomes count: Int) -> Bool {
+            let deadline = Date().addingTimeInterval(10)
+            while prefetcher.readyCount != count, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
+            return prefetcher.readyCount == count
+        }
+        // Three reads that did not wait: the thread rests, whoever takes rows reads them. A read that was slow all the same wakes it: tried again.
         var hasRested = false
         for _ in 0..<20 where !hasRested {
             request(10)
-            try take(10)
+            try take(0..<10)
             request(10)
-            Thread.sleep(forTimeInterval: 0.05)
+            Thread.sleep(forTimeInterval: 0.02)
             hasRested = prefetcher.readyCount == 0
-            try take(10)
+            try take(0..<10)
         }
         XCTAssertTrue(hasRested)
+        // A read that waits: the thread reads ahead again.
+        readsWait.store(true, ordering: .sequentiallyConsistent)
+        request(10)
+        try take(0..<1)
+        XCTAssertTrue(readyCount(becomes: 3))
+        try take(1..<10)
     }
 
     func testRowsAreReadIntoMemoryOfRowsThatAreGone() throws {
@@ -452,7 +472,12 @@ final class FeaturePrefetcherTests: FolderTestCase {
         }
         XCTAssertEqual(memory.keptCount, 1)
         XCTAssertEqual(values(long), expected, "rows that are held lend their memory to no others")
-        XCTAssertThrowsError(try store.read(1..<4, ofVideo: 1, into: memory))
+        struct Unreadable: Error {}
+        XCTAssertThrowsError(
+            try FeatureRows(video: 0, rows: 0..<1, columns: 3, storage: .float16, from: memory) { _ in
+                XCTAssertEqual(memory.keptCount, 0)
+                throw Unreadable()
+            })
         XCTAssertEqual(memory.keptCount, 1)
     }
 

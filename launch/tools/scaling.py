@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import scaling_plot
-from scaling_model import Machine, Work, step_seconds
+from scaling_model import Machine, Work, busiest, drawn, efficiency, step_seconds
 
 VARIANTS = {
     "overlap": [],
@@ -92,7 +92,7 @@ def measure(arguments):
             measured.append(dict(
                 kind=kind, lengths=lengths, ranks=ranks, variant=variant, recordings=batch, shards=shards, seconds=seconds,
                 seconds_processor=[one / steps for one in report["seconds_processor"]], seconds_optimizer=optimizer,
-                parameters=report["parameters"]))
+                parameters=report["parameters"], rows=report["rows"]))
             sys.stderr.write(f"{kind}, {lengths}, {ranks} ranks, {variant}: {statistics.median(seconds):.3f} s per step\n")
     collectives = kairos(
         arguments, max(2, most), ["benchmark", "collectives", "--threads", str(arguments.threads), "--largest", str(arguments.largest)])
@@ -132,24 +132,32 @@ def predict(arguments, results):
         if not single:
             continue
         single = single[0]
-        per_recording = (statistics.median(single["seconds"]) - single["seconds_optimizer"]) / single["recordings"]
+        per_row = (statistics.median(single["seconds"]) - single["seconds_optimizer"]) * len(single["rows"]) / sum(map(sum, single["rows"]))
+        lengths_known = [rows for one in points for step in one["rows"] for rows in step]
         for variant in VARIANTS:
+            own = {one["ranks"]: one for one in points if one["variant"] == variant or one["ranks"] == 1}
+
             def work(ranks):
                 recordings = arguments.batch * ranks if kind == "weak" else single["recordings"]
                 shards = ranks if kind == "weak" else max(single["shards"], ranks)
+                # What was measured had its own recordings.
+                steps = own[ranks]["rows"] if ranks in own else drawn(lengths_known, recordings)
+                per_recording = per_row * sum(map(sum, steps)) / sum(map(len, steps))
                 return Work(
-                    recordings, shards, per_recording, single["seconds_optimizer"], single["parameters"],
+                    recordings, shards, per_recording, single["seconds_optimizer"], busiest(steps, ranks), single["parameters"],
                     2 if "bfloat16" in variant else 4, variant != "no overlap")
             # Strong scaling ends where every rank has one recording.
             last = 1024 if kind == "weak" else single["recordings"]
             counts = [1 << power for power in range(11) if 1 << power <= last]
-            own = {one["ranks"]: one for one in points if one["variant"] == variant or one["ranks"] == 1}
             rows = []
             for ranks in sorted(set(counts) | set(own)):
                 seconds = statistics.median(own[ranks]["seconds"]) if ranks in own else None
+                asked = work(ranks)
                 rows.append(dict(
-                    ranks=ranks, recordings=work(ranks).recordings, measured=seconds, predicted_here=step_seconds(work(ranks), here, ranks),
-                    predicted_cluster=step_seconds(work(ranks), cluster, ranks)))
+                    ranks=ranks, recordings=asked.recordings, measured=seconds, predicted_here=step_seconds(asked, here, ranks),
+                    predicted_cluster=step_seconds(asked, cluster, ranks),
+                    # Of one rank alone, with the same work (strong) or its average share of it (weak).
+                    seconds_alone=asked.recordings * asked.seconds_per_recording / (ranks if kind == "weak" else 1) + asked.seconds_per_step))
             series.append(dict(kind=kind, lengths=lengths, variant=variant, rows=rows))
     results["series"] = series
 
@@ -173,18 +181,14 @@ def table(arguments, results):
             "| ranks | recordings | measured | predicted here | predicted / measured | efficiency measured "
             "| predicted on a cluster | its efficiency |",
             "|---|---|---|---|---|---|---|---|"]
-        first = one["rows"][0]
         for row in one["rows"]:
-            def efficiency(seconds, base):
-                if seconds is None or base is None:
-                    return ""
-                return f"{100 * base / first['recordings'] / (seconds * row['ranks'] / row['recordings']):.0f} %"
+            def percent(field):
+                return "" if row[field] is None else f"{100 * efficiency(one['kind'], row, field):.0f} %"
             ratio = "" if row["measured"] is None else f"{row['predicted_here'] / row['measured']:.2f}"
             here = text(row["predicted_here"]) if row["measured"] is not None else ""
             lines.append(
                 f"| {row['ranks']} | {row['recordings']} | {text(row['measured'])} | {here} | {ratio} "
-                f"| {efficiency(row['measured'], first['measured'])} "
-                f"| {text(row['predicted_cluster'])} | {efficiency(row['predicted_cluster'], first['predicted_cluster'])} |")
+                f"| {percent('measured')} | {text(row['predicted_cluster'])} | {percent('predicted_cluster')} |")
         lines.append("")
     return "\n".join(lines)
 

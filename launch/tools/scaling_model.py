@@ -1,5 +1,6 @@
 """How long a step takes on so many ranks: compute, shared out, and the part of the gradients' way that compute does not hide."""
 import math
+import random
 from dataclasses import dataclass
 
 BUCKET = 1_048_576
@@ -25,9 +26,27 @@ class Work:
     # Forward and backward of one recording on one rank alone; what every rank does once per step.
     seconds_per_recording: float
     seconds_per_step: float
+    # Rows of the rank that has most, over those of the average rank: all wait for it.
+    busiest: float
     parameters: int
     bytes_per_number: int
     overlaps: bool
+
+
+def busiest(steps, ranks):
+    """Rows of the rank that has most, over those of the average rank; `steps`: for each the rows of its recordings, rank after rank."""
+    most = mean = 0.0
+    for rows in steps:
+        each = len(rows) // ranks
+        most += max(sum(rows[rank * each:(rank + 1) * each]) for rank in range(ranks))
+        mean += sum(rows) / ranks
+    return most / mean
+
+
+def drawn(lengths, recordings, steps=100):
+    """Steps of so many recordings, drawn from the lengths that are known; the same ones every time."""
+    chance = random.Random(0)
+    return [[chance.choice(lengths) for _ in range(recordings)] for _ in range(steps)]
 
 
 def message_seconds(work, machine, ranks):
@@ -49,7 +68,8 @@ def message_seconds(work, machine, ranks):
 
 def step_seconds(work, machine, ranks):
     crowd = max(1.0, ranks * machine.threads / machine.cores) if machine.cores else 1.0
-    compute = work.recordings / ranks * work.seconds_per_recording * crowd
+    # Ranks that share cores wait for each other in any case.
+    compute = work.recordings / ranks * work.seconds_per_recording * max(crowd, work.busiest)
     way = message_seconds(work, machine, ranks)
     if work.overlaps and way > 0:
         # Only the last shard's backward hides, and never the last bucket, which is complete at its end.
@@ -57,3 +77,8 @@ def step_seconds(work, machine, ranks):
         buckets = math.ceil(work.parameters / BUCKET)
         way = max(way / buckets, way - last)
     return compute + work.seconds_per_step * crowd + way
+
+
+def efficiency(kind, row, field):
+    """One rank's time alone over that of the ranks together, a part of 1."""
+    return row["seconds_alone"] / row[field] / (1 if kind == "weak" else row["ranks"])

@@ -1,6 +1,8 @@
 """Efficiency against ranks as SVG: lines for predictions, dots for measurements."""
 import math
 
+from scaling_model import efficiency
+
 COLOURS = ["#1b6ca8", "#c44536", "#4a7c59", "#8a5a9e", "#b8860b", "#555555"]
 # What lies on one another stays visible: later lines are dashed, later dots smaller.
 DASHES = ["none", "9 5", "3 5"]
@@ -44,16 +46,11 @@ def panel(key, series, left, top):
         'ranks (line: predicted on a cluster; dots: measured here)</text>')
     for number, one in enumerate(series):
         colour, dashes, radius = COLOURS[number % len(COLOURS)], DASHES[number % len(DASHES)], max(2, 6 - 1.7 * number)
-        first = one["rows"][0]
-
-        def efficiency(row, field):
-            base = first[field] / first["recordings"]
-            return base / (row[field] * row["ranks"] / row["recordings"])
-
-        points = " ".join(f'{x(row["ranks"]):.1f},{y(efficiency(row, "predicted_cluster")):.1f}' for row in one["rows"])
+        points = " ".join(f'{x(row["ranks"]):.1f},{y(efficiency(one["kind"], row, "predicted_cluster")):.1f}' for row in one["rows"])
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dashes}"/>')
         for row in one["rows"]:
             if row["measured"] is not None:
-                parts.append(f'<circle cx="{x(row["ranks"]):.1f}" cy="{y(efficiency(row, "measured")):.1f}" r="{radius:.1f}" fill="{colour}"/>')
+                height = y(efficiency(one["kind"], row, "measured"))
+                parts.append(f'<circle cx="{x(row["ranks"]):.1f}" cy="{height:.1f}" r="{radius:.1f}" fill="{colour}"/>')
         parts.append(f'<text x="{left + 10}" y="{top + HEIGHT - 12 - 16 * number}" fill="{colour}">{one["variant"]}</text>')
     return "\n".join(parts)

@@ -12,8 +12,8 @@ extension HDF5Matrix {
         guard let fileOffset, let descriptor, rows.lowerBound >= 0, rows.upperBound <= self.rows else { return false }
         let size = rows.count * bytesPerRow, first = fileOffset + rows.lowerBound * bytesPerRow
         // A large read out of order is taken for one of its kind, and nothing is read ahead. Of small ones in a row the system sees that they follow
-        // one another, and reads on in large pieces, as far as it was set up to. Each is twice as large as the one before: of what memory holds, reads
-        // of 16 KiB alone take half as long again.
+        // one another, and reads on in large pieces, as far as it was set up to. Each is twice as large as the one before, up to 64 KiB: of what
+        // memory holds, reads of 16 KiB alone take half as long again.
         var most = lastRead.move(to: rows) ? size : 16 << 10
         var done = 0
         while done < size {

@@ -4,10 +4,12 @@ import Kernels
 
 /// How many threads a rank computes with.
 public enum ComputeThreads {
-    /// The processor cores this process may run on, divided among the ranks of the node that may use the same ones; `requested` overrides.
+    /// The processor cores this process may run on, divided among the ranks of the machine that may use the same ones; `requested` overrides.
     public static func set(_ requested: Int?, communicator: Communicator) throws -> Int {
         let mask = status("Cpus_allowed") ?? "1"
-        let all = try communicator.allGather("\(communicator.hostName) \(mask)")
+        // Hosts of different names may be one machine: network namespaces, containers.
+        let machine = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? communicator.hostName
+        let all = try communicator.allGather("\(machine) \(mask)")
         let sharing = all.filter { $0 == all[communicator.rank] }.count
         let cores = mask.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount }
         Threads.count = requested ?? max(1, cores / max(sharing, 1))

@@ -14,10 +14,12 @@ struct BenchmarkStoreCommand: ParsableCommand {
               kairos benchmark store features.h5
               mpirun -np 4 kairos benchmark store features.h5 --json
 
-            Cold: the system was told to forget the file just before (what it held all the same is said); a disk that another machine keeps in
-            memory is not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd, and forgets it;
-            in any order, recording after recording; of whole recordings, into memory that holds the longest. The store is read as training reads it: by a thread that reads ahead and tells the system what it will read. A copy
-            in chunks is made in the temporary folder (TMPDIR), compared, and removed; it is on another disk than the store where those differ.
+            Cold: the system was told to forget the file just before (what it held all the same is said); a disk that another machine keeps in memory
+            is not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd, and forgets it;
+            `plain, any order` the same, recording after recording; `plain, whole recordings` into memory that holds the longest. The store is read as
+            training reads it: by a thread that reads ahead and tells the system what it will read, as it is stored: putting rows into a batch, where
+            float16 is widened, is not measured. A copy in chunks is made in the temporary folder (TMPDIR), compared, and removed; it is on another
+            disk than the store where those differ.
             """)
 
     @Argument(help: "The feature store.")

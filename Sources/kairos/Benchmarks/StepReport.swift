@@ -21,7 +21,8 @@ struct StepReport: Encodable {
     var processorPeak: Double
     /// Per repetition, of the slowest rank.
     var seconds: [Double] = []
-    /// Per repetition, of all ranks together: time on a processor, which other programs lengthen less.
+    /// Per repetition, of all ranks together: time on a processor, which other programs lengthen less. A thread that waits for another of its rank
+    /// is on one, too, for a while.
     var processorSeconds: [Double] = []
     var peakResidentMiB: [Int] = []
     var kernels: [Kernel] = []

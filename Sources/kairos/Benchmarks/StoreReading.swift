@@ -12,9 +12,10 @@ struct StoreReading {
         /// A recording at a time, into memory that holds the longest: what is left to a program that keeps what it reads, where that is more than the
         /// processor's cache holds.
         case plainWhole = "plain, whole recordings"
-        /// A mebibyte at a time, the recordings at a time, the recordings in random order: what the disk gives a program that does not say what it will read.
+        /// A mebibyte at a time, recording after recording in random order: what the disk gives a program that does not say what it will read.
         case plainShuffled = "plain, any order"
         /// Recordings one after another, as training and detection read them: by the thread that reads ahead and announces what it will read.
+        /// As they are stored: how they are put into a batch, float16 being widened, is not measured.
         case store
         /// Recordings in random order, as training reads them.
         case shuffled = "store, any order"
