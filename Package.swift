@@ -86,7 +86,7 @@ let package = Package(
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
-        .testTarget(name: "KernelsTests", dependencies: ["Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["CSignals", "Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),

@@ -2,9 +2,23 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 static atomic_int asked;
+
+/* oneDNN's float32 products point the stack register into memory of the heap while they multiply: what the system puts on the stack for a handler
+ * would be written over the blocks before it. */
+void kairos_interruption_use_own_stack(void) {
+  stack_t now, own;
+  if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE)) return;
+  memset(&own, 0, sizeof own);
+  /* With all registers of the processor: AT_MINSIGSTKSZ. */
+  own.ss_size = (size_t)getauxval(51) + (32 << 10);
+  own.ss_sp = malloc(own.ss_size);
+  if (own.ss_sp && sigaltstack(&own, NULL) != 0) free(own.ss_sp);
+}
 
 void kairos_interruption_ask(int number) {
   int expected = 0;
@@ -17,13 +31,14 @@ int kairos_interruption_asked(void) { return atomic_load(&asked); }
 static void note(int number) { kairos_interruption_ask(number); }
 
 void kairos_interruption_catch(void) {
+  kairos_interruption_use_own_stack();
   static const int numbers[] = {SIGTERM, SIGUSR1};
   for (size_t index = 0; index < sizeof numbers / sizeof *numbers; index++) {
     struct sigaction now, action;
     memset(&action, 0, sizeof action);
     action.sa_handler = note;
     /* Reads and writes under way go on. */
-    action.sa_flags = SA_RESTART;
+    action.sa_flags = SA_RESTART | SA_ONSTACK;
     sigemptyset(&action.sa_mask);
     if (sigaction(numbers[index], NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_IGN) continue;
     sigaction(numbers[index], &action, NULL);

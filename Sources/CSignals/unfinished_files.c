@@ -34,7 +34,7 @@ static void set_handlers(void) {
     struct sigaction now, action;
     memset(&action, 0, sizeof action);
     action.sa_handler = remove_and_end;
-    action.sa_flags = SA_RESETHAND;
+    action.sa_flags = SA_RESETHAND | SA_ONSTACK;
     sigfillset(&action.sa_mask);
     if (sigaction(numbers[index], NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL) continue;
     sigaction(numbers[index], &action, NULL);

@@ -2,8 +2,11 @@
 #ifndef KAIROS_INTERRUPTION_H
 #define KAIROS_INTERRUPTION_H
 
+/* Handlers that are set with SA_ONSTACK run on a stack of their own when a signal comes to the calling thread. */
+void kairos_interruption_use_own_stack(void);
+
 /* From now on the two signals are noted instead of ending the program; one that the starter has set to be ignored stays ignored. May come before or
- * after the handlers of unfinished files; SIGINT and SIGHUP end the program as before. */
+ * after the handlers of unfinished files; SIGINT and SIGHUP end the program as before. To be called on the thread that computes. */
 void kairos_interruption_catch(void);
 
 /* Notes a signal that another process was sent. */
