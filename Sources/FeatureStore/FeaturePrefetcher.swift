@@ -90,7 +90,7 @@ public final class FeaturePrefetcher {
             self.depth = depth
             self.window = window
             // Those that wait, the one being read, and one that the caller holds.
-            memory = RowMemory(bytes: store.storedBytes(rows: store.videos.map(\.rows).max() ?? 0), most: depth + 2)
+            memory = RowMemory(bytes: store.longestStoredBytes, most: depth + 2)
         }
 
         var waitedSeconds: Double { condition.withLock { waited } }

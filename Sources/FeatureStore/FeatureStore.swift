@@ -119,10 +119,12 @@ public final class FeatureStore {
     /// Bytes that so many rows take in the file.
     public func storedBytes(rows: Int) -> Int { rows * matrix.bytesPerRow }
 
+    /// Bytes that the rows of the longest video take in the file.
+    public var longestStoredBytes: Int { storedBytes(rows: videos.map(\.rows).max() ?? 0) }
+
     /// Computes the digest from what the file holds; reads all of it.
     public func contentDigest() throws -> String {
-        let capacity = max((videos.map(\.rows).max() ?? 0) * matrix.bytesPerRow, 1)
-        let buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
+        let buffer = UnsafeMutableRawPointer.allocate(byteCount: max(longestStoredBytes, 1), alignment: 64)
         defer { buffer.deallocate() }
         let leaves = try videos.map { video in
             try matrix.readStored(video.firstRow..<video.firstRow + video.rows, into: buffer)

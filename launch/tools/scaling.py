@@ -214,6 +214,8 @@ def main():
     if arguments.read:
         with open(arguments.read) as file:
             results = json.load(file)
+        if any("rows" not in one for one in results["measured"]):
+            fail(f"'{arguments.read}' does not say how long its recordings were: an earlier version wrote it", "measure again, without --read")
     else:
         if not os.access(arguments.kairos, os.X_OK):
             fail(f"there is no program '{arguments.kairos}'", "build it with launch/build, or name it with --kairos")

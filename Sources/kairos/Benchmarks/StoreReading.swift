@@ -93,7 +93,7 @@ struct StoreReading {
                     let first = store.videos[index].firstRow
                     return first * matrix.bytesPerRow..<(first + store.videos[index].rows) * matrix.bytesPerRow
                 }
-                try readPlain(path, ranges, block: way == .plainWhole ? store.storedBytes(rows: store.videos.map(\.rows).max() ?? 0) : 1 << 20)
+                try readPlain(path, ranges, block: way == .plainWhole ? store.longestStoredBytes : 1 << 20)
             default: try readRecordings(opened, order(isShuffled: way.isShuffled))
             }
         }
