@@ -3,6 +3,7 @@
 #define KAIROS_COPENMPI_SHIM_H
 #include <mpi.h>
 static inline MPI_Comm kairos_mpi_comm_world(void) { return MPI_COMM_WORLD; }
+static inline MPI_Comm kairos_mpi_comm_self(void) { return MPI_COMM_SELF; }
 static inline MPI_Comm kairos_mpi_comm_null(void) { return MPI_COMM_NULL; }
 static inline MPI_Info kairos_mpi_info_null(void) { return MPI_INFO_NULL; }
 static inline MPI_Datatype kairos_mpi_float(void) { return MPI_FLOAT; }

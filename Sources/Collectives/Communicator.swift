@@ -60,6 +60,14 @@ public final class Communicator {
         return communicator
     }
 
+    /// This rank by itself, however many `mpirun` started: what it does there is what a run of one rank does.
+    ///
+    /// - Throws: as `world()`.
+    public static func alone() throws -> Communicator {
+        _ = try world()
+        return try Communicator(handle: kairos_mpi_comm_self())
+    }
+
     /// Whether `mpirun` or a batch system started this process.
     private static var wasLaunched: Bool {
         let environment = ProcessInfo.processInfo.environment

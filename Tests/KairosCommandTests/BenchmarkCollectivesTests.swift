@@ -41,18 +41,22 @@ final class BenchmarkCollectivesTests: CommandTestCase {
         let report = try object(try mpirun(2, "benchmark", "store", folder + "/store.h5", "--repetitions", "2", "--chunk-rows", "16", "--json"))
         XCTAssertEqual(report["videos"] as? Int, 6)
         let series = try XCTUnwrap(report["series"] as? [[String: Any]])
-        let names = ["plain", "plain, whole recordings", "plain, any order", "store", "store, any order", "chunked copy", "chunked copy, any order"]
+        let names = [
+            "dd, one process", "plain", "plain, whole recordings", "plain, any order", "store", "store, any order", "chunked copy",
+            "chunked copy, any order",
+        ]
         XCTAssertEqual(series.map { $0["way"] as? String }, names + names)
-        XCTAssertEqual(series.map { $0["cold"] as? Bool }, [Bool](repeating: true, count: 7) + [Bool](repeating: false, count: 7))
+        XCTAssertEqual(series.map { $0["cold"] as? Bool }, [Bool](repeating: true, count: 8) + [Bool](repeating: false, count: 8))
         for one in series {
             XCTAssertEqual((one["seconds"] as? [Double])?.count, 2)
             XCTAssertGreaterThan(one["bytes_per_second"] as? Double ?? 0, 0)
             if one["cold"] as? Bool == false { XCTAssertGreaterThan(one["cached_before"] as? Double ?? 0, 0.5, "it was read just before") }
         }
-        XCTAssertEqual(series[0]["part_of_plain"] as? Double, 1)
-        XCTAssertEqual(series[2]["part_of_plain_in_same_order"] as? Double, 1)
+        XCTAssertEqual(series[0]["part_of_dd"] as? Double, 1)
+        XCTAssertEqual(series[1]["part_of_plain"] as? Double, 1)
+        XCTAssertEqual(series[3]["part_of_plain_in_same_order"] as? Double, 1)
         let small = try object(try kairos("benchmark", "store", folder + "/store.h5", "--repetitions", "1", "--chunk-rows", "0", "--json"))
-        XCTAssertEqual((small["series"] as? [Any])?.count, 10)
+        XCTAssertEqual((small["series"] as? [Any])?.count, 12)
         let missing = try kairos("benchmark", "store", folder + "/none.h5")
         XCTAssertEqual(missing.code, 3, missing.errors)
     }
@@ -91,9 +95,30 @@ final class BenchmarkCollectivesTests: CommandTestCase {
         let again = try start(root.appendingPathComponent("launch/scaling"), arguments + ["--read", folder + "/s/scaling.json", "--ranks", "1,2"])
         XCTAssertEqual(again.code, 0, again.errors)
         XCTAssertEqual(String(decoding: try file("s/scaling.md"), as: UTF8.self), table)
+        let nothing = try start(root.appendingPathComponent("launch/scaling"), ["--kinds", "none"])
+        XCTAssertEqual(nothing.code, 2)
+        XCTAssertEqual(nothing.errors, "error: there is nothing to measure\n  do: name a store with --store, or leave --kinds out\n")
         let wrong = try start(root.appendingPathComponent("launch/scaling"), ["--lengths", "true"])
         XCTAssertEqual(wrong.code, 2)
         XCTAssertEqual(wrong.errors, "error: true lengths need annotations\n  do: give --annotations thumos14.json\n")
+    }
+
+    func testScalingOfReads() throws {
+        try makeStore(videos: 6)
+        let arguments = ["--kinds", "none", "--store", folder + "/store.h5", "--ranks", "2", "--repetitions", "1", "--output", folder + "/r"]
+        let ended = try start(root.appendingPathComponent("launch/scaling"), arguments)
+        XCTAssertEqual(ended.code, 0, ended.errors)
+        let results = try XCTUnwrap(JSONSerialization.jsonObject(with: try file("r/scaling.json")) as? [String: Any])
+        let reads = try XCTUnwrap((results["reads"] as? [String: Any])?["measured"] as? [[String: Any]])
+        XCTAssertEqual(reads.map { $0["ranks"] as? Int }, [1, 2])
+        let table = String(decoding: try file("r/scaling.md"), as: UTF8.self)
+        XCTAssertTrue(table.hasPrefix("# Scaling\n\n## Reads of store.h5\n"), table)
+        // Cold and warm, eight ways each.
+        XCTAssertEqual(table.split(separator: "\n").filter { $0.hasPrefix("| ") && $0.hasSuffix(" %) |") }.count, 16, table)
+        let plot = try MarkupCount(try file("r/reads.svg"))
+        XCTAssertEqual(plot.elements["polyline"], 16)
+        XCTAssertEqual(plot.elements["circle"], 32)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/r/scaling.svg"))
     }
 
     /// How often each element stands in a drawing.

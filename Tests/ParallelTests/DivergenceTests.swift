@@ -7,28 +7,7 @@ import Training
 import XCTest
 
 /// Ranks that come to differ, and losses that are no numbers: an error on every rank, with the ranks, the step and the recordings.
-final class DivergenceTests: XCTestCase {
-    private var world: Communicator!
-    private var folder = ""
-
-    override func setUpWithError() throws {
-        world = try Communicator.world()
-        folder = try world.broadcast(world.isRoot ? NSTemporaryDirectory() + "/kairos-\(UUID().uuidString)" : "")
-        try world.throwTogether {
-            guard world.isRoot else { return }
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            let annotations = try SyntheticFeatures.annotations(videos: 12, classes: 2, seed: 4)
-            try FeatureStoreWriter().write(
-                try SyntheticFeatures(annotations: annotations, dimension: 5, stride: 15, window: 30, seed: 4), to: folder + "/store.h5")
-        }
-        try world.barrier()
-    }
-
-    override func tearDownWithError() throws {
-        try world.barrier()
-        if world.isRoot { try FileManager.default.removeItem(atPath: folder) }
-    }
-
+final class DivergenceTests: StoreTestCase {
     /// The supervised method with a fault in it.
     private final class Faulty: TrainingMethod {
         let base: SupervisedMethod

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import scaling_plot
+import scaling_reads
 from scaling_model import Machine, Work, busiest, drawn, efficiency, step_seconds
 
 VARIANTS = {
@@ -35,7 +36,7 @@ def numbers(text):
 def options():
     parser = argparse.ArgumentParser(prog="launch/scaling", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--ranks", type=numbers, default=[1, 2, 4], help="rank counts to measure; 1 is always among them")
-    parser.add_argument("--kinds", default="weak,strong", help="weak, strong or both")
+    parser.add_argument("--kinds", default="weak,strong", help="weak, strong, both, or none for the reads of --store alone")
     parser.add_argument("--lengths", default="dense", help="dense, true or both; true needs --annotations")
     parser.add_argument("--annotations", help="ActivityNet JSON that says how long recordings are")
     parser.add_argument("--model", default="configs/thumos14_i3d_supervised.yaml", help="the configuration whose model and cropping are measured")
@@ -47,7 +48,8 @@ def options():
     parser.add_argument("--largest", type=int, default=16_777_216, help="bytes that the fit of latency and bandwidth goes up to")
     parser.add_argument("--ranks-per-host", type=int, default=8, help="of the predicted cluster")
     parser.add_argument("--between", default="30us,10gbit", help="latency and bandwidth between the predicted hosts, where they were not measured")
-    parser.add_argument("--output", default="runs/scaling", help="folder of scaling.md, scaling.json, scaling.svg")
+    parser.add_argument("--store", metavar="FILE", help="a feature store: how fast 1 to N ranks read it, too")
+    parser.add_argument("--output", default="runs/scaling", help="folder of scaling.md, scaling.json, scaling.svg, and reads.svg with --store")
     parser.add_argument("--launcher", default="launch/mpirun RANKS", help="what starts RANKS ranks")
     parser.add_argument("--kairos", default=os.environ.get("KAIROS", ".build/release/kairos"))
     parser.add_argument("--read", metavar="FILE", help="predict and write from an earlier scaling.json instead of measuring")
@@ -77,6 +79,12 @@ def step(arguments, ranks, batch, shards, lengths, settings):
 def measure(arguments):
     most = arguments.ranks[-1]
     measured = []
+    results = dict(threads=arguments.threads, cores=os.cpu_count(), measured=measured)
+    if arguments.store:
+        results["reads"] = scaling_reads.measure(
+            arguments.store, arguments.ranks, arguments.repetitions, lambda ranks, command: kairos(arguments, ranks, command))
+    if arguments.kinds == "none":
+        return results
     for kind, lengths, ranks in itertools.product(arguments.kinds.split(","), arguments.lengths.split(","), arguments.ranks):
         batch = arguments.batch * (ranks if kind == "weak" else most)
         # One shard per rank in weak scaling; in strong scaling as many as the most ranks, so that the work is the same whoever does it.
@@ -94,9 +102,9 @@ def measure(arguments):
                 seconds_processor=[one / steps for one in report["seconds_processor"]], seconds_optimizer=optimizer,
                 parameters=report["parameters"], rows=report["rows"]))
             sys.stderr.write(f"{kind}, {lengths}, {ranks} ranks, {variant}: {statistics.median(seconds):.3f} s per step\n")
-    collectives = kairos(
+    results["collectives"] = kairos(
         arguments, max(2, most), ["benchmark", "collectives", "--threads", str(arguments.threads), "--largest", str(arguments.largest)])
-    return dict(threads=arguments.threads, cores=os.cpu_count(), measured=measured, collectives=collectives)
+    return results
 
 
 def between(text):
@@ -168,7 +176,6 @@ def table(arguments, results):
 
     within, far = results["links"]["within"], results["links"]["between"]
     lines = [
-        "# Scaling", "",
         f"{results['threads']} thread(s) per rank, {results['cores']} processor cores here. Seconds per step, medians. "
         "*Here*: ranks beyond the cores share them. "
         f"*Cluster*: every rank has cores of its own, {arguments.ranks_per_host} ranks per host.", ""]
@@ -202,8 +209,10 @@ def write(folder, name, text):
 
 def main():
     arguments = options()
-    if not set(arguments.kinds.split(",")) <= {"weak", "strong"}:
-        fail(f"'{arguments.kinds}' is no kind of scaling", "give --kinds weak, strong or weak,strong", 2)
+    if arguments.kinds != "none" and not set(arguments.kinds.split(",")) <= {"weak", "strong"}:
+        fail(f"'{arguments.kinds}' is no kind of scaling", "give --kinds weak, strong, weak,strong or none", 2)
+    if arguments.kinds == "none" and not arguments.store and not arguments.read:
+        fail("there is nothing to measure", "name a store with --store, or leave --kinds out", 2)
     if not set(arguments.lengths.split(",")) <= {"dense", "true"}:
         fail(f"'{arguments.lengths}' are no lengths", "give --lengths dense, true or dense,true", 2)
     if "true" in arguments.lengths and not arguments.annotations and not arguments.read:
@@ -220,10 +229,16 @@ def main():
         if not os.access(arguments.kairos, os.X_OK):
             fail(f"there is no program '{arguments.kairos}'", "build it with launch/build, or name it with --kairos")
         results = measure(arguments)
-    predict(arguments, results)
+    pages = []
+    if results["measured"]:
+        predict(arguments, results)
+        pages.append(table(arguments, results))
+        write(arguments.output, "scaling.svg", scaling_plot.svg(results["series"]))
+    if "reads" in results:
+        pages.append(scaling_reads.table(results["reads"]))
+        write(arguments.output, "reads.svg", scaling_reads.svg(results["reads"]))
     write(arguments.output, "scaling.json", json.dumps(results, indent=1) + "\n")
-    write(arguments.output, "scaling.md", table(arguments, results))
-    write(arguments.output, "scaling.svg", scaling_plot.svg(results["series"]))
+    write(arguments.output, "scaling.md", "# Scaling\n\n" + "\n".join(pages))
     print(os.path.join(arguments.output, "scaling.md"))
 
 

@@ -3,7 +3,7 @@ import math
 
 from scaling_model import efficiency
 
-COLOURS = ["#1b6ca8", "#c44536", "#4a7c59", "#8a5a9e", "#b8860b", "#555555"]
+COLOURS = ["#1b6ca8", "#c44536", "#4a7c59", "#8a5a9e", "#b8860b", "#555555", "#2a9d9d", "#d16ba5"]
 # What lies on one another stays visible: later lines are dashed, later dots smaller.
 DASHES = ["none", "9 5", "3 5"]
 WIDTH, HEIGHT, LEFT, TOP = 420, 260, 60, 40
@@ -15,14 +15,19 @@ def svg(series):
         key = (one["kind"], one["lengths"])
         if key not in panels:
             panels.append(key)
-    height = (HEIGHT + 110) * max(1, math.ceil(len(panels) / 2))
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * (WIDTH + 100)} {height}" font-family="sans-serif" font-size="12">',
-        '<rect width="100%" height="100%" fill="white"/>']
+    parts = []
     for number, key in enumerate(panels):
         x, y = (number % 2) * (WIDTH + 100) + LEFT, (number // 2) * (HEIGHT + 110) + TOP
         parts.append(panel(key, [one for one in series if (one["kind"], one["lengths"]) == key], x, y))
-    return "\n".join(parts + ["</svg>"]) + "\n"
+    return document(parts, max(1, math.ceil(len(panels) / 2)))
+
+
+def document(panels, lines):
+    """Panels, two to a line."""
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * (WIDTH + 100)} {(HEIGHT + 110) * lines + 40}" '
+        'font-family="sans-serif" font-size="12">',
+        '<rect width="100%" height="100%" fill="white"/>', *panels, "</svg>"]) + "\n"
 
 
 def panel(key, series, left, top):

@@ -15,11 +15,11 @@ struct BenchmarkStoreCommand: ParsableCommand {
               mpirun -np 4 kairos benchmark store features.h5 --json
 
             Cold: the system was told to forget the file just before (what it held all the same is said); a disk that another machine keeps in memory
-            is not cold by that. Warm: the file was read just before. `plain` reads 1 MiB at a time, each rank its part, like dd, and forgets it;
-            `plain, any order` the same, recording after recording; `plain, whole recordings` into memory that holds the longest. The store is read as
-            training reads it: by a thread that reads ahead and tells the system what it will read, as it is stored: putting rows into a batch, where
-            float16 is widened, is not measured. A copy in chunks is made in the temporary folder (TMPDIR), compared, and removed; it is on another
-            disk than the store where those differ.
+            is not cold by that. Warm: the file was read just before. `dd, one process` reads 1 MiB at a time and forgets it, while the other ranks wait;
+            `plain` the same by all ranks, each its part; `plain, any order` recording after recording; `plain, whole recordings` into memory that
+            holds the longest. The store is read as training reads it: by a thread that reads ahead and tells the system what it will read, as it is
+            stored: putting rows into a batch, where float16 is widened, is not measured. A copy in chunks is made in the temporary folder (TMPDIR),
+            compared, and removed; it is on another disk than the store where those differ.
             """)
 
     @Argument(help: "The feature store.")
@@ -43,7 +43,9 @@ struct BenchmarkStoreCommand: ParsableCommand {
         /// The largest part of the file that was in memory before a repetition.
         var cached: Double
         var bytesPerSecond: Double
-        /// Median over repetitions of the ratio to the plain read in the file's order, and to that in the same order as this.
+        /// Median over repetitions of the ratio to the read by one process, to the plain read by all ranks in the file's order, and to that in the
+        /// same order as this.
+        var ofOneProcess: Double
         var ofPlain: Double
         var ofSameOrder: Double
 
@@ -52,6 +54,7 @@ struct BenchmarkStoreCommand: ParsableCommand {
             case isCold = "cold"
             case cached = "cached_before"
             case bytesPerSecond = "bytes_per_second"
+            case ofOneProcess = "part_of_dd"
             case ofPlain = "part_of_plain"
             case ofSameOrder = "part_of_plain_in_same_order"
         }
@@ -89,13 +92,14 @@ struct BenchmarkStoreCommand: ParsableCommand {
                     }
                 }
                 for (place, way) in ways.enumerated() {
-                    let twin = ways.firstIndex(of: way.twin) ?? 0
+                    func part(of other: StoreReading.Way) -> Double {
+                        median(zip(seconds[ways.firstIndex(of: other) ?? 0], seconds[place]).map { $0 / $1 })
+                    }
                     report.series.append(
                         Series(
                             way: way.rawValue, isCold: isCold, seconds: seconds[place], cached: cached[place],
                             bytesPerSecond: Double(reading.bytes) / median(seconds[place]),
-                            ofPlain: median(zip(seconds[0], seconds[place]).map { $0 / $1 }),
-                            ofSameOrder: median(zip(seconds[twin], seconds[place]).map { $0 / $1 })))
+                            ofOneProcess: part(of: .dd), ofPlain: part(of: .plain), ofSameOrder: part(of: way.twin)))
                 }
             }
             guard world.isRoot else { return }
@@ -112,14 +116,14 @@ struct BenchmarkStoreCommand: ParsableCommand {
         var lines = [
             "\(report.bytes) bytes of \(report.videos) recordings, \(report.ranks) rank\(report.ranks == 1 ? "" : "s"); "
                 + "medians of \(repetitions)", "",
-            "                                  MB/s  of plain %  in the same order %  in memory before %",
+            "                                  MB/s  of dd %  of plain %  in the same order %  in memory before %",
         ]
         for series in report.series {
             lines.append(
                 "\(series.isCold ? "cold" : "warm")  \(series.way)".padding(toLength: 30, withPad: " ", startingAt: 0)
                     + String(
-                        format: "%8.0f %11.0f %20.0f %19.0f", series.bytesPerSecond * 1e-6, series.ofPlain * 100, series.ofSameOrder * 100,
-                        series.cached * 100))
+                        format: "%8.0f %8.0f %11.0f %20.0f %19.0f", series.bytesPerSecond * 1e-6, series.ofOneProcess * 100, series.ofPlain * 100,
+                        series.ofSameOrder * 100, series.cached * 100))
         }
         return lines.joined(separator: "\n")
     }

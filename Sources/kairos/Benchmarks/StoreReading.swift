@@ -7,7 +7,9 @@ import Foundation
 struct StoreReading {
     /// What is read, by all ranks together, each its part.
     enum Way: String, CaseIterable {
-        /// The file's bytes from beginning to end, a mebibyte at a time: what `dd bs=1M` does.
+        /// By one rank alone, while the others wait: the file's bytes from beginning to end, a mebibyte at a time, as `dd bs=1M` does.
+        case dd = "dd, one process"
+        /// The same by all ranks, each its part.
         case plain
         /// A recording at a time, into memory that holds the longest: what is left to a program that keeps what it reads, where that is more than the
         /// processor's cache holds.
@@ -87,6 +89,7 @@ struct StoreReading {
         let began = StepReport.now()
         try world.throwTogether {
             switch way {
+            case .dd: if world.isRoot { try readPlain(path, [0..<bytes]) }
             case .plain: try readPlain(path, [bytes * world.rank / world.size..<bytes * (world.rank + 1) / world.size])
             case .plainWhole, .plainShuffled:
                 let ranges = order(isShuffled: way.isShuffled).map { index in

@@ -1,0 +1,81 @@
+import AdaptivePseudoLabels
+import Collectives
+import Foundation
+import Training
+import XCTest
+
+/// A whole small run of APL by all ranks of this job and by one rank alone: the same bits, in every way gradients travel, uninterrupted, and gone on
+/// with by the other number of ranks.
+final class WholeRunDigestTests: StoreTestCase {
+    override var recordings: Int { 24 }
+
+    /// Stages end at steps 2, 7, 9 and 11.
+    private let yaml = """
+        data: {store: "FOLDER/store.h5", virtual_shards: 4, batch_size: 4, max_rows: 100, labeled_fraction: 0.4}
+        model: {backbone_arch: [1, 1, 2], n_mha_win_size: 5, embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 4], [4, 16], \
+        [16, 10000]]}
+        training: {iterations: 5, warmup_iterations: 2, learning_rate: 0.01, threads: 1, stall_seconds: null, bucket_elements: 64}
+        test: {max_seg_num: 20, min_score: 0.001}
+        method: {name: apl}
+        apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}
+        icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
+        acp: {frames: 16}
+        """
+
+    /// What a run leaves: the digest of its last checkpoint, and its files.
+    private struct Left: Equatable {
+        var digest: String
+        var files: [Data]
+    }
+
+    /// - Returns: on all ranks the same.
+    private func run(_ name: String, alone: Bool = false, _ kind: [String], resume: Bool = false, stopAfter: Int? = nil) throws -> Left? {
+        let configuration = try RunConfiguration(
+            yaml: yaml.replacingOccurrences(of: "FOLDER", with: folder), file: "run.yaml", overrides: kind)
+        func train(_ ranks: Communicator) throws -> String {
+            let run = try TrainingRun(
+                configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks,
+                makeMethod: { try AdaptivePseudoLabelMethod(configuration: $0, store: $1, detector: $2, recordings: $3) })
+            let outcome = try run.run(stopAfter: stopAfter)
+            XCTAssertEqual(outcome.step, stopAfter ?? 11)
+            return outcome.digest
+        }
+        var digest = ""
+        if alone {
+            try world.throwTogether { if world.isRoot { digest = try train(try Communicator.alone()) } }
+        } else {
+            digest = try train(world)
+        }
+        digest = try world.broadcast(digest)
+        guard stopAfter == nil else { return nil }
+        try world.barrier()
+        return Left(
+            digest: digest,
+            files: try ["predictions.json", "metrics.json", "pseudo_labels/round-1.json", "pseudo_labels/round-2.json"].map {
+                try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)/\($0)"))
+            })
+    }
+
+    private func requireEqual(_ precision: String) throws -> Left {
+        let kind = ["training.gradient_precision=\(precision)"]
+        let expected = try XCTUnwrap(try run("\(precision)-alone", alone: true, kind))
+        // In pre-training, in burn-in, in the first and in the second round.
+        var stops = [1, 5, 8, 10][...]
+        for overlap in [true, false] {
+            let ways = kind + ["training.overlap=\(overlap)"], name = "\(precision)-\(overlap)"
+            XCTAssertEqual(try run(name, ways), expected, "\(name), \(world.size) ranks")
+            for alone in [true, false] {
+                let stop = stops.removeFirst(), part = "\(name)-stopped-\(stop)"
+                _ = try run(part, alone: alone, ways, stopAfter: stop)
+                let resumed = try run(part, alone: !alone, ways, resume: true)
+                XCTAssertEqual(resumed, expected, "\(name), \(world.size) ranks, stopped at step \(stop), \(alone ? "begun" : "ended") alone")
+            }
+        }
+        return expected
+    }
+
+    func testAllRanksAndOneAloneEndInTheSameBits() throws {
+        let exact = try requireEqual("float32"), rounded = try requireEqual("bfloat16")
+        XCTAssertNotEqual(exact.digest, rounded.digest, "rounding shows")
+    }
+}
