@@ -42,16 +42,19 @@ public struct PackedBatch {
 
 /// What each point of the pyramid should say. Points are packed level by level, finest first; within a level video by video.
 public struct PointTargets {
-    /// [points, classes], 0 or 1 (before label smoothing).
+    /// [points, classes], 0 or 1 (before label smoothing), or between in mixtures of recordings.
     public var classes: [Float]
     /// [points, 2], distances to the start and the end in units of the level's stride; meaningful for positives alone.
     public var offsets: [Float]
     /// Indices of the positive points, ascending.
     public var positives: [Int]
-    public init(classes: [Float], offsets: [Float], positives: [Int]) {
+    /// Places in `classes` above 0 whose action is not the one that the point's offsets lead to: where two recordings are mixed.
+    public var withoutOffsets: Set<Int>
+    public init(classes: [Float], offsets: [Float], positives: [Int], withoutOffsets: Set<Int> = []) {
         self.classes = classes
         self.offsets = offsets
         self.positives = positives
+        self.withoutOffsets = withoutOffsets
     }
 }
 

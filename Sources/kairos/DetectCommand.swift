@@ -47,6 +47,7 @@ struct DetectCommand: ParsableCommand {
                 if world.isRoot { try requireWritableFolder(of: output) }
                 return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
             }
+            try loaded.agree(world)
             if let seconds = loaded.configuration.training.stallSeconds {
                 for line in try StallWatch.start(world, stallSeconds: Double(seconds)) where world.isRoot { note(line) }
             }

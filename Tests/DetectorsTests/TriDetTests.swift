@@ -200,7 +200,8 @@ final class TriDetTests: XCTestCase {
 
     /// The tIoU-weighted focal loss against finite differences, in the logits and in the predicted distances.
     func testOverlapWeightedClassification() throws {
-        let classes = 3, pairs = [1, 5, 6], targets = (0..<9).map { Float(pairs.contains($0) ? 1 : 0) }
+        // Between 0 and 1, and 7 without a pair: mixtures of recordings.
+        let classes = 3, pairs = [1, 5, 6], targets: [Float] = [0, 1, 0, 0, 0, 0.7, 0.55, 0.3, 0]
         let logits = testParameter(rows: 3, columns: classes, (0..<9).map { _ in random.normal() })
         let predicted = testParameter(rows: 3, columns: 2, [1, 2, 0.5, 3, 4, 0.4]), wanted: [Float] = [1.5, 1, 0.7, 2.5, 5, 0.2]
         for (power, smoothing) in [(Float(0.2), Float(0)), (1, 0.1), (0, 0)] {

@@ -334,6 +334,22 @@ final class FeatureStoreTests: FolderTestCase {
             """
         ) { try FeatureStore(path: path("cut.h5")) }
     }
+
+    /// The library would call zeros what is missing.
+    func testAStoreThatShrinksWhileItIsReadIsNoticed() throws {
+        try FeatureStoreWriter().write(CountingSource(rows: [200, 300]), to: path("a.h5"))
+        let store = try FeatureStore(path: path("a.h5"))
+        XCTAssertNoThrow(try store.read(0..<300, ofVideo: 1))
+        let whole = try XCTUnwrap(FileManager.default.attributesOfItem(atPath: path("a.h5"))[.size] as? Int)
+        XCTAssertEqual(truncate(path("a.h5"), off_t(whole / 2)), 0)
+        assertFailure(
+            """
+            error: the file has become shorter since it was opened: row 200 lies beyond its end
+              where: file 'FOLDER/a.h5', dataset 'features'
+              do: let nothing write to a file that is in use; copy it again from its source, or make it again
+            """
+        ) { try store.read(0..<300, ofVideo: 1) }
+    }
 }
 
 final class FeaturePrefetcherTests: FolderTestCase {

@@ -61,8 +61,9 @@ class CommandTestCase: XCTestCase {
 
     func mpirun(_ ranks: Int, _ arguments: String...) throws -> Ended { try mpirun(ranks, arguments) }
 
-    func mpirun(_ ranks: Int, _ arguments: [String]) throws -> Ended {
-        try start(root.appendingPathComponent("launch/mpirun"), ["\(ranks)", executable.path] + arguments)
+    /// - Parameter program: what is started on every rank with the arguments; nil: the program.
+    func mpirun(_ ranks: Int, _ arguments: [String], program: [String]? = nil) throws -> Ended {
+        try start(root.appendingPathComponent("launch/mpirun"), ["\(ranks)"] + (program ?? [executable.path]) + arguments)
     }
 
     func start(_ program: URL, _ arguments: [String]) throws -> Ended {
@@ -77,7 +78,7 @@ class CommandTestCase: XCTestCase {
         process.environment = environment
         // Through files: pipes of several ranks could fill up.
         let paths = ["out", "err"].map { folder + "/" + $0 }
-        for path in paths { FileManager.default.createFile(atPath: path, contents: nil) }
+        for path in paths { _ = FileManager.default.createFile(atPath: path, contents: nil) }
         process.standardOutput = FileHandle(forWritingAtPath: paths[0])
         process.standardError = FileHandle(forWritingAtPath: paths[1])
         try process.run()

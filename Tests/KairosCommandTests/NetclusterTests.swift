@@ -54,6 +54,18 @@ final class NetclusterTests: FaultTestCase {
         try requireNothingIsLeft()
     }
 
+    /// All ranks are watched, however few connections the system keeps waiting.
+    func testMoreRanksThanTheSystemKeepsWaiting() throws {
+        try requireNamespaces()
+        let few = "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up && echo 1 > /proc/sys/net/core/somaxconn || exit 99; exec \"$@\""
+        let launcher = root.appendingPathComponent("launch/mpirun").path
+        let ended = try start(
+            URL(fileURLWithPath: "/usr/bin/env"), ["unshare", "--net", "bash", "-c", few, "few", launcher, "4"] + train("w", ["--stop-after", "1"]))
+        try XCTSkipIf(ended.code == 99, "the length of the queue cannot be set here")
+        XCTAssertEqual(ended.code, 0, ended.errors)
+        XCTAssertFalse(ended.errors.contains("cannot reach"), ended.errors)
+    }
+
     /// Stopped on two hosts with gradients in bfloat16, gone on with on one.
     func testOnFewerHosts() throws {
         try requireNamespaces()

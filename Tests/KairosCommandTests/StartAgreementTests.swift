@@ -22,6 +22,25 @@ final class StartAgreementTests: FaultTestCase {
         XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/c"))
     }
 
+    /// The same path leads to different checkpoints.
+    func testCheckpointsToDetectWith() throws {
+        for (number, step) in ["6", "12"].enumerated() {
+            let run = "d\(number)"
+            let ended = try kairos("train", folder + "/run.yaml", "--output", folder + "/" + run, "--stop-after", step)
+            XCTAssertEqual(ended.code, 0, ended.errors)
+            try FileManager.default.copyItem(
+                atPath: "\(folder)/\(run)/checkpoints/\(checkpoint(steps(run).last ?? 0))", toPath: "\(folder)/\(run)/it.h5")
+        }
+        let detect = ["detect", "--checkpoint", "it.h5", "--store", folder + "/store.h5", "--output", folder + "/found.json"]
+        let script = "cd '\(folder)/d'$OMPI_COMM_WORLD_RANK; exec \"$0\" \"$@\""
+        let ended = try mpirun(2, detect, program: ["bash", "-c", script, executable.path])
+        XCTAssertEqual(ended.code, 1, ended.errors)
+        let said = ended.errors.replacingOccurrences(of: "'[0-9a-f]{64}'", with: "'DIGEST'", options: .regularExpression)
+        let text = "error: the checkpoint's digest differs between ranks: rank 0 has 'DIGEST'; rank 1 has 'DIGEST'\n  where: rank 1\n" + advice
+        XCTAssertTrue(said.contains(text), said)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/found.json"))
+    }
+
     /// The same path leads to different stores, as on hosts with disks of their own.
     func testStores() throws {
         for (number, seed) in ["5", "6"].enumerated() {

@@ -175,7 +175,7 @@ final class AblationTests: XCTestCase {
         try write("", runs[1].name + "/checkpoints/step-00000002.h5")
         try write("data: {store: s.h5}\ntraining: {iterations: 5, seed: 2}\n", runs[1].name + "/config.yaml")
         // Where the store lies does not matter to a finished run, the learning rate does.
-        runs = try grid.plan(folder: folder, overrides: ["data.store=moved.h5", "training.checkpoint_every=3"])
+        runs = try grid.plan(folder: folder, overrides: ["data.store=moved.h5", "training.checkpoint_every=3", "training.stall_seconds=600"])
         XCTAssertEqual(runs.map(\.state), [.done, .begun, .new])
         try refuses(
             "configuration: BASE\nseeds: [1, 2, 3]\nsettings: {a: }",

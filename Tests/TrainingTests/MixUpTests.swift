@@ -73,6 +73,8 @@ final class MixUpTests: XCTestCase {
         XCTAssertEqual(mixed.positives, [1, 3, 4, 7, 8])
         XCTAssertEqual(mixed.classes, [0, 0, 1, 0, 0, 0, 0.75, 0.25, 0, 0.25, 0, 0, 0, 0, 0.75, 0, 0, 0.25])
         XCTAssertEqual(mixed.offsets, [0, 0, 1, 0, 0, 0, 3, 0, 14, 24, 0, 0, 0, 0, 7, 0, 18, 28])
+        // Point 3 leads to the first's action, its second class is the other's.
+        XCTAssertEqual(mixed.withoutOffsets, [7])
 
         let unknown = MixUp.targets(first, nil, points: points, classes: 2, mixes: [mix])
         XCTAssertEqual(unknown.classes, first.classes)
@@ -84,6 +86,7 @@ final class MixUpTests: XCTestCase {
             first, second, points: points, classes: 2, mixes: [MixUp(weight: 1, firstRows: 2..<6, secondRows: 0..<4, secondLength: 4)])
         XCTAssertEqual(alone.positives, first.positives)
         XCTAssertEqual(alone.classes, first.classes)
+        XCTAssertEqual(alone.withoutOffsets, [])
     }
 
     func testDrawsAreOfTheBetaDistribution() {

@@ -30,10 +30,9 @@ def table(reads):
         f"## Reads of {reads['file']}", "",
         f"{first['bytes'] * 1e-6:.0f} MB of {first['videos']} recordings; GB/s of all ranks together, medians of {reads['repetitions']}; in brackets "
         "the part of what one `dd` reads, and of what plain reads by all ranks do.", ""]
+    columns = [f"{report['ranks']} rank{'s' * (report['ranks'] > 1)}" for report in reads["measured"]]
     for is_cold in (True, False):
-        lines += [
-            "| " + ("cold" if is_cold else "warm") + "".join(f" | {report['ranks']} ranks" for report in reads["measured"]) + " |",
-            "|---" * (len(reads["measured"]) + 1) + "|"]
+        lines += ["| " + " | ".join(["cold" if is_cold else "warm"] + columns) + " |", "|---" * (len(columns) + 1) + "|"]
         for way in ways(reads):
             found = points(reads, is_cold, way)
             cells = [f"{rate * 1e-9:.2f} ({100 * dd:.0f}, {100 * plain:.0f} %)" for _, rate, dd, plain in found]
@@ -50,18 +49,20 @@ def panel(reads, is_cold, left, top):
     shown = {way: points(reads, is_cold, way) for way in ways(reads)}
     counts = sorted({point[0] for found in shown.values() for point in found})
     last = max(1, math.ceil(math.log2(counts[-1])))
-    unit = 10 ** math.floor(math.log10(max(point[1] for found in shown.values() for point in found)))
-    highest = math.ceil(max(point[1] for found in shown.values() for point in found) / unit) * unit
+    fastest = max(point[1] for found in shown.values() for point in found)
+    unit = 10 ** math.floor(math.log10(fastest))
+    # At most six lines, at round numbers.
+    step = next(part * unit for part in (0.2, 0.5, 1, 2) if fastest <= 6 * part * unit)
+    ticks = [number * step for number in range(math.ceil(fastest / step) + 1)]
 
     def x(count):
         return left + WIDTH * math.log2(count) / last
 
     def y(rate):
-        return top + HEIGHT * (1 - rate / highest)
+        return top + HEIGHT * (1 - rate / ticks[-1])
 
     parts = [f'<text x="{left}" y="{top - 14}" font-size="14">{"cold" if is_cold else "warm"}: GB/s of all ranks together</text>']
-    for tick in range(5):
-        rate = highest * tick / 4
+    for rate in ticks:
         parts.append(f'<line x1="{left}" x2="{left + WIDTH}" y1="{y(rate):.1f}" y2="{y(rate):.1f}" stroke="#ddd"/>')
         parts.append(f'<text x="{left - 8}" y="{y(rate) + 4:.1f}" text-anchor="end">{rate * 1e-9:.2g}</text>')
     parts += [f'<text x="{x(count):.1f}" y="{top + HEIGHT + 16}" text-anchor="middle">{count}</text>' for count in counts]

@@ -28,25 +28,6 @@ extension StallWatch {
         book.hear(.init(changes: -1, waitsForRanks: false, words: "starting"), from: rank, at: Self.now())
     }
 
-    /// Takes the connections of `count` ranks, which have connected and greeted already, and turns strangers away.
-    func acceptAll(_ count: Int) {
-        let deadline = Self.now() + 3
-        var greeting: [WatchSocket] = []
-        while sockets.count < count, Self.now() < deadline {
-            let descriptor = accept(listener, nil, nil)
-            if descriptor >= 0 { greeting.append(WatchSocket(descriptor)) }
-            for socket in greeting {
-                guard case .greeting(let sent, let rank)? = socket.receiveFirst(), sent == token, (1..<communicator.size).contains(rank),
-                    sockets[rank] == nil
-                else { continue }
-                hearOf(rank, over: socket)
-            }
-            greeting.removeAll { socket in sockets.values.contains { $0 === socket } }
-            if descriptor < 0 { usleep(1_000) }
-        }
-        close(listener)
-    }
-
     /// - Returns: whether the rank has said why the job ends.
     private func hearMember(_ rank: Int, at now: Double) -> Bool {
         guard let socket = sockets[rank] else { return false }

@@ -17,9 +17,6 @@ public final class StallWatch: @unchecked Sendable {
     let stallSeconds: Double
     let interval: Double
     var book: WatchBook
-    /// Rank 0: takes connections while the watch starts.
-    let listener: Int32
-    let token: String
     /// Rank 0: that of each rank. Others: the one to rank 0.
     var sockets: [Int: WatchSocket] = [:]
     /// When this rank saw the first loss.
@@ -42,30 +39,27 @@ public final class StallWatch: @unchecked Sendable {
         let machine = Self.machine(communicator)
         let all = try communicator.allGather("\(machine)\t\(communicator.hostName)\t\(getpid())").map { $0.components(separatedBy: "\t") }
         let isOneMachine = all.allSatisfy { $0[0] == machine }
-        var listener: Int32 = -1, place = ""
-        if communicator.isRoot, let opened = WatchSocket.listen(local: isOneMachine) {
-            listener = opened.descriptor
-            var random = SystemRandomNumberGenerator()
-            let token = (0..<2).map { _ in String(random.next(), radix: 16) }.joined()
-            place = "\(opened.port)\t\(token)\t\(WatchSocket.ownAddresses().joined(separator: ","))"
-        }
+        let watch = StallWatch(
+            communicator, stallSeconds: stallSeconds, book: WatchBook(hosts: all.map { $0[1] }, processes: all.map { Int($0[2]) ?? 0 }))
+        let listener = communicator.isRoot ? WatchListener(local: isOneMachine, size: communicator.size) : nil
+        let place = listener.map { "\($0.port)\t\($0.token)\t\(WatchSocket.ownAddresses().joined(separator: ","))" } ?? ""
         let parts = try communicator.broadcast(place).components(separatedBy: "\t")
+        listener?.start()
         var socket: WatchSocket?
         if !communicator.isRoot, parts.count == 3, let port = UInt16(parts[0]) {
             let addresses = (all[0][0] == machine ? ["127.0.0.1"] : []) + parts[2].split(separator: ",").map(String.init)
             socket = WatchSocket.connect(addresses, port: port, seconds: 3)
             socket?.send(.greeting(token: parts[1], rank: communicator.rank))
         }
-        let isConnected = try communicator.allGather(communicator.isRoot || socket != nil ? 1 : 0)
-        let watch = StallWatch(
-            communicator, stallSeconds: stallSeconds,
-            book: WatchBook(hosts: all.map { $0[1] }, processes: all.map { Int($0[2]) ?? 0 }), listener: listener,
-            token: parts.count == 3 ? parts[1] : "")
-        if let socket { watch.hearOf(0, over: socket) }
-        if communicator.isRoot { watch.acceptAll(isConnected.reduce(0, +) - 1) }
+        let connected = try communicator.allGather(socket == nil ? 0 : 1).reduce(0, +)
+        let taken = listener?.end(connected) ?? [:]
+        let watched = Set(try communicator.broadcast(taken.keys.map(String.init).joined(separator: ",")).split(separator: ",").map { Int($0) ?? 0 })
+        for (rank, socket) in taken { watch.hearOf(rank, over: socket) }
+        let isWatched = watched.contains(communicator.rank)
+        if let socket, isWatched { watch.hearOf(0, over: socket) }
         current = watch
-        if isConnected[communicator.rank] == 1 { watch.begin() }
-        let missing = isConnected.indices.filter { isConnected[$0] == 0 }
+        if communicator.isRoot || isWatched { watch.begin() }
+        let missing = (1..<communicator.size).filter { !watched.contains($0) }
         guard !missing.isEmpty else { return [] }
         return [
             "warning: \(ranksInWords(missing)) cannot reach host '\(all[0][1])' by TCP: nobody watches whether they stop or die; "
@@ -80,12 +74,10 @@ public final class StallWatch: @unchecked Sendable {
         return (boot + network).filter { !$0.isWhitespace }
     }
 
-    private init(_ communicator: Communicator, stallSeconds: Double, book: WatchBook, listener: Int32, token: String) {
+    private init(_ communicator: Communicator, stallSeconds: Double, book: WatchBook) {
         self.communicator = communicator
         self.stallSeconds = stallSeconds
         self.book = book
-        self.listener = listener
-        self.token = token
         interval = communicator.size > 256 ? 1 : 0.25
         var ends: [Int32] = [-1, -1]
         _ = pipe(&ends)

@@ -21,7 +21,7 @@ extension PointLosses {
         if let reach, !reach.add { reach.pointer.update(repeating: 0, count: predicted.count) }
         var correction = 0.0
         for (i, place) in pairs.enumerated() {
-            let target = 1 - labelSmoothing + labelSmoothing / Float(logits.columns + 1)
+            let target = (1 - labelSmoothing) * targets[place] + labelSmoothing / Float(logits.columns + 1)
             let loss = DetectionLosses.sigmoidFocal([logits.values[place]], [target], count: 1, scale: 1, gradient: nil)
             correction += (Double(factors[i]) - 1) * loss
             gradient?[place] *= factors[i]

@@ -26,7 +26,7 @@ extension TriDet {
     }
 }
 
-/// The true classes of positive points, in the order of points and then classes.
+/// The true classes of positive points, in the order of points and then classes; of mixed recordings those of the one whose offsets the point has.
 private struct TruePairs {
     var places: [TridentOffsets.Place] = []
     /// Distances to start and end, [pairs, 2].
@@ -37,7 +37,7 @@ private struct TruePairs {
         var sequence = 0
         for point in targets.positives {
             while sequences[sequence + 1] <= point { sequence += 1 }
-            for label in 0..<classes where targets.classes[point * classes + label] > 0 {
+            for label in 0..<classes where targets.classes[point * classes + label] > 0 && !targets.withoutOffsets.contains(point * classes + label) {
                 places.append(TridentOffsets.Place(row: point, label: label, sequence: sequences[sequence]..<sequences[sequence + 1]))
                 wanted += targets.offsets[2 * point...2 * point + 1]
             }

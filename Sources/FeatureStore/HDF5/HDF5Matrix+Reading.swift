@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// Reads past the library, and reads that the operating system is told of before they are made.
@@ -8,7 +9,8 @@ extension HDF5Matrix {
     /// Reads contiguous rows from the file itself, without the library's lock: threads read side by side, and while a checkpoint is written.
     ///
     /// - Returns: false where the rows do not lie in one piece, or could not be read; the library then reads them or says what is wrong.
-    func readDirectly(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) -> Bool {
+    /// - Throws: `Failure.badInput` where the file ends before the rows do: the library would call what is missing zeros.
+    func readDirectly(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws -> Bool {
         guard let fileOffset, let descriptor, rows.lowerBound >= 0, rows.upperBound <= self.rows else { return false }
         let size = rows.count * bytesPerRow, first = fileOffset + rows.lowerBound * bytesPerRow
         // A large read out of order is taken for one of its kind, and nothing is read ahead. Of small ones in a row the system sees that they follow
@@ -19,11 +21,19 @@ extension HDF5Matrix {
         while done < size {
             let count = pread(descriptor, target + done, min(most, size - done), off_t(first + done))
             if count < 0, errno == EINTR { continue }
+            if count == 0 { throw endsEarly(at: first + done) }
             guard count > 0 else { return false }
             done += count
             most = max(most, min(2 * most, 64 << 10))
         }
         return true
+    }
+
+    private func endsEarly(at end: Int) -> Failure {
+        .badInput(
+            "the file has become shorter since it was opened: row \((end - (fileOffset ?? 0)) / bytesPerRow) lies beyond its end",
+            at: .file(file.path), .dataset(name),
+            advice: "let nothing write to a file that is in use; copy it again from its source, or make it again")
     }
 
     /// Whether the system itself reads far ahead in this file system, in pieces that are cheaper than those it is told of: from 1 MiB.

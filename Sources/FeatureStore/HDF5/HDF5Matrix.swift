@@ -90,7 +90,7 @@ package final class HDF5Matrix {
 
     /// Reads rows as they are stored into `target`, which holds `rows.count * bytesPerRow` bytes.
     package func readStored(_ rows: Range<Int>, into target: UnsafeMutableRawPointer) throws {
-        if rows.isEmpty || readDirectly(rows, into: target) { return }
+        if try rows.isEmpty || readDirectly(rows, into: target) { return }
         try select(rows) { memory, selection in
             guard H5Dread(dataset, type, memory, selection, kairos_h5p_default(), target) >= 0 else { throw file.readFailure(name) }
         }

@@ -68,15 +68,9 @@ extension AblationGrid {
             arguments: ["train", configuration, "--output", folder, "--resume"] + changes.flatMap { ["--set", $0] })
     }
 
-    /// Keys that may have changed since a run: they are of no consequence for its metrics.
-    private static let freeKeys: Set<String> = [
-        "data.store", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads", "training.log_every",
-        "training.bucket_elements", "training.bucket_order", "training.overlap", "training.hierarchical", "training.recompute_mlp",
-    ]
-
     private func requireSame(_ planned: RunConfiguration, as path: String) throws {
         let before = try RunConfiguration(path: path)
-        for (old, new) in zip(before.lines, planned.lines) where old != new && !Self.freeKeys.contains(new.key) {
+        for (old, new) in zip(before.lines, planned.lines) where old != new && !RunConfiguration.keysWithoutConsequence.contains(new.key) {
             throw Failure.wrongUsage(
                 "the run there was made with \(old.key) = \(old.value), the grid says \(new.value)", at: .file(path), .key(new.key),
                 advice: "choose another folder, or remove the run's folder to repeat it")

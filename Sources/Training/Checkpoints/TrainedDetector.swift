@@ -11,6 +11,8 @@ public final class TrainedDetector {
     public let detector: any Detector
     public let configuration: RunConfiguration
     public let store: FeatureStore
+    /// Of the checkpoint.
+    private let digest: String
     /// Of the run; nil when nobody recorded it.
     private let recordedGemm: MatrixMultiplyBackend?
     /// Owns the weights that the detector computes with.
@@ -41,10 +43,19 @@ public final class TrainedDetector {
                 "the store's classes are not those of the training: \(detail)", at: .file(storePath), .file(path),
                 advice: "use a store made from the same classes, in the same order")
         }
+        digest = checkpoint.digest
         recordedGemm = header.recordedGemm
         detector = try TrainingRun.makeDetector(configuration, store)
         arena = ParameterArena(detector)
         try checkpoint.loadWeights(weights ?? configuration.training.evaluateWeights, into: arena)
+    }
+
+    /// Checks that all ranks hold the same program, checkpoint, store and configuration; before anything else that ranks do together.
+    public func agree(_ communicator: Communicator) throws {
+        try communicator.agreeOnProgram()
+        try communicator.agree(on: configuration.digest, name: "the configuration's digest")
+        try communicator.agree(on: digest, name: "the checkpoint's digest")
+        try communicator.agree(on: store.digest, name: "the feature store's digest")
     }
 
     /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`. Products are

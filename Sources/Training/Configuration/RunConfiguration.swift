@@ -78,6 +78,13 @@ public struct RunConfiguration: Equatable, Sendable {
         return text
     }
 
+    /// Keys that change no bit of a run's result: how it is computed, watched and written.
+    static let keysWithoutConsequence: Set<String> = [
+        "data.store", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads", "training.log_every",
+        "training.bucket_elements", "training.bucket_order", "training.overlap", "training.hierarchical", "training.recompute_mlp",
+        "training.verify_every", "training.stall_seconds",
+    ]
+
     /// SHA-256 of the canonical YAML, hex.
     public var digest: String { SHA256.hash(data: Data(canonicalYAML.utf8)).map { String(format: "%02x", $0) }.joined() }
 }

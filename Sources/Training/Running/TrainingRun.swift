@@ -66,8 +66,7 @@ public final class TrainingRun {
         self.configuration = configuration
         self.folder = folder
         self.communicator = communicator
-        try communicator.agree(on: ProgramVersion.current, name: "the program's version")
-        try communicator.agree(on: Processor.compiledFor.joined(separator: " "), name: "what the program was compiled for")
+        try communicator.agreeOnProgram()
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
         var warnings: [String] = []
         if Set(try communicator.allGather(Processor.present.joined(separator: " "))).count > 1 {
@@ -234,13 +233,9 @@ public final class TrainingRun {
     }
 
     /// Keys that may change between a run and its continuation: they change no bit of the result. `training.gemm` is compared with what the run used.
-    private static let freeKeys: Set<String> = [
-        "data.store", "data.annotations", "data.labeled_order",
-        "data.evaluation_subset", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads",
-        "training.log_every", "training.bucket_elements", "training.bucket_order", "training.overlap",
-        "training.hierarchical", "training.recompute_mlp", "training.evaluate_weights", "training.gemm", "training.verify_every",
-        "training.stall_seconds",
-    ]
+    private static let freeKeys = RunConfiguration.keysWithoutConsequence.union([
+        "data.annotations", "data.labeled_order", "data.evaluation_subset", "training.evaluate_weights", "training.gemm",
+    ])
 
     /// What is detected decides pseudo-labels; a supervised run detects at its end alone.
     private func isFree(_ key: String) -> Bool {

@@ -81,7 +81,8 @@ public struct MixUp: Equatable, Sendable {
     }
 
     /// Mixes targets point by point: class targets `w y_first + (1 - w) y_second` where the point's position was mixed, `y_first` elsewhere. Points
-    /// positive for the first recording keep its offsets, those positive for the second alone take the second's and count as positive too.
+    /// positive for the first recording keep its offsets, those positive for the second alone take the second's and count as positive too. Classes of
+    /// the second at points of the first are `withoutOffsets`.
     ///
     /// - Parameters:
     ///   - first, second: on the same points, `second` of the instances that `moved` gave; nil when nothing is known of the second recordings: then
@@ -105,6 +106,10 @@ public struct MixUp: Equatable, Sendable {
                     }
                     if ofFirst.contains(point) {
                         result.positives.append(point)
+                        guard isMixed else { continue }
+                        for c in point * classes..<(point + 1) * classes where first.classes[c] == 0 && result.classes[c] > 0 {
+                            result.withoutOffsets.insert(c)
+                        }
                     } else if isMixed, mix.weight < 1, ofSecond.contains(point) {
                         result.positives.append(point)
                         result.offsets[2 * point] = second.offsets[2 * point]

@@ -87,9 +87,13 @@ struct StoreReading {
         }
         try world.barrier()
         let began = StepReport.now()
+        var seconds = 0.0
         try world.throwTogether {
             switch way {
-            case .dd: if world.isRoot { try readPlain(path, [0..<bytes]) }
+            case .dd:
+                guard world.isRoot else { return try sleepUntilRootIsDone() }
+                defer { sayDone() }
+                try readPlain(path, [0..<bytes])
             case .plain: try readPlain(path, [bytes * world.rank / world.size..<bytes * (world.rank + 1) / world.size])
             case .plainWhole, .plainShuffled:
                 let ranges = order(isShuffled: way.isShuffled).map { index in
@@ -99,8 +103,22 @@ struct StoreReading {
                 try readPlain(path, ranges, block: way == .plainWhole ? store.longestStoredBytes : 1 << 20)
             default: try readRecordings(opened, order(isShuffled: way.isShuffled))
             }
+            seconds = StepReport.now() - began
         }
-        return (try world.allReduce(StepReport.now() - began, .max), cached)
+        return (try world.allReduce(seconds, .max), cached)
+    }
+
+    /// Waits without taking a processor, which waiting for a message would.
+    private func sleepUntilRootIsDone() throws {
+        let word = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
+        defer { word.deallocate() }
+        let message = try world.startReceive(word, count: 1, from: 0)
+        while try !message.test() { usleep(500) }
+    }
+
+    /// A failure shows at the next message that all ranks exchange.
+    private func sayDone() {
+        for rank in 1..<max(1, world.size) { try? world.send([UInt8(1)], count: 1, to: rank) }
     }
 
     /// Reads ranges of the matrix's bytes, one after another.

@@ -1,0 +1,62 @@
+import Foundation
+
+/// Rank 0 takes the connections of the other ranks, on a thread of its own while they are made: more may come at once than the system keeps waiting.
+final class WatchListener: @unchecked Sendable {
+    let port: UInt16
+    /// Whoever does not send it is turned away.
+    let token: String
+    private let descriptor: Int32
+    private let size: Int
+    private let lock = NSLock()
+    /// How many are still to come, and until when they are waited for; nil: not known yet.
+    private var wanted: (count: Int, deadline: Double)?
+    private var taken: [Int: WatchSocket] = [:]
+    private let ended = DispatchSemaphore(value: 0)
+
+    /// - Parameters:
+    ///   - local: reachable from this machine alone.
+    ///   - size: ranks of the job.
+    /// - Returns: nil where no port can be had.
+    init?(local: Bool, size: Int) {
+        guard let opened = WatchSocket.listen(local: local) else { return nil }
+        (descriptor, port) = opened
+        self.size = size
+        var random = SystemRandomNumberGenerator()
+        token = (0..<2).map { _ in String(random.next(), radix: 16) }.joined()
+    }
+
+    func start() {
+        Thread.detachNewThread { [self] in
+            takeAll()
+            close(descriptor)
+            ended.signal()
+        }
+    }
+
+    /// Waits for those who have connected and greeted already, a few seconds at most.
+    ///
+    /// - Parameter count: of the ranks that have connected.
+    /// - Returns: the connections by rank.
+    func end(_ count: Int) -> [Int: WatchSocket] {
+        lock.withLock { wanted = (count, StallWatch.now() + 3) }
+        ended.wait()
+        return taken
+    }
+
+    private func takeAll() {
+        var greeting: [WatchSocket] = []
+        while true {
+            let wanted = lock.withLock { self.wanted }
+            if let wanted, taken.count >= wanted.count || StallWatch.now() > wanted.deadline { return }
+            let connection = accept(descriptor, nil, nil)
+            if connection >= 0 { greeting.append(WatchSocket(connection)) }
+            for socket in greeting {
+                guard case .greeting(let sent, let rank)? = socket.receiveFirst(), sent == token, (1..<size).contains(rank), taken[rank] == nil
+                else { continue }
+                taken[rank] = socket
+            }
+            greeting.removeAll { socket in !socket.isOpen || taken.values.contains { $0 === socket } }
+            if connection < 0 { usleep(1_000) }
+        }
+    }
+}
