@@ -5,7 +5,6 @@
 static inline hid_t kairos_h5t_native_float(void) { return H5T_NATIVE_FLOAT; }
 static inline hid_t kairos_h5t_native_double(void) { return H5T_NATIVE_DOUBLE; }
 static inline hid_t kairos_h5t_native_int64(void) { return H5T_NATIVE_INT64; }
-static inline hid_t kairos_h5t_native_int32(void) { return H5T_NATIVE_INT32; }
 static inline hid_t kairos_h5t_native_int8(void) { return H5T_NATIVE_INT8; }
 static inline hid_t kairos_h5t_std_u8le(void) { return H5T_STD_U8LE; }
 static inline hid_t kairos_h5t_native_uint8(void) { return H5T_NATIVE_UINT8; }
@@ -19,12 +18,10 @@ static inline hid_t kairos_h5p_dataset_transfer(void) { return H5P_DATASET_XFER;
 static inline hid_t kairos_h5p_link_create(void) { return H5P_LINK_CREATE; }
 static inline hid_t kairos_h5p_default(void) { return H5P_DEFAULT; }
 static inline hid_t kairos_h5s_all(void) { return H5S_ALL; }
-static inline hid_t kairos_h5p_file_create(void) { return H5P_FILE_CREATE; }
 static inline size_t kairos_h5t_variable(void) { return H5T_VARIABLE; }
 static inline hid_t kairos_h5fd_sec2(void) { return H5FD_SEC2; }
 static inline hid_t kairos_h5e_default(void) { return H5E_DEFAULT; }
 static inline unsigned kairos_h5f_acc_rdonly(void) { return H5F_ACC_RDONLY; }
 static inline unsigned kairos_h5f_acc_rdwr(void) { return H5F_ACC_RDWR; }
 static inline unsigned kairos_h5f_acc_trunc(void) { return H5F_ACC_TRUNC; }
-static inline unsigned kairos_h5f_acc_excl(void) { return H5F_ACC_EXCL; }
 #endif

@@ -12,14 +12,10 @@ static inline MPI_Datatype kairos_mpi_int64(void) { return MPI_INT64_T; }
 static inline MPI_Datatype kairos_mpi_uint8(void) { return MPI_UINT8_T; }
 static inline MPI_Datatype kairos_mpi_int32(void) { return MPI_INT32_T; }
 static inline MPI_Datatype kairos_mpi_uint16(void) { return MPI_UINT16_T; }
-static inline MPI_Datatype kairos_mpi_byte(void) { return MPI_BYTE; }
 static inline MPI_Op kairos_mpi_sum(void) { return MPI_SUM; }
 static inline MPI_Op kairos_mpi_max(void) { return MPI_MAX; }
 static inline MPI_Op kairos_mpi_min(void) { return MPI_MIN; }
-static inline MPI_Request kairos_mpi_request_null(void) { return MPI_REQUEST_NULL; }
 static inline int kairos_mpi_comm_type_shared(void) { return MPI_COMM_TYPE_SHARED; }
 static inline MPI_Errhandler kairos_mpi_errors_return(void) { return MPI_ERRORS_RETURN; }
-static inline MPI_Status *kairos_mpi_status_ignore(void) { return MPI_STATUS_IGNORE; }
-static inline MPI_Status *kairos_mpi_statuses_ignore(void) { return MPI_STATUSES_IGNORE; }
 static inline void *kairos_mpi_in_place(void) { return MPI_IN_PLACE; }
 #endif

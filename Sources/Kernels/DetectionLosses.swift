@@ -43,7 +43,7 @@ public enum DetectionLosses {
         return partials.reduce(0, +)
     }
 
-    /// DIoU loss of segments that share a point, given by their distances to start and end (SPEC Eq. 1; the published `ctr_diou_loss_1d`):
+    /// DIoU loss of segments that share a point, given by their distances to start and end (APL, Eq. 1; the published `ctr_diou_loss_1d`):
     /// `1 - I/U + (rho/c)^2`, summed.
     ///
     /// - Parameters:

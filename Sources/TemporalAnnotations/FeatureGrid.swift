@@ -1,5 +1,5 @@
 /// Where feature rows stand in time: row g covers the window of `window` frames that begins at frame `g * stride`, and stands at its middle.
-/// The one place that converts between seconds and grid positions (SPEC of the grid: `seconds = (g * stride + 0.5 * window) / fps`).
+/// The one place that converts between seconds and grid positions (`seconds = (g * stride + 0.5 * window) / fps`).
 public struct FeatureGrid: Hashable, Codable, Sendable {
     /// Frames (or samples) per second.
     public var fps: Double

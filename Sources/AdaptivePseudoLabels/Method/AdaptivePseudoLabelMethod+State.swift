@@ -1,4 +1,3 @@
-import Diagnostics
 import PseudoLabels
 import Training
 
@@ -29,21 +28,12 @@ extension AdaptivePseudoLabelMethod {
     }
 
     public func restore(_ state: [String: [UInt8]]) throws {
-        func damaged(_ name: String) -> Failure {
-            Failure.badInput(
-                "the checkpoint's state of the method does not fit: '\(name)' has \(state[name]?.count ?? 0) bytes", at: .key("method.name"),
-                advice: "resume with the configuration of the run, or use an older checkpoint")
-        }
         let numbers: [Double] = StateBytes.values(state["apl_round"] ?? [])
         guard numbers.count == RoundLabels.numberCount + 1, var labels = RoundLabels(numbers: numbers.dropLast()),
             let steps = Int(exactly: numbers[RoundLabels.numberCount])
-        else { throw damaged("apl_round") }
-        guard labels.add(rows: StateBytes.values(state["apl_labels"] ?? []), store: store) else { throw damaged("apl_labels") }
-        for (name, values, count) in discriminatorArrays {
-            let array: [Float] = StateBytes.values(state[name] ?? [])
-            guard array.count == count else { throw damaged(name) }
-            for (i, value) in array.enumerated() { values[i] = value }
-        }
+        else { throw StateBytes.damaged("apl_round", in: state) }
+        guard labels.add(rows: StateBytes.values(state["apl_labels"] ?? []), store: store) else { throw StateBytes.damaged("apl_labels", in: state) }
+        for (name, values, count) in discriminatorArrays { try StateBytes.restore(name, of: state, into: values, count: count) }
         discriminator?.optimizer.step = steps
         try take(labels)
     }

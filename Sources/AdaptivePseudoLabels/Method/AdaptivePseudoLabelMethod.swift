@@ -26,9 +26,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     let detector: any PyramidDetector
     let recordings: TrainingRecordings
     let seed: UInt64
-    public let stages: [TrainingStage]
-    let phases: [Phase]
-    private let firstSteps: [Int]
+    private let plan: StagePlan<Phase>
     private let cropping: Cropping
     private let all: TrainingSampler?
     let labeled: TrainingSampler
@@ -42,7 +40,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
         guard let detector = detector as? any PyramidDetector else {
             throw Failure.wrongUsage(
-                "the method needs a detector over a feature pyramid", at: .key("model.name"), advice: "set model.name to actionformer")
+                "the method needs a detector over a feature pyramid", at: .key("model.name"), advice: "set model.name to actionformer or tridet")
         }
         self.configuration = configuration
         self.store = store
@@ -63,36 +61,28 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         }
         labeled = try sampler(recordings.labeled)
         let everything = try sampler((recordings.labeled + recordings.unlabeled).sorted())
-        let plan = StagePlan(
+        plan = StagePlan(
             configuration, labeledEpoch: labeled.stepsPerEpoch, wholeEpoch: everything.stepsPerEpoch,
             unlabeledEpoch: max(1, recordings.unlabeled.count / apl.unlabeledBatchSize))
         all = plan.phases.contains(.pretraining) ? everything : nil
-        (stages, phases) = (plan.stages, plan.phases)
-        var steps = [0]
-        for stage in plan.stages { steps.append(steps[steps.count - 1] + stage.iterations) }
-        firstSteps = steps
         discriminator =
             configuration.discriminator.isOn && apl.rounds > 0
             ? DiscriminatorTraining(configuration.discriminator, columns: store.dimension, seed: seed) : nil
     }
 
     public var iterationsPerEpoch: Int { labeled.stepsPerEpoch }
+    public var stages: [TrainingStage] { plan.stages }
 
     // MARK: Recordings
 
-    private func phase(of step: Int) -> (phase: Phase, first: Int) {
-        let stage = (phases.indices.last { firstSteps[$0] <= step }) ?? 0
-        return (phases[stage], firstSteps[stage])
-    }
-
     /// Steps of the labelled recordings' order go on from burn-in through the rounds.
     func labeledVideos(step: Int, shard: Int) -> [Int] {
-        let first = phases.firstIndex(of: .burnIn).map { firstSteps[$0] } ?? 0
+        let first = plan.phases.firstIndex(of: .burnIn).map { plan.firstSteps[$0] } ?? 0
         return labeled.videos(step: step - first, shard: shard)
     }
 
     public func videos(at position: StepPosition) -> [[TrainingVideo]] {
-        let (phase, first) = phase(of: position.step), shard = position.shard
+        let (phase, first) = plan.phase(of: position.step), shard = position.shard
         var random = RandomStream(seed: seed, "crop", shard, position.step)
         if phase == .pretraining {
             let videos = all?.videos(step: position.step - first, shard: shard) ?? []
@@ -143,7 +133,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     public func prepare(_ run: RunContext) throws { try discriminator?.prepare(run, labeled: recordings.labeled) }
 
     public func begin(stage: Int, _ run: RunContext) throws {
-        switch phases[stage] {
+        switch plan.phases[stage] {
         case .pretraining: break
         case .burnIn where stage > 0: try leavePretraining(run.state)
         case .burnIn: break
@@ -165,7 +155,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     }
 
     public func step(_ step: TrainingStep) throws -> [[String: Double]] {
-        switch phases[step.stage] {
+        switch plan.phases[step.stage] {
         case .pretraining: return try pretrain(step)
         case .burnIn:
             var losses = try joint(step)
@@ -179,12 +169,10 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     }
 }
 
-/// The stages that a configuration asks for.
-struct StagePlan {
-    var stages: [TrainingStage] = []
-    var phases: [AdaptivePseudoLabelMethod.Phase] = []
-
+extension StagePlan<AdaptivePseudoLabelMethod.Phase> {
+    /// The stages that a configuration asks for.
     init(_ configuration: RunConfiguration, labeledEpoch: Int, wholeEpoch: Int, unlabeledEpoch: Int) {
+        self.init()
         let apl = configuration.pseudoLabels, training = configuration.training
         let warmup = configuration.warmupIterations(perEpoch: labeledEpoch)
         let isCosine = training.schedule == .cosine
@@ -196,22 +184,20 @@ struct StagePlan {
         }
         let pretraining = apl.pretrainingIterations ?? (apl.pretrainingEpochs ?? 0) * wholeEpoch
         if pretraining > 0 {
-            stages.append(
+            add(
                 TrainingStage(
                     "pre-training", iterations: pretraining,
-                    schedule: schedule(apl.pretrainingLearningRate, warmup: min(warmup, pretraining), iterations: pretraining)))
-            phases.append(.pretraining)
+                    schedule: schedule(apl.pretrainingLearningRate, warmup: min(warmup, pretraining), iterations: pretraining)), .pretraining)
         }
-        stages.append(
+        add(
             TrainingStage(
                 "burn-in", iterations: configuration.iterations(perEpoch: labeledEpoch),
-                schedule: configuration.learningRateSchedule(iterationsPerEpoch: labeledEpoch)))
-        phases.append(.burnIn)
+                schedule: configuration.learningRateSchedule(iterationsPerEpoch: labeledEpoch)), .burnIn)
         let length = apl.roundIterations ?? (apl.roundEpochs ?? 0) * unlabeledEpoch
         let rounds = schedule(apl.roundLearningRate, warmup: apl.roundWarmupIterations, iterations: apl.rounds * length)
         for number in 0..<apl.rounds {
-            stages.append(TrainingStage("round \(number + 1)", iterations: length, schedule: rounds, firstIteration: number * length))
-            phases.append(.round(number + 1))
+            add(
+                TrainingStage("round \(number + 1)", iterations: length, schedule: rounds, firstIteration: number * length), .round(number + 1))
         }
     }
 }

@@ -115,9 +115,6 @@ extension HDF5File {
             return try readAttribute(attribute, kairos_h5t_native_int64(), 0, shape, object, name)
         }
     }
-    public func attributeShape(of object: String, named name: String) throws -> [Int] {
-        try withAttribute(object, name) { _, _, _, shape in shape }
-    }
 
     // MARK: Parts
 

@@ -113,11 +113,6 @@ public final class ConfigurationKeys {
         return [.key(path)]
     }
 
-    /// Whether the document sets the key.
-    func isSet(_ path: String) -> Bool {
-        node(at: path.split(separator: ".").map(String.init)) != nil
-    }
-
     /// Refuses keys that nobody asked for.
     func refuseUnknownKeys() throws {
         for (path, known) in sections + [([], known)] {

@@ -35,7 +35,7 @@ public enum SnippetContrast {
         return (tape.rowMeans(embeddings.tensor, groups: groups), places)
     }
 
-    /// The hard means of one video against the easy snippets of one (itself or another): the sum of the two contrasts of SPEC.
+    /// The hard means of one video against the easy snippets of one (itself or another): the sum of the two contrasts (docs/methods.md).
     ///
     /// - Parameters:
     ///   - x: [rows, columns].

@@ -1,4 +1,3 @@
-import Diagnostics
 import PseudoLabels
 import Training
 
@@ -28,24 +27,15 @@ extension WeakSupervisionMethod {
     }
 
     public func restore(_ state: [String: [UInt8]]) throws {
-        func damaged(_ name: String) -> Failure {
-            Failure.badInput(
-                "the checkpoint's state of the method does not fit: '\(name)' has \(state[name]?.count ?? 0) bytes", at: .key("method.name"),
-                advice: "resume with the configuration of the run, or use an older checkpoint")
-        }
         if let bytes = state["fustal_round"] {
             let numbers: [Double] = StateBytes.values(bytes)
-            guard var labels = RoundLabels(numbers: numbers), labels.round > 0 else { throw damaged("fustal_round") }
-            guard labels.add(rows: StateBytes.values(state["fustal_labels"] ?? []), store: store) else { throw damaged("fustal_labels") }
+            guard var labels = RoundLabels(numbers: numbers), labels.round > 0 else { throw StateBytes.damaged("fustal_round", in: state) }
+            guard labels.add(rows: StateBytes.values(state["fustal_labels"] ?? []), store: store) else { throw StateBytes.damaged("fustal_labels", in: state) }
             return try take(labels)
         }
         let steps: [Double] = StateBytes.values(state["generator_step"] ?? [])
-        guard steps.count == 1, let step = Int(exactly: steps[0]) else { throw damaged("generator_step") }
-        for (name, values) in generatorArrays {
-            let array: [Float] = StateBytes.values(state[name] ?? [])
-            guard array.count == training.arena.count else { throw damaged(name) }
-            for (i, value) in array.enumerated() { values[i] = value }
-        }
+        guard steps.count == 1, let step = Int(exactly: steps[0]) else { throw StateBytes.damaged("generator_step", in: state) }
+        for (name, values) in generatorArrays { try StateBytes.restore(name, of: state, into: values, count: training.arena.count) }
         training.optimizer.step = step
         try take(RoundLabels())
     }

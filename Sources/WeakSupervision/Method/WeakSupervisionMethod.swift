@@ -28,9 +28,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     /// Recordings whose classes are known, and have any; positions in the store, ascending.
     let recordings: [Int]
     let seed: UInt64
-    public let stages: [TrainingStage]
-    let phases: [Phase]
-    private let firstSteps: [Int]
+    private let plan: StagePlan<Phase>
     private let cropping: Cropping
     private let generatorSampler: TrainingSampler
     private let allRecordings: TrainingSampler
@@ -60,40 +58,14 @@ public final class WeakSupervisionMethod: TrainingMethod {
             videos: videos, shardCount: data.virtualShards, batchSize: configuration.weakSupervision.generatorBatchSize, seed: seed)
         allRecordings = try TrainingSampler(
             videos: videos, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed &+ Self.sampling(round: 2))
-        let plan = try Self.plan(configuration, perEpoch: allRecordings.stepsPerEpoch)
-        (stages, phases) = (plan.map(\.stage), plan.map(\.phase))
-        var steps = [0]
-        for stage in stages { steps.append(steps[steps.count - 1] + stage.iterations) }
-        firstSteps = steps
+        plan = try StagePlan(configuration, perEpoch: allRecordings.stepsPerEpoch)
         training = GeneratorTraining(settings, store: store, seed: seed, reduction: configuration.training.reductionOptions)
     }
 
     private static func sampling(round: Int) -> UInt64 { UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }
 
-    private static func plan(_ configuration: RunConfiguration, perEpoch: Int) throws -> [(stage: TrainingStage, phase: Phase)] {
-        let settings = configuration.weakSupervision
-        let generator = TrainingStage(
-            "generator", iterations: settings.generatorIterations,
-            schedule: LearningRateSchedule(base: settings.generatorLearningRate, warmupIterations: 0, shape: .constant), trainsDetector: false)
-        guard settings.student else { return [(generator, .generator)] }
-        let iterations = configuration.iterations(perEpoch: perEpoch)
-        let schedule = configuration.learningRateSchedule(iterationsPerEpoch: perEpoch)
-        let key = settings.distillAfterEpochs != nil ? "fustal.distill_after_epochs" : "fustal.distill_after_iterations"
-        guard let first = settings.distillAfterIterations ?? settings.distillAfterEpochs.map({ $0 * perEpoch }) else {
-            return [(generator, .generator), (TrainingStage("student", iterations: iterations, schedule: schedule), .student)]
-        }
-        guard first < iterations else {
-            throw Failure.wrongUsage(
-                "distillation would begin after iteration \(first) of the student's \(iterations)", at: .key(key),
-                advice: "choose a smaller number, or null for no distillation")
-        }
-        return [
-            (generator, .generator), (TrainingStage("student", iterations: first, schedule: schedule), .student),
-            (TrainingStage("distillation", iterations: iterations - first, schedule: schedule, firstIteration: first), .distillation),
-        ]
-    }
-
     public var iterationsPerEpoch: Int { allRecordings.stepsPerEpoch }
+    public var stages: [TrainingStage] { plan.stages }
 
     public func localizer(_ detector: any Detector) -> any ActionLocalizer {
         settings.student ? detector : ProposalLocalizer(training.generator, settings: settings)
@@ -101,13 +73,8 @@ public final class WeakSupervisionMethod: TrainingMethod {
 
     // MARK: Recordings
 
-    private func phase(of step: Int) -> (phase: Phase, first: Int) {
-        let stage = (phases.indices.last { firstSteps[$0] <= step }) ?? 0
-        return (phases[stage], firstSteps[stage])
-    }
-
     public func videos(at position: StepPosition) -> [[TrainingVideo]] {
-        let (phase, first) = phase(of: position.step), step = position.step - first
+        let (phase, first) = plan.phase(of: position.step), step = position.step - first
         switch phase {
         case .generator:
             return [
@@ -146,7 +113,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     public func prepare(_ run: RunContext) throws { training.prepare(run) }
 
     public func begin(stage: Int, _ run: RunContext) throws {
-        switch phases[stage] {
+        switch plan.phases[stage] {
         case .generator: break
         case .student: try label(1, name: stages[stage].name, run) { try generatorLabels(run, title: "student: proposing") }
         case .distillation:
@@ -157,7 +124,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     }
 
     public func step(_ step: TrainingStep) throws -> [[String: Double]] {
-        switch phases[step.stage] {
+        switch plan.phases[step.stage] {
         case .generator:
             return try training.train(step, learningRate: stages[step.stage].schedule.rate(at: step.step)) { shard in
                 generatorSampler.videos(step: step.step, shard: shard).map(classes)
@@ -165,5 +132,33 @@ public final class WeakSupervisionMethod: TrainingMethod {
         case .student: return try learn(step, batches: step.batches.map(\.groups[0]))
         case .distillation: return try learn(step, batches: try distilled(step))
         }
+    }
+}
+
+extension StagePlan<WeakSupervisionMethod.Phase> {
+    /// The stages that a configuration asks for.
+    fileprivate init(_ configuration: RunConfiguration, perEpoch: Int) throws {
+        self.init()
+        let settings = configuration.weakSupervision
+        add(
+            TrainingStage(
+                "generator", iterations: settings.generatorIterations,
+                schedule: LearningRateSchedule(base: settings.generatorLearningRate, warmupIterations: 0, shape: .constant), trainsDetector: false),
+            .generator)
+        guard settings.student else { return }
+        let iterations = configuration.iterations(perEpoch: perEpoch)
+        let schedule = configuration.learningRateSchedule(iterationsPerEpoch: perEpoch)
+        let key = settings.distillAfterEpochs != nil ? "fustal.distill_after_epochs" : "fustal.distill_after_iterations"
+        guard let first = settings.distillAfterIterations ?? settings.distillAfterEpochs.map({ $0 * perEpoch }) else {
+            add(TrainingStage("student", iterations: iterations, schedule: schedule), .student)
+            return
+        }
+        guard first < iterations else {
+            throw Failure.wrongUsage(
+                "distillation would begin after iteration \(first) of the student's \(iterations)", at: .key(key),
+                advice: "choose a smaller number, or null for no distillation")
+        }
+        add(TrainingStage("student", iterations: first, schedule: schedule), .student)
+        add(TrainingStage("distillation", iterations: iterations - first, schedule: schedule, firstIteration: first), .distillation)
     }
 }
