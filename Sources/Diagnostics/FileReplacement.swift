@@ -7,8 +7,8 @@ import Foundation
 /// - Throws: `Failure` (`.failed`) when the folder cannot be written, the disk is full or the file cannot be renamed; whatever `write` throws, with
 ///   `path` in place of the neighbour's.
 public func replaceFile(at path: String, write: (_ partPath: String) throws -> Void) throws {
-    let part = path + ".part"
-    try requireWritableFolder(of: path)
+    let path = followingLink(path), part = path + ".part"
+    try requireWritablePlace(of: path)
     let unfinished = UnfinishedFile(part)
     defer { unfinished.forget() }
     do {
@@ -18,6 +18,14 @@ public func replaceFile(at path: String, write: (_ partPath: String) throws -> V
         unlink(part)
         throw naming(path, insteadOf: part, in: error)
     }
+}
+
+/// The file that a symbolic link leads to, so that it and not the link is replaced; other paths as they are.
+package func followingLink(_ path: String) -> String {
+    var information = stat()
+    guard lstat(path, &information) == 0, information.st_mode & S_IFMT == S_IFLNK, let found = realpath(path, nil) else { return path }
+    defer { free(found) }
+    return String(cString: found)
 }
 
 /// Renames a finished neighbour to `path`, once all of it is on the disk.
@@ -70,8 +78,26 @@ public func replaceFile(at path: String, with data: Data) throws {
 
 /// Checks before any work that an output can be written where the user asked.
 ///
-/// - Throws: `Failure` (`.failed`) when the folder is missing, is not a folder, or is not writable.
-public func requireWritableFolder(of path: String) throws {
+/// - Parameter inputs: files that are read for it; nil is passed over.
+/// - Throws: `Failure` (`.failed`) when the folder is missing, is not a folder, or is not writable; `.wrongUsage` when something other than a file
+///   stands there (a folder, a device), which would be replaced, or one of the inputs.
+public func requireWritablePlace(of path: String, apartFrom inputs: [String?] = []) throws {
+    try requireWritableFolder(of: path)
+    var there = stat()
+    guard stat(path, &there) == 0 else { return }
+    guard there.st_mode & S_IFMT == S_IFREG else {
+        throw Failure.wrongUsage(
+            there.st_mode & S_IFMT == S_IFDIR ? "the output is a folder" : "the output is not a file but a device or a pipe", at: .file(path),
+            advice: "name a file: outputs are written beside their place and put there when whole")
+    }
+    for case let input? in inputs {
+        var other = stat()
+        guard stat(input, &other) == 0, other.st_dev == there.st_dev, other.st_ino == there.st_ino else { continue }
+        throw Failure.wrongUsage("the output would replace the input '\(input)'", at: .file(path), advice: "choose another output path")
+    }
+}
+
+private func requireWritableFolder(of path: String) throws {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder) else {

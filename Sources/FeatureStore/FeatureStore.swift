@@ -179,6 +179,9 @@ extension FeatureStore {
 
     private static func requireDistinct(_ names: [String], _ kind: String, _ file: HDF5File) throws {
         var seen: Set<String> = []
+        if names.contains("") {
+            throw Failure.badInput("a \(kind) has no name", at: .file(file.path), advice: "make the store again")
+        }
         for name in names where !seen.insert(name).inserted {
             throw Failure.badInput("the \(kind) '\(name)' stands there twice", at: .file(file.path), advice: "make the store again")
         }
@@ -225,6 +228,11 @@ extension FeatureStore {
                 throw Failure.badInput(
                     "the segment [\(segment.start), \(segment.end)] is \(segment.start > segment.end ? "reversed" : "not finite")",
                     at: .file(file.path), .video(id), .dataset("annotations/start"), advice: "make the store again")
+            }
+            guard abs(segment.start) <= 2 * FeatureLimits.duration, abs(segment.end) <= 2 * FeatureLimits.duration else {
+                throw Failure.badInput(
+                    "the segment [\(segment.start), \(segment.end)] lies beyond \(Int(2 * FeatureLimits.duration)) s", at: .file(file.path),
+                    .video(id), .dataset("annotations/start"), advice: "make the store again")
             }
             instances[owners[index]].append(ActionInstance(segment: segment, label: labels[index]))
         }

@@ -15,9 +15,9 @@ extension FeatureStoreWriter {
         guard communicator.size > 1 else { return try write(source, to: path) }
         let index = try communicator.throwTogether { try plan(source) }
         try communicator.agree(on: index.digest(rowDigests: []), name: "the list of videos to write")
-        let part = path + ".part"
+        let path = followingLink(path), part = path + ".part"
         try communicator.throwTogether {
-            if communicator.isRoot { try requireWritableFolder(of: path) }
+            if communicator.isRoot { try requireWritablePlace(of: path) }
         }
         let unfinished = communicator.isRoot ? UnfinishedFile(part) : nil
         defer { unfinished?.forget() }

@@ -135,7 +135,7 @@ private struct AnnotationReader {
 
     /// nil when the policy leaves the instance out.
     private mutating func instance(_ node: JSONNode, _ id: String, duration: Double) throws -> ActionInstance? {
-        guard let label = node["label"]?.string else {
+        guard let label = node["label"]?.string, !label.isEmpty else {
             throw failure("an annotation has no 'label'", node, id, advice: "add the class's name as a string")
         }
         guard let index = classes.index(of: label) else {

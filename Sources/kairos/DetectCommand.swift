@@ -44,7 +44,7 @@ struct DetectCommand: ParsableCommand {
         Interruption.catchSignals()
         try withRanks { world in
             let loaded = try world.throwTogether {
-                if world.isRoot { try requireWritableFolder(of: output) }
+                if world.isRoot { try requireWritablePlace(of: output, apartFrom: [checkpoint, store]) }
                 return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
             }
             try loaded.agree(world)

@@ -25,7 +25,7 @@ struct ExportCommand: ParsableCommand {
 
     func run() throws {
         try requireOneRank("export")
-        try requireWritableFolder(of: output)
+        try requireWritablePlace(of: output, apartFrom: [checkpoint])
         let source = try Checkpoint(path: checkpoint)
         try source.requireTrainedDetector()
         let chosen = try weights ?? RunConfiguration(yaml: source.header.configuration, file: checkpoint).training.evaluateWeights

@@ -32,7 +32,7 @@ struct ImportSBHARCommand: ParsableCommand {
     var output: String
     @Option(help: "acceleration (150 values per row) or all (with the gyroscope, 300).")
     var channels: SBHARRecordings.Channels = .acceleration
-    @Option(help: "Cut recordings into clips of this many seconds.")
+    @Option(parsing: .unconditional, help: "Cut recordings into clips of this many seconds.")
     var clipSeconds: Double?
     @Option(help: "float32 or float16.")
     var storage: FeatureStorage = .float32
@@ -43,7 +43,7 @@ struct ImportSBHARCommand: ParsableCommand {
     func run() throws {
         try withRanks { world in
             let recordings = try world.throwTogether {
-                try requireWritableFolder(of: output)
+                try requireWritablePlace(of: output)
                 return try SBHARRecordings(folder: source, channels: channels, clipSeconds: clipSeconds)
             }
             try StoreOutput.write(
@@ -70,11 +70,11 @@ struct ImportFeaturesCommand: ParsableCommand {
     var features: String
     @Option(help: "The feature store to write.")
     var output: String
-    @Option(help: "Frames between feature rows.")
+    @Option(parsing: .unconditional, help: "Frames between feature rows.")
     var featureStride: Double = 4
-    @Option(help: "Frames seen by one feature row.")
+    @Option(parsing: .unconditional, help: "Frames seen by one feature row.")
     var window: Double = 16
-    @Option(help: "Frames per second of all videos, in place of the annotations' own.")
+    @Option(parsing: .unconditional, help: "Frames per second of all videos, in place of the annotations' own.")
     var fps: Double?
     @Option(help: "float32 or float16.")
     var storage: FeatureStorage = .float32
@@ -82,7 +82,7 @@ struct ImportFeaturesCommand: ParsableCommand {
     var filePrefix = ""
     @Option(help: "What stands after the video's name in the files' names.")
     var fileSuffix = ".npy"
-    @Option(help: "Bring every video to this number of rows by linear interpolation, as is usual for ActivityNet.")
+    @Option(parsing: .unconditional, help: "Bring every video to this number of rows by linear interpolation, as is usual for ActivityNet.")
     var rescale: Int?
     @Flag(help: "Leave videos without features out instead of refusing.")
     var allowMissing = false
@@ -97,7 +97,7 @@ struct ImportFeaturesCommand: ParsableCommand {
     func run() throws {
         try withRanks { world in
             let (source, version) = try world.throwTogether {
-                try requireWritableFolder(of: output)
+                try requireWritablePlace(of: output, apartFrom: [annotations])
                 let set = try AnnotationSet(readingJSON: annotations, segments: .asWritten)
                 var options = NumpyFeatures.Options()
                 options.stride = featureStride
@@ -113,7 +113,8 @@ struct ImportFeaturesCommand: ParsableCommand {
             }
             StoreOutput.warn(source.notes)
             try StoreOutput.write(
-                source, to: output, storage: storage, annotationsOutput: annotationsOutput, version: version, missing: source.missing, output: report)
+                source, to: output, storage: storage, annotationsOutput: annotationsOutput, version: version, inputs: [annotations],
+                missing: source.missing, output: report)
         }
     }
 }

@@ -27,7 +27,7 @@ struct ImportWeightsCommand: ParsableCommand {
 
     func run() throws {
         try requireOneRank("import weights")
-        try requireWritableFolder(of: output)
+        try requireWritablePlace(of: output, apartFrom: [source, config])
         let count = try WeightImport.run(source: source, configuration: try RunConfiguration(path: config, overrides: set), output: output)
         try report.report(WeightSummary(parameters: count, output: output), text: "\(output): \(count) parameters")
     }

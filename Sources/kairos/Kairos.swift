@@ -18,6 +18,8 @@ struct Kairos: ParsableCommand {
     /// Parses, runs, and turns every error into one message on standard error and the documented exit code.
     static func main() {
         Processor.require()
+        // A file beyond the user's limit is an error of the write, not the end without a word.
+        signal(SIGXFSZ, SIG_IGN)
         do {
             var command = try parseAsRoot()
             try command.run()

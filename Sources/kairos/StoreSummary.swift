@@ -49,13 +49,21 @@ struct StoreSummary: Encodable {
 
 /// Where and how a command writes a store.
 enum StoreOutput {
-    /// Writes the store with all ranks, and the annotations when asked for; rank 0 reports.
+    /// Writes the store with all ranks, and the annotations when asked for; rank 0 reports. `inputs` are files that were read and stay.
     static func write(
         _ source: some FeatureSource, to path: String, storage: FeatureStorage, annotationsOutput: String?, version: String,
-        missing: [VideoID]? = nil, output: OutputOptions
+        inputs: [String?] = [], missing: [VideoID]? = nil, output: OutputOptions
     ) throws {
         let world = try Communicator.world()
-        if let annotationsOutput { try world.throwTogether { try requireWritableFolder(of: annotationsOutput) } }
+        if let annotationsOutput {
+            try world.throwTogether {
+                try requireWritablePlace(of: annotationsOutput, apartFrom: inputs)
+                guard URL(fileURLWithPath: path).standardized != URL(fileURLWithPath: annotationsOutput).standardized else {
+                    throw Failure.wrongUsage(
+                        "store and annotations would be written to the same file", at: .file(path), advice: "choose another --annotations-output")
+                }
+            }
+        }
         let progress = ProgressLine("writing", unit: "videos", isShown: world.isRoot)
         let writer = FeatureStoreWriter(storage: storage) { progress.update($0, of: $1) }
         try writer.write(source, to: path, communicator: world)

@@ -22,19 +22,19 @@ struct SynthesizeCommand: ParsableCommand {
     var output: String
     @Option(help: "Annotations in ActivityNet's JSON form whose videos are to be made.")
     var annotations: String?
-    @Option(help: "Number of videos (without --annotations; default 60).")
+    @Option(parsing: .unconditional, help: "Number of videos (without --annotations; default 60).")
     var videos: Int?
-    @Option(help: "Number of classes (without --annotations; default 5).")
+    @Option(parsing: .unconditional, help: "Number of classes (without --annotations; default 5).")
     var classes: Int?
-    @Option(help: "Values per row (default 64, with --annotations 2048).")
+    @Option(parsing: .unconditional, help: "Values per row (default 64, with --annotations 2048).")
     var dimension: Int?
     @Option(help: "Where the random numbers begin.")
     var seed: UInt64 = 0
-    @Option(help: "Frames between feature rows (default 15, with --annotations 4).")
+    @Option(parsing: .unconditional, help: "Frames between feature rows (default 15, with --annotations 4).")
     var featureStride: Double?
-    @Option(help: "Frames seen by one feature row (default 30, with --annotations 16).")
+    @Option(parsing: .unconditional, help: "Frames seen by one feature row (default 30, with --annotations 16).")
     var window: Double?
-    @Option(help: "Frames per second of videos whose annotations do not say it.")
+    @Option(parsing: .unconditional, help: "Frames per second of videos whose annotations do not say it.")
     var fps: Double = 30
     @Option(help: "float32 or float16 (default float32, with --annotations float16: half the disk).")
     var storage: FeatureStorage?
@@ -45,7 +45,7 @@ struct SynthesizeCommand: ParsableCommand {
     func run() throws {
         try withRanks { world in
             let (source, version) = try world.throwTogether {
-                try requireWritableFolder(of: output)
+                try requireWritablePlace(of: output, apartFrom: [annotations])
                 let set = try annotationSet()
                 StoreOutput.warn(set.notes)
                 let isReal = annotations != nil
@@ -56,7 +56,7 @@ struct SynthesizeCommand: ParsableCommand {
             }
             try StoreOutput.write(
                 source, to: output, storage: storage ?? (annotations == nil ? .float32 : .float16), annotationsOutput: annotationsOutput,
-                version: version, output: report)
+                version: version, inputs: [annotations], output: report)
         }
     }
 

@@ -64,8 +64,8 @@ final class DiagnosticsTests: XCTestCase {
                   do: make the folder or choose another output path
                 """)
         }
-        FileManager.default.createFile(atPath: folder + "/file", contents: nil)
-        XCTAssertThrowsError(try requireWritableFolder(of: folder + "/file/a.txt")) { error in
+        _ = FileManager.default.createFile(atPath: folder + "/file", contents: nil)
+        XCTAssertThrowsError(try requireWritablePlace(of: folder + "/file/a.txt")) { error in
             XCTAssertEqual((error as? Failure)?.what.replacingOccurrences(of: folder, with: "FOLDER"), "'FOLDER/file' is a file, not a folder")
         }
     }

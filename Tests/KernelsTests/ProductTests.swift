@@ -278,7 +278,7 @@ final class ProductTests: XCTestCase {
     func testRounding() {
         var values: [Float] = [
             0, -0, 1, -1, 1.003_906_25, 1.011_718_75, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .infinity, -.infinity, .leastNonzeroMagnitude,
-            .leastNormalMagnitude, -3.3895314e38, 3.3961775e38, 1e-40,
+            .leastNormalMagnitude, -3.3895314e38, 3.3961775e38, Float(bitPattern: 71_362),
         ]
         // Around ties: the lower half is 0x7FFF, 0x8000 and 0x8001 after even and odd upper halves.
         for upper: UInt32 in [0x3F80, 0x3F81, 0x0001, 0x7F7E, 0xC2FF] {

@@ -28,7 +28,7 @@ final class SignalTests: XCTestCase {
             return c
         }
         let expected = product()
-        nonisolated(unsafe) let own = pthread_self()
+        let own = pthread_self()
         let sender = Thread {
             while !Thread.current.isCancelled {
                 pthread_kill(own, SIGUSR2)

@@ -56,10 +56,31 @@ def options():
     return parser.parse_args()
 
 
+def load(path):
+    """An earlier scaling.json."""
+    try:
+        with open(path) as file:
+            results = json.load(file)
+        measured = results["measured"]
+        if not measured and "reads" not in results:
+            raise ValueError("it holds no measurement")
+        if measured and any(not isinstance(results[key], kind) for key, kind in (("threads", int), ("cores", int), ("collectives", dict))):
+            raise ValueError("it is not complete")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else getattr(error, "strerror", None) or str(error)
+        fail(f"'{path}' is no scaling.json: {what}", "name one that launch/scaling has written", 3)
+    if any("rows" not in one for one in measured):
+        fail(f"'{path}' does not say how long its recordings were: an earlier version wrote it", "measure again, without --read")
+    return results
+
+
 def kairos(arguments, ranks, command):
     launcher = [part.replace("RANKS", str(ranks)) for part in arguments.launcher.split()]
     environment = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
-    ended = subprocess.run(launcher + [arguments.kairos] + command + ["--json"], stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        ended = subprocess.run(launcher + [arguments.kairos] + command + ["--json"], stdout=subprocess.PIPE, text=True, env=environment)
+    except OSError as error:
+        fail(f"'{launcher[0]}' does not start: {error.strerror}", "name a launcher with --launcher, for example 'mpirun -np RANKS'", 2)
     if ended.returncode != 0:
         fail(f"{ranks} ranks ended with exit code {ended.returncode}", "look at the lines above")
     return json.loads(ended.stdout)
@@ -112,7 +133,7 @@ def between(text):
         latency, rate = text.split(",")
         unit = dict(k=1e3, m=1e6, g=1e9)[rate[-4]]
         return float(latency.removesuffix("us")) * 1e-6, 8 / (float(rate[:-4]) * unit)
-    except (ValueError, KeyError, IndexError):
+    except (ValueError, KeyError, IndexError, ZeroDivisionError):
         fail(f"'{text}' is no latency and bandwidth", "write --between like 30us,10gbit", 2)
 
 
@@ -201,7 +222,6 @@ def table(arguments, results):
 
 
 def write(folder, name, text):
-    os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, name + ".part"), "w") as file:
         file.write(text)
     os.replace(os.path.join(folder, name + ".part"), os.path.join(folder, name))
@@ -217,18 +237,25 @@ def main():
         fail(f"'{arguments.lengths}' are no lengths", "give --lengths dense, true or dense,true", 2)
     if "true" in arguments.lengths and not arguments.annotations and not arguments.read:
         fail("true lengths need annotations", "give --annotations thumos14.json", 2)
+    for name in ("batch", "threads", "repetitions", "ranks_per_host", "rows"):
+        if getattr(arguments, name) is not None and getattr(arguments, name) < 1:
+            fail(f"--{name.replace('_', '-')} must be at least 1, not {getattr(arguments, name)}", "give a larger number", 2)
+    between(arguments.between)
+    # Before hours of measuring.
+    try:
+        os.makedirs(arguments.output, exist_ok=True)
+    except OSError as error:
+        fail(f"the folder '{arguments.output}' cannot be made: {error.strerror}", "choose another --output")
     arguments.ranks = sorted({1, *arguments.ranks})
     if arguments.ranks[-1] > 1 and any(arguments.ranks[-1] % ranks for ranks in arguments.ranks):
         fail(f"{arguments.ranks[-1]} ranks cannot share work out like the smaller counts", "give --ranks that divide the largest", 2)
     if arguments.read:
-        with open(arguments.read) as file:
-            results = json.load(file)
-        if any("rows" not in one for one in results["measured"]):
-            fail(f"'{arguments.read}' does not say how long its recordings were: an earlier version wrote it", "measure again, without --read")
+        results = load(arguments.read)
     else:
         if not os.access(arguments.kairos, os.X_OK):
             fail(f"there is no program '{arguments.kairos}'", "build it with launch/build, or name it with --kairos")
         results = measure(arguments)
+        write(arguments.output, "scaling.json", json.dumps(results, indent=1) + "\n")
     pages = []
     if results["measured"]:
         predict(arguments, results)

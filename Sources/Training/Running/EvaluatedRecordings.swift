@@ -26,6 +26,12 @@ struct EvaluatedRecordings {
                 failure.places = [.file(path), .key("data.evaluation_subset")]
                 throw failure
             }
+            let known = Set(set.videos.map(\.id))
+            if let unknown = videos.first(where: { !known.contains(store.videos[$0].id) }) {
+                throw Failure.badInput(
+                    "the annotations do not know the video", at: .file(path), .key("data.annotations"), .video(store.videos[unknown].id.name),
+                    advice: "name the annotations that the store was made from, or leave data.annotations out")
+            }
         }
     }
 }

@@ -53,12 +53,25 @@ public enum Inference {
                     for (place, video) in own.enumerated() {
                         try Interruption.check("in \(title)")
                         Activity.begin(step: place + 1)
-                        try body(place, BatchLoader.whole(video, of: store, rows: try prefetcher.next()))
+                        let batch = BatchLoader.whole(video, of: store, rows: try prefetcher.next())
+                        try requireNumbers(batch.features.tensor, of: video, in: store)
+                        try body(place, batch)
                         progress.update(place + 1)
                     }
                 }
             }
         }
         progress.finish()
+    }
+
+    /// Nothing would be detected, without a word, where a feature is NaN or infinite.
+    private static func requireNumbers(_ features: Tensor, of video: Int, in store: FeatureStore) throws {
+        // The exponents of infinity and NaN are the largest.
+        var largest: UInt32 = 0
+        for i in 0..<features.count { largest = max(largest, features.values[i].bitPattern & 0x7fff_ffff) }
+        guard largest >= Float.infinity.bitPattern, let place = (0..<features.count).first(where: { !features.values[$0].isFinite }) else { return }
+        throw Failure.badInput(
+            "row \(place / features.columns) of the features holds \(features.values[place])", at: .file(store.path),
+            .video(store.videos[video].id.name), advice: "make the store again from features without NaN and infinity")
     }
 }

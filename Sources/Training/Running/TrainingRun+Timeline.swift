@@ -12,7 +12,7 @@ extension TrainingRun {
         try communicator.throwTogether {
             guard communicator.hosts[communicator.rank] == communicator.rank else { return }
             try Self.makeFolder(timelineFolder)
-            try requireWritableFolder(of: timelineFolder + "/rank-0.json")
+            try requireWritablePlace(of: timelineFolder + "/rank-0.json")
             for name in (try? FileManager.default.contentsOfDirectory(atPath: timelineFolder)) ?? []
             where name.hasPrefix("rank-") && (name.hasSuffix(".json") || name.hasSuffix(".part")) { unlink("\(timelineFolder)/\(name)") }
         }

@@ -67,6 +67,7 @@ public final class TrainingRun {
         self.folder = folder
         self.communicator = communicator
         try communicator.agreeOnProgram()
+        try communicator.agree(on: timeline ? "on" : "off", name: "--timeline")
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
         var warnings: [String] = []
         if Set(try communicator.allGather(Processor.present.joined(separator: " "))).count > 1 {
@@ -131,7 +132,7 @@ public final class TrainingRun {
     private func makeFolders() throws {
         try Self.makeFolder(folder)
         try Self.makeFolder(folder + "/checkpoints")
-        try requireWritableFolder(of: folder + "/config.yaml")
+        try requireWritablePlace(of: folder + "/config.yaml")
     }
 
     /// Makes a folder and those above it.
@@ -163,12 +164,22 @@ public final class TrainingRun {
     }
 
     private static func recordings(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> TrainingRecordings {
+        guard store.classes.count > 0, store.dimension > 0 else {
+            throw Failure.badInput(
+                "there is nothing to learn: the store has \(store.classes.count) classes and \(store.dimension) columns", at: .file(store.path),
+                advice: "make it from annotations with actions, and from features")
+        }
         let data = configuration.data
         let training = try Self.videos(in: data.trainingSubset, key: "data.training_subset", store)
         let order = try data.labeledOrder.map(LabeledSubset.readOrder)
         let chosen = try LabeledSubset.choose(
             training.map { store.videos[$0].id.name }, fraction: data.labeledFraction, order: order, seed: UInt64(configuration.training.seed),
             file: data.labeledOrder ?? "")
+        guard chosen.contains(where: { !store.videos[training[$0]].annotation.instances.isEmpty }) else {
+            throw Failure.badInput(
+                "none of the \(chosen.count) labelled recordings has an action", at: .file(store.path), .key("data.labeled_fraction"),
+                advice: "label more recordings, or choose another data.training_subset")
+        }
         let isLabeled = Set(chosen)
         return TrainingRecordings(
             labeled: chosen.map { training[$0] }, unlabeled: training.indices.filter { !isLabeled.contains($0) }.map { training[$0] })
@@ -251,14 +262,6 @@ public final class TrainingRun {
                     + "this one has \(store.digest.prefix(12))...",
                 at: .file(checkpoint.path), .file(store.path), advice: "resume with the store of the run")
         }
-        // The digest tells more than the list's path; imported weights have none.
-        guard header.labeledDigest.isEmpty || header.labeledDigest == trainer.labeledDigest else {
-            throw Failure.wrongUsage(
-                "the run was begun with other labelled recordings: the digest of their names is \(header.labeledDigest.prefix(12))..., "
-                    + "now it is \(trainer.labeledDigest.prefix(12))...",
-                at: .file(checkpoint.path), .key("data.labeled_order"),
-                advice: "resume with the run's list of labelled recordings, or choose another --output")
-        }
         if let wanted = ProductChoice.named(configuration.training), let used = header.recordedGemm, wanted != used {
             throw Failure.wrongUsage(
                 "the run multiplies with \(used.rawValue), but training.gemm is now \(wanted.rawValue)", at: .file(checkpoint.path),
@@ -270,6 +273,14 @@ public final class TrainingRun {
                 "the run was begun with \(old.key) = \(old.value), now it is \(new.value)", at: .file(checkpoint.path), .key(new.key),
                 advice: "resume with the configuration of the run (\(folder)/config.yaml), or choose another --output")
         }
+        // The digest tells more than the list's path; imported weights have none.
+        guard header.labeledDigest.isEmpty || header.labeledDigest == trainer.labeledDigest else {
+            throw Failure.wrongUsage(
+                "the run was begun with other labelled recordings: the digest of their names is \(header.labeledDigest.prefix(12))..., "
+                    + "now it is \(trainer.labeledDigest.prefix(12))...",
+                at: .file(checkpoint.path), .key("data.labeled_order"),
+                advice: "resume with the run's list of labelled recordings, or choose another --output")
+        }
     }
 
     // MARK: Running
@@ -280,6 +291,7 @@ public final class TrainingRun {
     public func run(stopAfter: Int? = nil) throws -> Outcome {
         defer { Timeline.stop() }
         do {
+            try communicator.agree(on: stopAfter.map { "\($0)" } ?? "no number", name: "--stop-after")
             return try finish(stopAfter: stopAfter)
         } catch {
             // What was recorded up to here may show why.

@@ -37,6 +37,10 @@ struct BenchmarkSelectionCommand: ParsableCommand {
         for (name, value) in [("videos", videos), ("predictions", predictions), ("classes", classes), ("repetitions", repetitions)] where value < 1 {
             throw ValidationError("--\(name) must be at least 1, not \(value)")
         }
+        // So that their product stays a number.
+        for (name, value) in [("videos", videos), ("predictions", predictions), ("classes", classes)] where value > 10_000_000 {
+            throw ValidationError("--\(name) must be at most 10000000, not \(value)")
+        }
         if seed < 0 { throw ValidationError("--seed must be at least 0, not \(seed)") }
     }
 
