@@ -11,10 +11,10 @@ from_caller() {
     esac
 }
 
-# fail WHAT ADVICE: the program's error shape, exit code 1.
+# fail WHAT ADVICE [CODE]: the program's error shape, exit code 1 or CODE.
 fail() {
     printf 'error: %s\n  do: %s\n' "$1" "$2" >&2
-    exit 1
+    exit "${3:-1}"
 }
 
 # take_processor ARGUMENTS...: sets `processor` from `--processor NAME` (default: this machine's) and `arguments` to the rest.

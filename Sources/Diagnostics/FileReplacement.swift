@@ -20,12 +20,25 @@ public func replaceFile(at path: String, write: (_ partPath: String) throws -> V
     }
 }
 
-/// The file that a symbolic link leads to, so that it and not the link is replaced; other paths as they are.
+/// The file that a symbolic link leads to, whether it is there or not, so that it and not the link is replaced; other paths as they are.
 package func followingLink(_ path: String) -> String {
-    var information = stat()
-    guard lstat(path, &information) == 0, information.st_mode & S_IFMT == S_IFLNK, let found = realpath(path, nil) else { return path }
-    defer { free(found) }
-    return String(cString: found)
+    var path = path
+    for _ in 0..<40 {
+        guard let next = try? FileManager.default.destinationOfSymbolicLink(atPath: path) else { return path }
+        path = next.hasPrefix("/") ? next : URL(fileURLWithPath: path).deletingLastPathComponent().path + "/" + next
+    }
+    return path
+}
+
+/// Whether two outputs would stand at the same place, by whatever names of their folder and links to it.
+public func areSamePlace(_ one: String, _ other: String) -> Bool {
+    func place(_ path: String) -> String {
+        let file = URL(fileURLWithPath: followingLink(path)), folder = file.deletingLastPathComponent().path
+        guard let found = realpath(folder, nil) else { return file.path }
+        defer { free(found) }
+        return String(cString: found) + "/" + file.lastPathComponent
+    }
+    return place(one) == place(other)
 }
 
 /// Renames a finished neighbour to `path`, once all of it is on the disk.
@@ -82,7 +95,7 @@ public func replaceFile(at path: String, with data: Data) throws {
 /// - Throws: `Failure` (`.failed`) when the folder is missing, is not a folder, or is not writable; `.wrongUsage` when something other than a file
 ///   stands there (a folder, a device), which would be replaced, or one of the inputs.
 public func requireWritablePlace(of path: String, apartFrom inputs: [String?] = []) throws {
-    try requireWritableFolder(of: path)
+    try requireWritableFolder(of: followingLink(path))
     var there = stat()
     guard stat(path, &there) == 0 else { return }
     guard there.st_mode & S_IFMT == S_IFREG else {

@@ -48,6 +48,8 @@ struct DetectCommand: ParsableCommand {
                 return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
             }
             try loaded.agree(world)
+            try world.agree(on: weights?.rawValue ?? "those of the configuration", name: "--weights")
+            try world.agree(on: subset ?? "all", name: "--subset")
             if let seconds = loaded.configuration.training.stallSeconds {
                 for line in try StallWatch.start(world, stallSeconds: Double(seconds)) where world.isRoot { note(line) }
             }

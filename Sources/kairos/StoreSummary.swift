@@ -58,7 +58,7 @@ enum StoreOutput {
         if let annotationsOutput {
             try world.throwTogether {
                 try requireWritablePlace(of: annotationsOutput, apartFrom: inputs)
-                guard URL(fileURLWithPath: path).standardized != URL(fileURLWithPath: annotationsOutput).standardized else {
+                guard !areSamePlace(path, annotationsOutput) else {
                     throw Failure.wrongUsage(
                         "store and annotations would be written to the same file", at: .file(path), advice: "choose another --annotations-output")
                 }

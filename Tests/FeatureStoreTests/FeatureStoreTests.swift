@@ -108,6 +108,12 @@ final class FeatureStoreTests: FolderTestCase {
         var floats = [Float](repeating: 0, count: halves.count)
         HalfPrecision.widen(halves, into: &floats, count: halves.count)
         for (half, float) in zip(halves, floats) { XCTAssertEqual(float.bitPattern, Float(Float16(bitPattern: half)).bitPattern, "half \(half)") }
+        let special: [UInt16] = [0x7c00, 0xfc00, 0x7e00, 0x7c01, 0xffff]
+        var widened = [Float](repeating: 0, count: special.count)
+        HalfPrecision.widen(special, into: &widened, count: special.count)
+        XCTAssertEqual(widened[0], .infinity)
+        XCTAssertEqual(widened[1], -.infinity)
+        XCTAssertTrue(widened[2...].allSatisfy(\.isNaN))
         let expected = halves
         HalfPrecision.narrow(floats, into: &halves, count: floats.count)
         XCTAssertEqual(halves, expected)

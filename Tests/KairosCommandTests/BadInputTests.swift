@@ -46,7 +46,7 @@ final class BadInputTests: CommandTestCase {
         try refuses(
             2, "error: store and annotations would be written to the same file\n  where: file 'FOLDER/./new.h5'\n"
                 + "  do: choose another --annotations-output",
-            "synthesize", "--output", folder + "/./new.h5", "--annotations-output", folder + "/new.h5", "--videos", "4")
+            "synthesize", "--output", folder + "/./new.h5", "--annotations-output", try link("dangling", to: folder + "/new.h5"), "--videos", "4")
         // A link stays one: the file that it leads to is replaced.
         try write("old", "real.json")
         let found = try kairos(
@@ -104,24 +104,34 @@ final class BadInputTests: CommandTestCase {
     }
 
     func testFeaturesThatAreNoNumbersAreNotDetectedIn() throws {
-        XCTAssertEqual(try train("r").code, 0)
-        var bytes = try file("store.h5")
+        try requireRefusal(of: "store.h5", with: [0, 0, 0xC0, 0x7F])
+        try requireRefusal(of: "half.h5", with: [0, 0x7E], made: ["--storage", "float16"])
+    }
+
+    private func requireRefusal(of name: String, with nan: [UInt8], made more: [String] = []) throws {
+        let made = try start(
+            executable,
+            ["synthesize", "--output", "\(folder)/\(name)", "--videos", "12", "--classes", "3", "--dimension", "8", "--seed", "5"] + more)
+        XCTAssertEqual(made.code, 0, made.errors)
+        XCTAssertEqual(try train("r-" + name, ["--set", "data.store=\(folder)/\(name)"]).code, 0)
+        var bytes = try file(name)
         // Features are the longest run of bytes without zeros.
         var best = 0..<0, first = 0
         for (place, byte) in bytes.enumerated() where byte == 0 {
             if place - first > best.count { best = first..<place }
             first = place + 1
         }
-        let place = (best.lowerBound + best.count / 2) / 4 * 4
-        bytes.replaceSubrange(place..<place + 4, with: [0, 0, 0xC0, 0x7F])
+        let place = (best.lowerBound + best.count / 2) / nan.count * nan.count
+        bytes.replaceSubrange(place..<place + nan.count, with: nan)
         try bytes.write(to: URL(fileURLWithPath: folder + "/nan.h5"))
         let ended = try mpirun(
-            2, "detect", "--checkpoint", folder + "/r/checkpoints/step-00000002.h5", "--store", folder + "/nan.h5", "--output", folder + "/p.json")
+            2, "detect", "--checkpoint", "\(folder)/r-\(name)/checkpoints/step-00000002.h5", "--store", folder + "/nan.h5", "--output",
+            folder + "/p.json")
         XCTAssertEqual(ended.code, 3)
         XCTAssertNotNil(
             ended.errors.range(
                 of: """
-                    error: row [0-9]+ of the features holds nan
+                    error: row [0-9]+ of the features holds NaN
                       where: rank [01], file 'FOLDER/nan.h5', video 'synthetic_[0-9]+'
                       do: make the store again from features without NaN and infinity
                     """, options: .regularExpression), ended.errors)
@@ -166,8 +176,11 @@ final class BadInputTests: CommandTestCase {
     func testEarlierResultsOfScaling() throws {
         let scaling = root.appendingPathComponent("launch/scaling")
         for (text, what) in [
-            ("{}", "'measured' is missing"), ("[]", "list indices must be integers or slices, not str"), ("{", "Expecting property name"),
-            ("{\"measured\": []}", "it holds no measurement"), ("{\"measured\": [{}]}", "'threads' is missing"),
+            ("{}", "it holds no measurements\n"), ("[]", "it holds no measurements\n"), ("{", "Expecting property name"),
+            ("{\"measured\": []}", "it is not complete\n"), ("{\"measured\": [{}]}", "'collectives' is missing\n"),
+            ("{\"measured\": [5]}", "'collectives' is missing\n"), ("{\"measured\": [], \"reads\": {}}", "'measured' is missing\n"),
+            ("{\"measured\": [], \"reads\": {\"measured\": []}}", "it is not complete\n"),
+            ("{\"measured\": [{\"rows\": [[1]]}], \"threads\": 1, \"cores\": 1, \"collectives\": {}}", "'links' is missing\n"),
         ] {
             try write(text, "old.json")
             let ended = try start(scaling, ["--read", folder + "/old.json", "--output", folder + "/s"])
@@ -186,6 +199,7 @@ final class BadInputTests: CommandTestCase {
         for (text, error) in [
             ("a slots=2\nb slots=0\n", "says of 'b' something else than slots=N" + form), ("a slots=08\n", "says of 'a' something else than slots=N" + form),
             ("a slots=2\r\n", "says of 'a' something else than slots=N" + form), ("a slots = 2\n", "says of 'a' something else than slots=N" + form),
+            ("a\r\n", "says of 'a' something else than slots=N" + form), ("a x slots=2\n", "says of 'a' something else than slots=N" + form),
             ("a slots=1\nb\na slots=1\n", "names 'a' twice\n  do: write each host once, with all its slots\n"),
         ] {
             try write(text, "hosts")

@@ -61,17 +61,17 @@ def load(path):
     try:
         with open(path) as file:
             results = json.load(file)
-        measured = results["measured"]
-        if not measured and "reads" not in results:
-            raise ValueError("it holds no measurement")
-        if measured and any(not isinstance(results[key], kind) for key, kind in (("threads", int), ("cores", int), ("collectives", dict))):
-            raise ValueError("it is not complete")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        what = f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else getattr(error, "strerror", None) or str(error)
-        fail(f"'{path}' is no scaling.json: {what}", "name one that launch/scaling has written", 3)
-    if any("rows" not in one for one in measured):
+        if not isinstance(results, dict) or not isinstance(results.get("measured"), list):
+            raise ValueError("it holds no measurements")
+    except (OSError, ValueError) as error:
+        refuse(path, getattr(error, "strerror", None) or str(error))
+    if any(isinstance(one, dict) and one and "rows" not in one for one in results["measured"]):
         fail(f"'{path}' does not say how long its recordings were: an earlier version wrote it", "measure again, without --read")
     return results
+
+
+def refuse(path, why):
+    fail(f"'{path}' is no scaling.json: {why}", "name one that launch/scaling has written", 3)
 
 
 def kairos(arguments, ranks, command):
@@ -227,6 +227,21 @@ def write(folder, name, text):
     os.replace(os.path.join(folder, name + ".part"), os.path.join(folder, name))
 
 
+def describe(arguments, results):
+    """The files to write, by name."""
+    pages, pictures = [], {}
+    if results["measured"] and arguments.kinds != "none":
+        predict(arguments, results)
+        pages.append(table(arguments, results))
+        pictures["scaling.svg"] = scaling_plot.svg(results["series"])
+    if "reads" in results:
+        pages.append(scaling_reads.table(results["reads"]))
+        pictures["reads.svg"] = scaling_reads.svg(results["reads"])
+    if not pages:
+        raise IndexError("nothing measured")
+    return {**pictures, "scaling.json": json.dumps(results, indent=1) + "\n", "scaling.md": "# Scaling\n\n" + "\n".join(pages)}
+
+
 def main():
     arguments = options()
     if arguments.kinds != "none" and not set(arguments.kinds.split(",")) <= {"weak", "strong"}:
@@ -235,6 +250,8 @@ def main():
         fail("there is nothing to measure", "name a store with --store, or leave --kinds out", 2)
     if not set(arguments.lengths.split(",")) <= {"dense", "true"}:
         fail(f"'{arguments.lengths}' are no lengths", "give --lengths dense, true or dense,true", 2)
+    if arguments.read and arguments.store:
+        fail("--read measures nothing, --store would be measured", "leave one of them out", 2)
     if "true" in arguments.lengths and not arguments.annotations and not arguments.read:
         fail("true lengths need annotations", "give --annotations thumos14.json", 2)
     for name in ("batch", "threads", "repetitions", "ranks_per_host", "rows"):
@@ -256,16 +273,14 @@ def main():
             fail(f"there is no program '{arguments.kairos}'", "build it with launch/build, or name it with --kairos")
         results = measure(arguments)
         write(arguments.output, "scaling.json", json.dumps(results, indent=1) + "\n")
-    pages = []
-    if results["measured"]:
-        predict(arguments, results)
-        pages.append(table(arguments, results))
-        write(arguments.output, "scaling.svg", scaling_plot.svg(results["series"]))
-    if "reads" in results:
-        pages.append(scaling_reads.table(results["reads"]))
-        write(arguments.output, "reads.svg", scaling_reads.svg(results["reads"]))
-    write(arguments.output, "scaling.json", json.dumps(results, indent=1) + "\n")
-    write(arguments.output, "scaling.md", "# Scaling\n\n" + "\n".join(pages))
+    try:
+        pages = describe(arguments, results)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, statistics.StatisticsError) as error:
+        if not arguments.read:
+            raise
+        refuse(arguments.read, f"'{error.args[0]}' is missing" if isinstance(error, KeyError) else "it is not complete")
+    for name, text in pages.items():
+        write(arguments.output, name, text)
     print(os.path.join(arguments.output, "scaling.md"))
 
 

@@ -4,13 +4,14 @@ package enum HalfPrecision {
     /// The largest magnitude that half precision holds.
     package static let largest: Float = 65504
 
-    /// Widens finite halves; exact, subnormals included.
+    /// Widens halves; exact, subnormals included; infinities and NaN stay what they are.
     package static func widen(_ source: UnsafePointer<UInt16>, into target: UnsafeMutablePointer<Float>, count: Int) {
         let scale = Float(bitPattern: 0x7780_0000)  // 2^112: half's exponent bias to single's
         for index in 0..<count {
             let half = UInt32(source[index])
             let magnitude = Float(bitPattern: (half & 0x7fff) << 13) * scale
-            target[index] = Float(bitPattern: magnitude.bitPattern | (half & 0x8000) << 16)
+            let exponent: UInt32 = half & 0x7c00 == 0x7c00 ? 0x7f80_0000 : 0
+            target[index] = Float(bitPattern: magnitude.bitPattern | exponent | (half & 0x8000) << 16)
         }
     }
 

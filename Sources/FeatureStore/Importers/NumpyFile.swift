@@ -129,9 +129,7 @@ struct NumpyFile {
         }
     }
 
-    /// A half as float32; unlike stored features it may be infinite or NaN.
     private static func widen(_ half: UInt16) -> Float {
-        if half & 0x7c00 == 0x7c00 { return half & 0x3ff == 0 ? (half & 0x8000 == 0 ? .infinity : -.infinity) : .nan }
         var half = half
         var value: Float = 0
         HalfPrecision.widen(&half, into: &value, count: 1)
