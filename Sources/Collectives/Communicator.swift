@@ -20,6 +20,12 @@ public final class Communicator {
 
     public var isRoot: Bool { rank == 0 }
 
+    /// Equal for ranks of one machine, also where its parts have host names of their own (network namespaces, containers).
+    public var machine: String {
+        let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? hostName
+        return boot.filter { !$0.isWhitespace }
+    }
+
     nonisolated(unsafe) private static var existing: Communicator?
 
     /// The communicator when `world()` has been called in this process, nil otherwise (to ask for the rank without starting MPI).

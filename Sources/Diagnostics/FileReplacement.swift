@@ -32,14 +32,20 @@ package func followingLink(_ path: String) -> String {
 
 /// Whether two outputs would stand at the same place, by whatever names of their folder and links to it.
 public func areSamePlace(_ one: String, _ other: String) -> Bool {
-    func place(_ path: String) -> String {
-        let file = URL(fileURLWithPath: followingLink(path)), folder = file.deletingLastPathComponent().path
-        guard let found = realpath(folder, nil) else { return file.path }
-        defer { free(found) }
-        return String(cString: found) + "/" + file.lastPathComponent
-    }
-    return place(one) == place(other)
+    let places = [one, other].map { URL(fileURLWithPath: followingLink($0)) }
+    guard places[0].lastPathComponent == places[1].lastPathComponent, let folder = fileStatus(places[0].deletingLastPathComponent().path),
+        let otherFolder = fileStatus(places[1].deletingLastPathComponent().path)
+    else { return false }
+    return isSame(folder, otherFolder)
 }
+
+/// What the system says of the file or folder that a path leads to; nil where there is none.
+private func fileStatus(_ path: String) -> stat? {
+    var status = stat()
+    return stat(path, &status) == 0 ? status : nil
+}
+
+private func isSame(_ one: stat, _ other: stat) -> Bool { one.st_dev == other.st_dev && one.st_ino == other.st_ino }
 
 /// Renames a finished neighbour to `path`, once all of it is on the disk.
 ///
@@ -96,16 +102,14 @@ public func replaceFile(at path: String, with data: Data) throws {
 ///   stands there (a folder, a device), which would be replaced, or one of the inputs.
 public func requireWritablePlace(of path: String, apartFrom inputs: [String?] = []) throws {
     try requireWritableFolder(of: followingLink(path))
-    var there = stat()
-    guard stat(path, &there) == 0 else { return }
+    guard let there = fileStatus(path) else { return }
     guard there.st_mode & S_IFMT == S_IFREG else {
         throw Failure.wrongUsage(
             there.st_mode & S_IFMT == S_IFDIR ? "the output is a folder" : "the output is not a file but a device or a pipe", at: .file(path),
             advice: "name a file: outputs are written beside their place and put there when whole")
     }
     for case let input? in inputs {
-        var other = stat()
-        guard stat(input, &other) == 0, other.st_dev == there.st_dev, other.st_ino == there.st_ino else { continue }
+        guard let other = fileStatus(input), isSame(other, there) else { continue }
         throw Failure.wrongUsage("the output would replace the input '\(input)'", at: .file(path), advice: "choose another output path")
     }
 }

@@ -32,7 +32,7 @@ struct ImportSBHARCommand: ParsableCommand {
     var output: String
     @Option(help: "acceleration (150 values per row) or all (with the gyroscope, 300).")
     var channels: SBHARRecordings.Channels = .acceleration
-    @Option(parsing: .unconditional, help: "Cut recordings into clips of this many seconds.")
+    @Option(help: "Cut recordings into clips of this many seconds.")
     var clipSeconds: Double?
     @Option(help: "float32 or float16.")
     var storage: FeatureStorage = .float32
@@ -70,11 +70,11 @@ struct ImportFeaturesCommand: ParsableCommand {
     var features: String
     @Option(help: "The feature store to write.")
     var output: String
-    @Option(parsing: .unconditional, help: "Frames between feature rows.")
+    @Option(help: "Frames between feature rows.")
     var featureStride: Double = 4
-    @Option(parsing: .unconditional, help: "Frames seen by one feature row.")
+    @Option(help: "Frames seen by one feature row.")
     var window: Double = 16
-    @Option(parsing: .unconditional, help: "Frames per second of all videos, in place of the annotations' own.")
+    @Option(help: "Frames per second of all videos, in place of the annotations' own.")
     var fps: Double?
     @Option(help: "float32 or float16.")
     var storage: FeatureStorage = .float32
@@ -82,7 +82,7 @@ struct ImportFeaturesCommand: ParsableCommand {
     var filePrefix = ""
     @Option(help: "What stands after the video's name in the files' names.")
     var fileSuffix = ".npy"
-    @Option(parsing: .unconditional, help: "Bring every video to this number of rows by linear interpolation, as is usual for ActivityNet.")
+    @Option(help: "Bring every video to this number of rows by linear interpolation, as is usual for ActivityNet.")
     var rescale: Int?
     @Flag(help: "Leave videos without features out instead of refusing.")
     var allowMissing = false

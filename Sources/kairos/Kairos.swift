@@ -21,10 +21,21 @@ struct Kairos: ParsableCommand {
         // A file beyond the user's limit is an error of the write, not the end without a word.
         signal(SIGXFSZ, SIG_IGN)
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(joinedNegatives(Array(CommandLine.arguments.dropFirst())))
             try command.run()
         } catch {
             Foundation.exit(say(error))
+        }
+    }
+
+    /// `--option -1` as `--option=-1`: a number is no name of an option, and is refused, or taken, as what it is.
+    private static func joinedNegatives(_ arguments: [String]) -> [String] {
+        arguments.reduce(into: []) { result, argument in
+            if argument.hasPrefix("-"), Double(argument) != nil, let option = result.last, option.hasPrefix("--"), !option.contains("=") {
+                result[result.count - 1] = option + "=" + argument
+            } else {
+                result.append(argument)
+            }
         }
     }
 

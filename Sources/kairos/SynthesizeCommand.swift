@@ -22,19 +22,19 @@ struct SynthesizeCommand: ParsableCommand {
     var output: String
     @Option(help: "Annotations in ActivityNet's JSON form whose videos are to be made.")
     var annotations: String?
-    @Option(parsing: .unconditional, help: "Number of videos (without --annotations; default 60).")
+    @Option(help: "Number of videos (without --annotations; default 60).")
     var videos: Int?
-    @Option(parsing: .unconditional, help: "Number of classes (without --annotations; default 5).")
+    @Option(help: "Number of classes (without --annotations; default 5).")
     var classes: Int?
-    @Option(parsing: .unconditional, help: "Values per row (default 64, with --annotations 2048).")
+    @Option(help: "Values per row (default 64, with --annotations 2048).")
     var dimension: Int?
     @Option(help: "Where the random numbers begin.")
     var seed: UInt64 = 0
-    @Option(parsing: .unconditional, help: "Frames between feature rows (default 15, with --annotations 4).")
+    @Option(help: "Frames between feature rows (default 15, with --annotations 4).")
     var featureStride: Double?
-    @Option(parsing: .unconditional, help: "Frames seen by one feature row (default 30, with --annotations 16).")
+    @Option(help: "Frames seen by one feature row (default 30, with --annotations 16).")
     var window: Double?
-    @Option(parsing: .unconditional, help: "Frames per second of videos whose annotations do not say it.")
+    @Option(help: "Frames per second of videos whose annotations do not say it.")
     var fps: Double = 30
     @Option(help: "float32 or float16 (default float32, with --annotations float16: half the disk).")
     var storage: FeatureStorage?

@@ -31,13 +31,13 @@ struct TrainCommand: ParsableCommand {
     var resume = false
     @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the configuration.", valueName: "key.path=value"))
     var set: [String] = []
-    @Option(parsing: .unconditional, help: "Shorthand for --set training.seed=SEED.")
+    @Option(help: "Shorthand for --set training.seed=SEED.")
     var seed: Int?
     @Option(help: "Shorthand for --set training.gemm=LIBRARY: auto, openblas or onednn.")
     var gemm: String?
     @Flag(help: "Record what every rank does when, in OUTPUT/timeline/rank-N.json, and say how much of the communication is hidden.")
     var timeline = false
-    @Option(parsing: .unconditional, help: "Stop after this step, leaving a checkpoint to resume from.")
+    @Option(help: "Stop after this step, leaving a checkpoint to resume from.")
     var stopAfter: Int?
     @OptionGroup var report: OutputOptions
 

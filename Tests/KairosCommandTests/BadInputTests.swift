@@ -5,14 +5,7 @@ import XCTest
 final class BadInputTests: CommandTestCase {
     override func setUpWithError() throws {
         try super.setUpWithError()
-        try makeStore(videos: 12)
-        try write(
-            """
-            data: {store: FOLDER/store.h5, virtual_shards: 2, batch_size: 2, max_rows: 100}
-            \(Self.tinyModel())
-            training: {iterations: 2, learning_rate: 0.01, threads: 1}
-            test: {max_seg_num: 20}
-            """, "run.yaml")
+        try makeRun(shards: 2, training: "iterations: 2")
     }
 
     private func refuses(_ code: Int32, _ error: String, _ arguments: String..., line: UInt = #line) throws {
@@ -115,13 +108,8 @@ final class BadInputTests: CommandTestCase {
         XCTAssertEqual(made.code, 0, made.errors)
         XCTAssertEqual(try train("r-" + name, ["--set", "data.store=\(folder)/\(name)"]).code, 0)
         var bytes = try file(name)
-        // Features are the longest run of bytes without zeros.
-        var best = 0..<0, first = 0
-        for (place, byte) in bytes.enumerated() where byte == 0 {
-            if place - first > best.count { best = first..<place }
-            first = place + 1
-        }
-        let place = (best.lowerBound + best.count / 2) / nan.count * nan.count
+        let features = Self.withinValues(bytes)
+        let place = (features.lowerBound + features.count / 2) / nan.count * nan.count
         bytes.replaceSubrange(place..<place + nan.count, with: nan)
         try bytes.write(to: URL(fileURLWithPath: folder + "/nan.h5"))
         let ended = try mpirun(
@@ -161,6 +149,9 @@ final class BadInputTests: CommandTestCase {
         let negative = try train("s", ["--seed", "-1"])
         XCTAssertEqual(negative.code, 2)
         XCTAssertTrue(negative.errors.contains("training.seed"), negative.errors)
+        let none = try kairos("benchmark", "store", folder + "/store.h5", "--repetitions", "-1")
+        XCTAssertEqual(none.code, 2)
+        XCTAssertTrue(none.errors.contains("--repetitions must be at least 1, not -1"), none.errors)
     }
 
     /// A file beyond the user's limit.

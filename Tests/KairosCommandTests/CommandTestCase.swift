@@ -46,6 +46,28 @@ class CommandTestCase: XCTestCase {
         XCTAssertEqual(made.code, 0, made.errors)
     }
 
+    /// Makes a store of 12 recordings and FOLDER/run.yaml, a short supervised run over it.
+    func makeRun(shards: Int, training: String) throws {
+        try makeStore(videos: 12)
+        try write(
+            """
+            data: {store: FOLDER/store.h5, virtual_shards: \(shards), batch_size: \(shards), max_rows: 100}
+            \(Self.tinyModel())
+            training: {\(training), learning_rate: 0.01, threads: 1}
+            test: {max_seg_num: 20}
+            """, "run.yaml")
+    }
+
+    /// The longest run of bytes without zeros lies within values.
+    static func withinValues(_ bytes: Data) -> Range<Int> {
+        var best = 0..<0, first = 0
+        for (place, byte) in bytes.enumerated() where byte == 0 {
+            if place - first > best.count { best = first..<place }
+            first = place + 1
+        }
+        return best
+    }
+
     /// Writes a file of the test's folder, with that folder for the word FOLDER.
     func write(_ text: String, _ name: String) throws {
         try Data(text.replacingOccurrences(of: "FOLDER", with: folder).utf8).write(to: URL(fileURLWithPath: folder + "/" + name))

@@ -182,13 +182,9 @@ final class RandomFaultTests: FaultTestCase {
         case .truncate: bytes = bytes.prefix(draw(bytes.count - 1))
         case .empty: bytes = Data()
         default:
-            // A weight: the longest run of bytes without zeros lies within values.
-            var best = 0..<0, first = 0
-            for (place, byte) in bytes.enumerated() where byte == 0 {
-                if place - first > best.count { best = first..<place }
-                first = place + 1
-            }
-            bytes[best.lowerBound + draw(max(1, best.count))] ^= 1 << UInt8(draw(8))
+            // A weight.
+            let values = Self.withinValues(bytes)
+            bytes[values.lowerBound + draw(max(1, values.count))] ^= 1 << UInt8(draw(8))
         }
         try bytes.write(to: URL(fileURLWithPath: path))
         return checkpoint(newest)

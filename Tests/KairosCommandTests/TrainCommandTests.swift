@@ -6,14 +6,7 @@ import XCTest
 final class TrainCommandTests: CommandTestCase {
     override func setUpWithError() throws {
         try super.setUpWithError()
-        try makeStore(videos: 12)
-        try write(
-            """
-            data: {store: FOLDER/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100}
-            \(Self.tinyModel())
-            training: {iterations: 6, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 2, log_every: 2, threads: 1}
-            test: {max_seg_num: 20}
-            """, "run.yaml")
+        try makeRun(shards: 4, training: "iterations: 6, warmup_iterations: 2, checkpoint_every: 2, log_every: 2")
     }
     /// The same bits for every number of ranks, for a run that was stopped, and for one resumed on another number of ranks.
     func testRanksAndResumingDoNotChangeABit() throws {

@@ -9,7 +9,7 @@ from scaling_plot import COLOURS, HEIGHT, LEFT, TOP, WIDTH, document
 def measure(path, ranks, repetitions, kairos):
     """`kairos(ranks, command)` runs the program on so many ranks and returns its JSON."""
     return dict(
-        file=os.path.basename(path), cores=os.cpu_count(), repetitions=repetitions,
+        file=os.path.basename(path), repetitions=repetitions,
         measured=[kairos(count, ["benchmark", "store", path, "--repetitions", str(repetitions)]) for count in ranks])
 
 

@@ -32,7 +32,9 @@ extension AdaptivePseudoLabelMethod {
         guard numbers.count == RoundLabels.numberCount + 1, var labels = RoundLabels(numbers: numbers.dropLast()),
             let steps = Int(exactly: numbers[RoundLabels.numberCount])
         else { throw StateBytes.damaged("apl_round", in: state) }
-        guard labels.add(rows: StateBytes.values(state["apl_labels"] ?? []), store: store) else { throw StateBytes.damaged("apl_labels", in: state) }
+        guard labels.add(rows: StateBytes.values(state["apl_labels"] ?? []), store: store) else {
+            throw StateBytes.damaged("apl_labels", in: state)
+        }
         for (name, values, count) in discriminatorArrays { try StateBytes.restore(name, of: state, into: values, count: count) }
         discriminator?.optimizer.step = steps
         try take(labels)

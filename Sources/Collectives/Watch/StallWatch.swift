@@ -44,7 +44,6 @@ public final class StallWatch: @unchecked Sendable {
         let listener = communicator.isRoot ? WatchListener(local: isOneMachine, size: communicator.size) : nil
         let place = listener.map { "\($0.port)\t\($0.token)\t\(WatchSocket.ownAddresses().joined(separator: ","))" } ?? ""
         let parts = try communicator.broadcast(place).components(separatedBy: "\t")
-        listener?.start()
         var socket: WatchSocket?
         if !communicator.isRoot, parts.count == 3, let port = UInt16(parts[0]) {
             let addresses = (all[0][0] == machine ? ["127.0.0.1"] : []) + parts[2].split(separator: ",").map(String.init)
@@ -69,9 +68,7 @@ public final class StallWatch: @unchecked Sendable {
 
     /// Equal for ranks that reach each other over the loopback device: the same kernel and network.
     private static func machine(_ communicator: Communicator) -> String {
-        let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? communicator.hostName
-        let network = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/net")) ?? ""
-        return (boot + network).filter { !$0.isWhitespace }
+        communicator.machine + ((try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/net")) ?? "")
     }
 
     private init(_ communicator: Communicator, stallSeconds: Double, book: WatchBook) {

@@ -13,6 +13,8 @@ final class WatchListener: @unchecked Sendable {
     private var taken: [Int: WatchSocket] = [:]
     private let ended = DispatchSemaphore(value: 0)
 
+    /// Begins to take connections.
+    ///
     /// - Parameters:
     ///   - local: reachable from this machine alone.
     ///   - size: ranks of the job.
@@ -23,9 +25,6 @@ final class WatchListener: @unchecked Sendable {
         self.size = size
         var random = SystemRandomNumberGenerator()
         token = (0..<2).map { _ in String(random.next(), radix: 16) }.joined()
-    }
-
-    func start() {
         Thread.detachNewThread { [self] in
             takeAll()
             close(descriptor)

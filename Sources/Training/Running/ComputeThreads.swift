@@ -7,9 +7,7 @@ public enum ComputeThreads {
     /// The processor cores this process may run on, divided among the ranks of the machine that may use the same ones; `requested` overrides.
     public static func set(_ requested: Int?, communicator: Communicator) throws -> Int {
         let mask = status("Cpus_allowed") ?? "1"
-        // Hosts of different names may be one machine: network namespaces, containers.
-        let machine = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? communicator.hostName
-        let all = try communicator.allGather("\(machine) \(mask)")
+        let all = try communicator.allGather("\(communicator.machine) \(mask)")
         let sharing = all.filter { $0 == all[communicator.rank] }.count
         let cores = mask.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount }
         Threads.count = requested ?? max(1, cores / max(sharing, 1))

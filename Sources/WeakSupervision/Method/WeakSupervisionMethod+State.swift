@@ -30,7 +30,9 @@ extension WeakSupervisionMethod {
         if let bytes = state["fustal_round"] {
             let numbers: [Double] = StateBytes.values(bytes)
             guard var labels = RoundLabels(numbers: numbers), labels.round > 0 else { throw StateBytes.damaged("fustal_round", in: state) }
-            guard labels.add(rows: StateBytes.values(state["fustal_labels"] ?? []), store: store) else { throw StateBytes.damaged("fustal_labels", in: state) }
+            guard labels.add(rows: StateBytes.values(state["fustal_labels"] ?? []), store: store) else {
+                throw StateBytes.damaged("fustal_labels", in: state)
+            }
             return try take(labels)
         }
         let steps: [Double] = StateBytes.values(state["generator_step"] ?? [])

@@ -24,7 +24,7 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
     var largest = 67_108_864
     @Option(help: "How often to measure, after once that is not counted.")
     var repetitions = 11
-    @Option(parsing: .unconditional, help: "Threads per rank.")
+    @Option(help: "Threads per rank.")
     var threads: Int?
     @OptionGroup var output: OutputOptions
 

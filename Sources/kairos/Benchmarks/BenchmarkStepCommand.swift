@@ -34,23 +34,23 @@ struct BenchmarkStepCommand: ParsableCommand {
     var featureStride = 4.0
     @Option(help: "Frames seen by one feature row, for thumos14.")
     var window = 16.0
-    @Option(parsing: .unconditional, help: "For dense: rows of a recording; data.max_rows otherwise.")
+    @Option(help: "For dense: rows of a recording; data.max_rows otherwise.")
     var rows: Int?
     @Option(help: "train or infer.")
     var phase = StepBenchmark.Phase.train
-    @Option(parsing: .unconditional, help: "Recordings per step over all ranks; shorthand for --set data.batch_size=BATCH.")
+    @Option(help: "Recordings per step over all ranks; shorthand for --set data.batch_size=BATCH.")
     var batch: Int?
     @Option(help: "float32 or bfloat16; shorthand for --set training.precision=PRECISION.")
     var precision: String?
     @Option(help: "auto, openblas or onednn; shorthand for --set training.gemm=LIBRARY.")
     var gemm: String?
-    @Option(parsing: .unconditional, help: "Per rank; shorthand for --set training.threads=THREADS.")
+    @Option(help: "Per rank; shorthand for --set training.threads=THREADS.")
     var threads: Int?
     @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the configuration.", valueName: "key.path=value"))
     var set: [String] = []
     @Option(help: "Classes, for dense; thumos14: those of the annotations.")
     var classes = 20
-    @Option(parsing: .unconditional, help: "Steps of a repetition: 1, with thumos14 8.")
+    @Option(help: "Steps of a repetition: 1, with thumos14 8.")
     var steps: Int?
     @Option(help: "How often to measure, after one repetition that is not counted.")
     var repetitions = 5
