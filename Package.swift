@@ -23,6 +23,7 @@ let package = Package(
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]),
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // oneDNN 2.6 of Debian has no pkg-config file.
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CProcessor"),
@@ -37,7 +38,7 @@ let package = Package(
         .target(name: "Autograd", dependencies: ["Kernels"]),
         .target(
             name: "FeatureStore",
-            dependencies: ["CHDF5", "COpenMPI", "Collectives", "Diagnostics", "RandomStreams", "TemporalAnnotations", crypto]),
+            dependencies: ["CHDF5", "COpenMPI", "CZlib", "Collectives", "Diagnostics", "RandomStreams", "TemporalAnnotations", crypto]),
         .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
         .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
         // Floor 3
@@ -89,7 +90,7 @@ let package = Package(
         .testTarget(name: "KernelsTests", dependencies: ["CSignals", "Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
-        .testTarget(name: "FeatureStoreTests", dependencies: ["FeatureStore", "TestSupport"]),
+        .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "FeatureStore", "RandomStreams", "TestSupport"]),
         .testTarget(name: "PostProcessingTests", dependencies: ["FeatureStore", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),

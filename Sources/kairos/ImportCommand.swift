@@ -60,8 +60,8 @@ struct ImportFeaturesCommand: ParsableCommand {
             Example:
               kairos import features --annotations thumos14.json --features i3d_features --output thumos14.h5 --feature-stride 4 --window 16
 
-            Each file VIDEO.npy holds float16, float32 or float64 of shape [rows, dimension]. The number of rows is checked against the video's
-            duration, fps, stride and window. Under mpirun all ranks write together.
+            Each file VIDEO.npy holds float16, float32 or float64 of shape [rows, dimension]; VIDEO.npz (--file-suffix .npz) one such array. The
+            number of rows is checked against the video's duration, fps, stride and window. Under mpirun all ranks write together.
             """)
 
     @Option(help: "Annotations in ActivityNet's JSON form.")

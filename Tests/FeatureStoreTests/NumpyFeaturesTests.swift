@@ -6,28 +6,6 @@ import XCTest
 import FeatureStore
 
 final class NumpyFeaturesTests: FolderTestCase {
-    /// A `.npy` file as numpy.save writes it.
-    private func npy(
-        _ name: String, shape: [Int], type: String = "<f4", fortran: Bool = false, version: UInt8 = 1, values: [Float]? = nil, drop: Int = 0
-    ) throws {
-        let sizes = shape.map { "\($0)," }.joined(separator: " ")
-        var header = "{'descr': '\(type)', 'fortran_order': \(fortran ? "True" : "False"), 'shape': (\(sizes)), }"
-        let fixed = version == 1 ? 10 : 12
-        header += String(repeating: " ", count: 63 - (fixed + header.utf8.count) % 64) + "\n"
-        var data = Data([0x93] + Array("NUMPY".utf8) + [version, 0])
-        let length = header.utf8.count
-        data += version == 1 ? Data([UInt8(length & 255), UInt8(length >> 8)]) : Data((0..<4).map { UInt8(length >> (8 * $0) & 255) })
-        data += Data(header.utf8)
-        for value in values ?? (0..<shape.reduce(1, *)).map(Float.init) {
-            switch type {
-            case "<f2": withUnsafeBytes(of: Float16(value)) { data += $0 }
-            case "<f8", "<i8": withUnsafeBytes(of: Double(value)) { data += $0 }
-            default: withUnsafeBytes(of: value) { data += $0 }
-            }
-        }
-        try data.dropLast(drop).write(to: URL(fileURLWithPath: path(name)))
-    }
-
     /// Videos of 10 s at 25 fps: 59 rows lie inside, 63 fill it (stride 4, window 16).
     private func annotations(
         _ names: [String], fps: Double? = 25, duration: Double = 10, segment: Segment = Segment(start: 1, end: 2)
@@ -157,8 +135,6 @@ final class NumpyFeaturesTests: FolderTestCase {
         try npy("a.npy", shape: [240])
         let reshape = "save one array [rows, dimension] per video, such as array.reshape(-1, dimension)"
         check("the array has the shape [240]; two sizes [rows, dimension] were expected", reshape)
-        try npy("a.npy", shape: [1, 60, 4])
-        check("the array has the shape [1, 60, 4]; two sizes [rows, dimension] were expected", reshape)
         try Data("no numbers".utf8).write(to: URL(fileURLWithPath: path("a.npy")))
         check("this is not a .npy file", "save the features with numpy.save")
         try Data().write(to: URL(fileURLWithPath: path("a.npy")))

@@ -63,10 +63,10 @@ public struct NumpyFeatures: FeatureSource {
             let grid = FeatureGrid(fps: fps, stride: options.stride, window: options.window)
             var video = video
             if options.durationFromFeatures.contains(video.id) {
-                video.duration = (Double(max(file.shape[0], 1) - 1) * grid.stride + grid.window) / grid.fps
+                video.duration = (Double(max(file.header.rows, 1) - 1) * grid.stride + grid.window) / grid.fps
             }
             try Self.check(file, video, grid, dimension: dimension)
-            let (rows, rowGrid) = Self.rescaled(file.shape[0], grid, to: options.rescaledRows)
+            let (rows, rowGrid) = Self.rescaled(file.header.rows, grid, to: options.rescaledRows)
             return VideoPlan(rows: rows, grid: rowGrid, annotation: try segments.fit(video), file: file.path)
         }
         classes = annotations.classes
@@ -76,7 +76,7 @@ public struct NumpyFeatures: FeatureSource {
     }
 
     public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
-        let (from, to) = (files[index].shape[0], videos[index].rows)
+        let (from, to) = (files[index].header.rows, videos[index].rows)
         if from == to { return try files[index].read(into: target) }
         let source = UnsafeMutablePointer<Float>.allocate(capacity: from * dimension)
         defer { source.deallocate() }
@@ -125,14 +125,14 @@ public struct NumpyFeatures: FeatureSource {
     /// The most frequent second size; of equally frequent ones the first.
     private static func commonDimension(_ files: [NumpyFile]) -> Int {
         var counts: [Int: Int] = [:]
-        for file in files { counts[file.shape[1], default: 0] += 1 }
+        for file in files { counts[file.header.columns, default: 0] += 1 }
         let most = counts.values.max() ?? 0
-        return files.first { counts[$0.shape[1]] == most }?.shape[1] ?? 0
+        return files.first { counts[$0.header.columns] == most }?.header.columns ?? 0
     }
 
     private static func check(_ file: NumpyFile, _ video: VideoAnnotation, _ grid: FeatureGrid, dimension: Int) throws {
         let places: [Failure.Place] = [.file(file.path), .video(video.id.name)]
-        let (rows, columns) = (file.shape[0], file.shape[1])
+        let (rows, columns) = (file.header.rows, file.header.columns)
         guard rows > 0, columns > 0 else {
             throw Failure(
                 .badInput, "the array has the shape [\(rows), \(columns)]: it is empty", at: places,
