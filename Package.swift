@@ -32,10 +32,10 @@ let package = Package(
         .target(name: "RandomStreams"),
         .target(name: "TemporalAnnotations", dependencies: ["Diagnostics"]),
         // Floor 1
-        .target(name: "Kernels", dependencies: ["COneDNN", "COpenBLAS", "CProcessor"], swiftSettings: uncheckedArithmetic),
+        .target(name: "Kernels", dependencies: ["COneDNN", "COpenBLAS", "CProcessor", "Diagnostics"], swiftSettings: uncheckedArithmetic),
         .target(name: "Collectives", dependencies: ["COpenMPI", "Diagnostics"]),
         // Floor 2
-        .target(name: "Autograd", dependencies: ["Kernels"]),
+        .target(name: "Autograd", dependencies: ["Diagnostics", "Kernels"]),
         .target(
             name: "FeatureStore",
             dependencies: ["CHDF5", "COpenMPI", "CZlib", "Collectives", "Diagnostics", "RandomStreams", "TemporalAnnotations", crypto]),

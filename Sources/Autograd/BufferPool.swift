@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// Float buffers that are handed back and given out again, so that after the first steps nothing is asked of the system.
 ///
 /// A heap of its own: buffers are cut from few large slabs, first fit from the oldest slab on, and neighbours that are handed back grow together
@@ -28,21 +30,23 @@ public final class BufferPool {
     /// Bytes of all slabs; the system backs them when they are first touched.
     public private(set) var heldBytes = 0
     public private(set) var usedBytes = 0
-    /// The most bytes that were in use at once.
+    /// The most bytes that were in use at once; may be set back to `usedBytes`.
     public private(set) var peakBytes = 0
+    public func resetPeak() { peakBytes = usedBytes }
 
     /// Floats of the first slab; each further one is as large as all before it.
     private static let firstSlab = 1 << 20
     /// Floats of a cache line: all blocks begin on one.
-    private static let line = 16
+    static let line = 16
 
     public init() {}
 
     deinit {
-        for slab in slabs { UnsafeMutableRawPointer(slab.start).deallocate() }
+        for slab in slabs { slab.start.deallocate() }
     }
 
     func take(_ count: Int) -> UnsafeMutablePointer<Float> {
+        if Rehearsal.isRunning { return Rehearsal.take(count) }
         let count = max(Self.line, (count + Self.line - 1) / Self.line * Self.line)
         let index = free.firstIndex { $0.count >= count } ?? addSlab(atLeast: count)
         let block = free[index]
@@ -65,6 +69,7 @@ public final class BufferPool {
     }
 
     func giveBack(_ pointer: UnsafeMutablePointer<Float>) {
+        if Rehearsal.isRunning { return Rehearsal.giveBack(pointer) }
         guard var block = used.removeValue(forKey: pointer) else { preconditionFailure("a buffer was handed back twice") }
         usedBytes -= block.count * 4
         if let next = block.next, next.isFree {
@@ -84,7 +89,7 @@ public final class BufferPool {
     public func releaseFree() {
         for block in free where block.previous == nil && block.next == nil {
             heldBytes -= block.count * 4
-            UnsafeMutableRawPointer(block.start).deallocate()
+            block.start.deallocate()
             slabs.removeAll { $0 === block }
         }
         free.removeAll { $0.previous == nil && $0.next == nil }
@@ -107,9 +112,17 @@ public final class BufferPool {
     }
 
     private func addSlab(atLeast count: Int) -> Int {
-        let size = max(count, Self.firstSlab, heldBytes / 4)
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: size * 4, alignment: 64)
-        let block = Block(raw.bindMemory(to: Float.self, capacity: size), size, slab: (slabs.last?.slab ?? -1) + 1)
+        // A larger slab serves later buffers too; where the system has it not, the buffer alone is asked for.
+        var size = max(count, Self.firstSlab, heldBytes / 4)
+        let start: UnsafeMutablePointer<Float>
+        if let slab = try? CheckedMemory.allocate(Float.self, count: size, for: "") {
+            start = slab
+        } else {
+            size = count
+            start = CheckedMemory.allocateOrEnd(
+                Float.self, count: size, for: "activations of \(CheckedMemory.text(bytes: 4 * count)) beside \(CheckedMemory.text(bytes: heldBytes))")
+        }
+        let block = Block(start, size, slab: (slabs.last?.slab ?? -1) + 1)
         slabs.append(block)
         heldBytes += size * 4
         free.append(block)

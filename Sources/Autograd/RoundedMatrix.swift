@@ -9,7 +9,7 @@ final class RoundedMatrix {
     /// x [rows, columns] in the layout that a convolution's products ask for.
     convenience init(_ x: UnsafePointer<Float>, _ layout: BFloat16Layout) {
         self.init(count: layout.count)
-        layout.convert(x, into: values)
+        if !Rehearsal.isRunning { layout.convert(x, into: values) }
     }
 
     /// The memory lasts as long as the object: to be used within `withExtendedLifetime`.
@@ -28,13 +28,13 @@ final class RoundedWeight {
     private func rounded() -> RoundedMatrix {
         if let plain { return plain }
         let result = RoundedMatrix(count: weight.count)
-        convertToBFloat16(weight.values, count: weight.count, into: result.values)
+        if !Rehearsal.isRunning { convertToBFloat16(weight.values, count: weight.count, into: result.values) }
         return result
     }
 
     private func packed(_ order: PackedWeights, keepsPlain: Bool) -> RoundedMatrix {
         let source = rounded(), result = RoundedMatrix(count: order.count)
-        withExtendedLifetime(source) { order.pack(source.values, into: result.values) }
+        if !Rehearsal.isRunning { withExtendedLifetime(source) { order.pack(source.values, into: result.values) } }
         plain = keepsPlain ? source : nil
         return result
     }
@@ -57,7 +57,8 @@ final class RoundedWeight {
 
 /// Weights rounded to bfloat16: anew for every use, or once for all uses within `keeping`.
 public enum RoundedWeights {
-    nonisolated(unsafe) private static var kept: [UnsafeMutablePointer<Float>: RoundedWeight] = [:]
+    /// By tensor: it lives as long as what is kept of it.
+    nonisolated(unsafe) private static var kept: [ObjectIdentifier: RoundedWeight] = [:]
     nonisolated(unsafe) private static var scopes = 0
 
     /// Runs `body`, in which weights change only where `forget` is called.
@@ -76,9 +77,9 @@ public enum RoundedWeights {
     }
 
     static func of(_ weight: Tensor) -> RoundedWeight {
-        if let rounded = kept[weight.values] { return rounded }
+        if let rounded = kept[ObjectIdentifier(weight)] { return rounded }
         let rounded = RoundedWeight(weight)
-        if scopes > 0 { kept[weight.values] = rounded }
+        if scopes > 0 { kept[ObjectIdentifier(weight)] = rounded }
         return rounded
     }
 }

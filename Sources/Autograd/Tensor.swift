@@ -1,3 +1,4 @@
+import Diagnostics
 import Kernels
 
 /// A float32 matrix [rows, columns], row-major, and the gradient of the loss with respect to it.
@@ -14,6 +15,9 @@ public final class Tensor {
     private let ownsValues: Bool
     private var gradientPointer: UnsafeMutablePointer<Float>?
     private var gradientIsExternal = false
+    /// A parameter's, until it moves to an arena: values, then gradient. Made when first asked for, so that a model's shapes cost nothing.
+    private var ownStorage: UnsafeMutablePointer<Float>?
+    private let isParameter: Bool
     /// Whether the gradient buffer holds something: the first writer stores, the later ones add.
     public private(set) var hasGradient = false
     /// Recorded uses on the tape whose backward has not run yet.
@@ -21,10 +25,26 @@ public final class Tensor {
 
     public var count: Int { rows * columns }
 
-    public var values: UnsafeMutablePointer<Float> {
-        guard let storage else { preconditionFailure("a result that was asked for products alone is read by something else") }
-        return storage
+    public var values: UnsafeMutablePointer<Float> { storage ?? missingValues() }
+
+    @inline(never)
+    private func missingValues() -> UnsafeMutablePointer<Float> {
+        guard isParameter else { preconditionFailure("a result that was asked for products alone is read by something else") }
+        if Rehearsal.isRunning { return Rehearsal.nowhere }
+        return makeStorage()
     }
+
+    /// Zeros, for a parameter that has no storage yet.
+    private func makeStorage() -> UnsafeMutablePointer<Float> {
+        let made = CheckedMemory.zeroedOrEnd(Float.self, count: 2 * count, for: "a parameter of \(rows) x \(columns)")
+        ownStorage = made
+        storage = made
+        gradientPointer = made + count
+        return made
+    }
+
+    /// Whether there are values: a parameter has none before it is first used.
+    public var hasStorage: Bool { storage != nil }
 
     /// An activation with undefined values.
     public init(rows: Int, columns: Int, requiresGradient: Bool) {
@@ -34,6 +54,7 @@ public final class Tensor {
         storage = BufferPool.shared.take(rows * columns)
         rounded = nil
         ownsValues = true
+        isParameter = false
     }
 
     /// An activation that exists in bfloat16 alone, with undefined values: [rows, columns], laid out for linear layers.
@@ -43,9 +64,10 @@ public final class Tensor {
         self.requiresGradient = requiresGradient
         let layout = BFloat16Layout(columns: columns, kernel: 1, offsets: [0, rows])
         let rounded = RoundedMatrix(count: layout.count)
-        layout.clearRest(of: rounded.values)
+        if !Rehearsal.isRunning { layout.clearRest(of: rounded.values) }
         self.rounded = rounded
         ownsValues = false
+        isParameter = false
     }
 
     /// A matrix over storage owned elsewhere, which must outlive it.
@@ -56,20 +78,34 @@ public final class Tensor {
         rounded = nil
         requiresGradient = gradient != nil
         ownsValues = false
+        isParameter = false
         gradientPointer = gradient
         gradientIsExternal = gradient != nil
+    }
+
+    /// A parameter, all zeros until it is written to, which has no memory before.
+    public init(parameterRows rows: Int, columns: Int) {
+        self.rows = rows
+        self.columns = columns
+        storage = nil
+        rounded = nil
+        requiresGradient = true
+        ownsValues = false
+        isParameter = true
+        gradientIsExternal = true
     }
 
     /// A constant copied from an array.
     public convenience init(rows: Int, columns: Int, _ array: [Float], requiresGradient: Bool = false) {
         precondition(array.count == rows * columns, "\(array.count) values for \(rows) x \(columns)")
         self.init(rows: rows, columns: columns, requiresGradient: requiresGradient)
-        array.withUnsafeBufferPointer { values.update(from: $0.baseAddress!, count: $0.count) }
+        array.withUnsafeBufferPointer { if let base = $0.baseAddress, !Rehearsal.isRunning { values.update(from: base, count: $0.count) } }
     }
 
     deinit {
         if ownsValues, let storage { BufferPool.shared.giveBack(storage) }
         if let gradientPointer, !gradientIsExternal { BufferPool.shared.giveBack(gradientPointer) }
+        ownStorage?.deallocate()
     }
 
     /// Moves a parameter to other storage of the same size (its arena's, or the buffer of another shard).
@@ -77,11 +113,19 @@ public final class Tensor {
         precondition(!ownsValues && gradientIsExternal, "only parameters are rebound")
         storage = values
         gradientPointer = gradient
+        ownStorage?.deallocate()
+        ownStorage = nil
     }
 
     /// The gradient for a kernel about to write it: `add` is false for the first writer, who must store every element.
     public func gradientToWrite() -> (pointer: UnsafeMutablePointer<Float>, add: Bool) {
-        if gradientPointer == nil { gradientPointer = BufferPool.shared.take(count) }
+        if gradientIsExternal {
+            // A rehearsal leaves no trace in parameters.
+            if Rehearsal.isRunning { return (Rehearsal.nowhere, false) }
+            if gradientPointer == nil { _ = makeStorage() }
+        } else if gradientPointer == nil {
+            gradientPointer = BufferPool.shared.take(count)
+        }
         let add = hasGradient
         hasGradient = true
         return (gradientPointer!, add)

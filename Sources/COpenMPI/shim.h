@@ -16,6 +16,7 @@ static inline MPI_Op kairos_mpi_sum(void) { return MPI_SUM; }
 static inline MPI_Op kairos_mpi_max(void) { return MPI_MAX; }
 static inline MPI_Op kairos_mpi_min(void) { return MPI_MIN; }
 static inline int kairos_mpi_comm_type_shared(void) { return MPI_COMM_TYPE_SHARED; }
+static inline int kairos_mpi_tag_ub(void) { return MPI_TAG_UB; }
 static inline MPI_Errhandler kairos_mpi_errors_return(void) { return MPI_ERRORS_RETURN; }
 static inline void *kairos_mpi_in_place(void) { return MPI_IN_PLACE; }
 #endif

@@ -135,7 +135,7 @@ extension Communicator {
     private func gatherInPieces<T: MessageElement>(_ values: [T], _ counts: [Int], to root: Int) throws -> [[T]]? {
         guard rank == root else {
             try values.withUnsafeBufferPointer { buffer in
-                if let base = buffer.baseAddress { try send(base, count: buffer.count, to: root, tag: Self.gatherTag) }
+                if let base = buffer.baseAddress { try send(base, count: buffer.count, to: root, tag: MessageTags.gathering.first) }
             }
             return nil
         }
@@ -143,14 +143,11 @@ extension Communicator {
             if source == root { return values }
             var received = [T](repeating: .zero, count: counts[source])
             try received.withUnsafeMutableBufferPointer { buffer in
-                if let base = buffer.baseAddress { try receive(base, count: buffer.count, from: source, tag: Self.gatherTag) }
+                if let base = buffer.baseAddress { try receive(base, count: buffer.count, from: source, tag: MessageTags.gathering.first) }
             }
             return received
         }
     }
-
-    /// A tag that callers' messages do not use.
-    private static var gatherTag: Int { 32_000 }
 
     private func firstIndices(of counts: [Int]) -> [Int] {
         var firsts: [Int] = []

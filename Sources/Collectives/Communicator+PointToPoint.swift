@@ -1,14 +1,14 @@
 import COpenMPI
 import Diagnostics
 
-/// Messages from one rank to another. Tags are 0 to 15,999 for callers (`GradientReduction` uses those above); messages of equal tag between two
-/// ranks keep their order.
+/// Messages from one rank to another. Whoever sends takes its tags from a range of its own (`MessageTags`); messages of equal tag between two ranks
+/// keep their order.
 extension Communicator {
     /// Returns when `buffer` may be changed again.
     public func send<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws {
         try requireRank(other, "send")
         try inPieces(count) { first, piece in
-            let status = Activity.during(.send, other) { MPI_Send(buffer + first, piece, T.messageType, Int32(other), Int32(tag), handle) }
+            let status = Activity.during(.send, other) { MPI_Send(buffer + first, piece, T.messageType, Int32(other), Int32(clamping: tag), handle) }
             try check(status, "MPI_Send to rank \(other)")
         }
     }
@@ -21,7 +21,7 @@ extension Communicator {
         try inPieces(count) { first, piece in
             var status = MPI_Status()
             let code = Activity.during(.receive, other) {
-                MPI_Recv(buffer + first, piece, T.messageType, Int32(other), Int32(tag), handle, &status)
+                MPI_Recv(buffer + first, piece, T.messageType, Int32(other), Int32(clamping: tag), handle, &status)
             }
             try check(code, "MPI_Recv from rank \(other)")
             try requireCount(Int(piece), T.messageType, of: &status, from: other)
@@ -35,7 +35,8 @@ extension Communicator {
         try inPieces(count) { first, piece in
             var handle: MPI_Request?
             try check(
-                MPI_Isend(buffer + first, piece, T.messageType, Int32(other), Int32(tag), self.handle, &handle), "MPI_Isend to rank \(other)")
+                MPI_Isend(buffer + first, piece, T.messageType, Int32(other), Int32(clamping: tag), self.handle, &handle),
+                "MPI_Isend to rank \(other)")
             request.append(handle, .init(operation: "MPI_Isend to rank \(other)", other: other, source: nil, count: Int(piece), type: T.messageType))
         }
         return request
@@ -48,7 +49,8 @@ extension Communicator {
         try inPieces(count) { first, piece in
             var handle: MPI_Request?
             try check(
-                MPI_Irecv(buffer + first, piece, T.messageType, Int32(other), Int32(tag), self.handle, &handle), "MPI_Irecv from rank \(other)")
+                MPI_Irecv(buffer + first, piece, T.messageType, Int32(other), Int32(clamping: tag), self.handle, &handle),
+                "MPI_Irecv from rank \(other)")
             request.append(
                 handle,
                 .init(operation: "MPI_Irecv from rank \(other)", other: other, source: other, count: Int(piece), type: T.messageType))

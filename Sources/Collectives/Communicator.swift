@@ -57,6 +57,7 @@ public final class Communicator {
                 advice: "install an MPI built with thread support (Debian: libopenmpi-dev openmpi-bin)")
         }
         let communicator = try Communicator(handle: kairos_mpi_comm_world())
+        try communicator.requireTags()
         existing = communicator
         on_exit(
             { status, _ in

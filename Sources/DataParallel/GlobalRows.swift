@@ -72,13 +72,14 @@ public struct GlobalRows {
         guard let base = received.baseAddress else { return [] }
         var requests: [Request] = [], slot = 0
         for (rank, list) in perRank.enumerated() {
-            for tag in list.indices {
+            for node in list.indices {
                 let place = base + slot * mine.count
                 slot += 1
                 if rank == shards.rank {
-                    for (i, element) in mine.enumerated() { place[i] = own[tag][element] }
+                    for (i, element) in mine.enumerated() { place[i] = own[node][element] }
                 } else if !mine.isEmpty {
-                    requests.append(try communicator.startReceive(place, count: mine.count, from: rank, tag: tag))
+                    requests.append(
+                        try communicator.startReceive(place, count: mine.count, from: rank, tag: MessageTags.globalRows.tag(node)))
                 }
             }
         }
@@ -86,10 +87,11 @@ public struct GlobalRows {
         for step in 1..<max(1, shards.ranks) {
             let rank = (shards.rank + step) % shards.ranks, range = elements(rank)
             guard !range.isEmpty else { continue }
-            for (tag, sum) in own.enumerated() {
+            for (node, sum) in own.enumerated() {
                 try sum.withUnsafeBufferPointer { buffer in
                     guard let start = buffer.baseAddress else { return }
-                    try communicator.send(start + range.lowerBound, count: range.count, to: rank, tag: tag)
+                    try communicator.send(
+                        start + range.lowerBound, count: range.count, to: rank, tag: MessageTags.globalRows.tag(node))
                 }
             }
         }

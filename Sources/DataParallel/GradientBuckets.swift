@@ -1,11 +1,12 @@
+import Collectives
 import NeuralNetworks
 
 /// How the gradient array is cut into buckets, the units of messages, and a bucket into slices, one for each rank to add up.
 struct GradientBuckets {
     /// Elements per cache line: all cuts are multiples of it.
     static let line = 16
-    /// So many tags are there for messages.
-    static let mostBuckets = 8_000
+    /// So many have tags for their messages.
+    static let mostBuckets = MessageTags.gradients.count / 2
 
     /// Elements of the arena, the last ones first: backward fills the arena from its end.
     let ranges: [Range<Int>]

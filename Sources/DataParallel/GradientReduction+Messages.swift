@@ -4,8 +4,9 @@ import NeuralNetworks
 
 /// The messages of a bucket, level by level: nodes to the rank that adds them up, results to all.
 extension GradientReduction {
-    /// The first tag of this class; below are the callers' own. Two ranks meet at one level alone, so levels need no tags of their own.
-    private static let firstTag = 16_000
+    // Two ranks meet at one level alone, so levels need no tags of their own.
+    private static func nodeTag(_ bucket: Int) -> Int { MessageTags.gradients.tag(2 * bucket) }
+    private static func resultTag(_ bucket: Int) -> Int { MessageTags.gradients.tag(2 * bucket + 1) }
 
     /// The part of a bucket that this rank's group shares out at a level.
     private func range(_ bucket: Int, _ level: Int) -> Range<Int> {
@@ -43,8 +44,8 @@ extension GradientReduction {
             for _ in 0..<plan.levels[level].nodeCounts[other] {
                 request.join(
                     rounds
-                        ? try communicator.startReceive(messages.packedNodes + place, count: own.count, from: rank, tag: Self.firstTag + 2 * bucket)
-                        : try communicator.startReceive(messages.nodes + place, count: own.count, from: rank, tag: Self.firstTag + 2 * bucket))
+                        ? try communicator.startReceive(messages.packedNodes + place, count: own.count, from: rank, tag: Self.nodeTag(bucket))
+                        : try communicator.startReceive(messages.nodes + place, count: own.count, from: rank, tag: Self.nodeTag(bucket)))
                 place += own.count
             }
         }
@@ -56,7 +57,7 @@ extension GradientReduction {
             let theirs = slice(bucket, level, other)
             guard !theirs.isEmpty else { continue }
             for (number, node) in ways[bucket].nodes.enumerated() {
-                let source = node + (theirs.lowerBound - range.lowerBound), tag = Self.firstTag + 2 * bucket
+                let source = node + (theirs.lowerBound - range.lowerBound), tag = Self.nodeTag(bucket)
                 let packed = messages.sent(level, node: number) + theirs.lowerBound
                 if rounds { Timeline.during(.adding) { pack(source, count: theirs.count, into: packed) } }
                 try Timeline.during(.moving) {
@@ -106,7 +107,7 @@ extension GradientReduction {
     func exchangeResults(_ bucket: Int, level: Int) throws {
         let request = Request(communicator)
         ways[bucket].request = request
-        let own = slice(bucket, level, plan.levels[level].place), tag = Self.firstTag + 2 * bucket + 1
+        let own = slice(bucket, level, plan.levels[level].place), tag = Self.resultTag(bucket)
         try Timeline.during(.moving) {
             for (other, rank) in others(level) {
                 let theirs = slice(bucket, level, other)

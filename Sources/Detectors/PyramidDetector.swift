@@ -10,12 +10,14 @@ public protocol PyramidOutputs {
     var logits: Tensor { get }
     /// Logits of the quality branches; nil without them.
     var quality: QualityLogits? { get }
+    /// All that the heads have said: what losses seed gradients of.
+    var predictions: [Tensor] { get }
 }
 
 /// A detector over a feature pyramid, whose levels can be had before its heads run: for losses on the levels themselves.
 ///
 /// Detectors differ in the network and in how it says where an action's ends are; the rest is the extension's.
-public protocol PyramidDetector: Detector {
+public protocol PyramidDetector: RehearsedDetector {
     associatedtype Configuration: PyramidDetectorConfiguration
     associatedtype Outputs: PyramidOutputs
     var configuration: Configuration { get }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Dispatch
 
 /// How the kernels of this process share their rows out. The split is a function of the row count and the thread count alone, so results are too.
@@ -95,7 +96,7 @@ public enum Threads {
         _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
     ) {
         let parts = max(1, min(mostParts, total / 64))
-        let scratch = UnsafeMutablePointer<Float>.allocate(capacity: parts * count)
+        let scratch = CheckedMemory.allocateOrEnd(Float.self, count: parts * count, for: "the parts of a sum over rows")
         defer { scratch.deallocate() }
         scratch.update(repeating: 0, count: parts * count)
         overRanges(parts, grain: 1) { own in

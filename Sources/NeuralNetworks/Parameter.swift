@@ -16,7 +16,7 @@ public enum ParameterLayout: Equatable, Sendable {
     case relativePositions(heads: Int, window: Int)
 }
 
-/// A learnt array. Its storage is its own until a `ParameterArena` takes it in.
+/// A learnt array. It has no memory before it is first written to or read; its storage is its own until a `ParameterArena` takes it in.
 public final class Parameter {
     public let layout: ParameterLayout
     /// Whether AdamW's weight decay applies: convolution and linear weights alone.
@@ -28,15 +28,11 @@ public final class Parameter {
     public internal(set) var name = ""
     /// First element in the arena; set by the arena.
     public internal(set) var arenaOffset = 0
-    private var ownStorage: UnsafeMutablePointer<Float>?
 
     public init(_ layout: ParameterLayout, count: Int, isDecayed: Bool, initialization: Initialization) {
         self.layout = layout
         self.isDecayed = isDecayed
         self.initialization = initialization
-        let storage = UnsafeMutablePointer<Float>.allocate(capacity: 2 * count)
-        storage.initialize(repeating: 0, count: 2 * count)
-        ownStorage = storage
         let (rows, columns): (Int, Int) =
             switch layout {
             case .vector, .channels: (1, count)
@@ -46,18 +42,11 @@ public final class Parameter {
             case .relativePositions(let heads, let window): (heads, window)
             }
         precondition(rows * columns == count, "\(layout) does not hold \(count) values")
-        tensor = Tensor(rows: rows, columns: columns, values: storage, gradient: storage + count)
+        tensor = Tensor(parameterRows: rows, columns: columns)
     }
-
-    deinit { ownStorage?.deallocate() }
 
     public var count: Int { tensor.count }
     public var values: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: tensor.values, count: count) }
-
-    func releaseOwnStorage() {
-        ownStorage?.deallocate()
-        ownStorage = nil
-    }
 
     /// Shape as PyTorch has it.
     public var publishedShape: [Int] {

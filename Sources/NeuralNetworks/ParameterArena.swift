@@ -1,4 +1,5 @@
 import Autograd
+import Diagnostics
 
 /// All parameters of a model in one array, and their gradients in another of the same order.
 ///
@@ -27,9 +28,8 @@ public final class ParameterArena {
         values = Self.makeArray(count)
         gradients = Self.makeArray(count)
         for parameter in parameters {
-            (values + parameter.arenaOffset).update(from: parameter.tensor.values, count: parameter.count)
+            if parameter.tensor.hasStorage { (values + parameter.arenaOffset).update(from: parameter.tensor.values, count: parameter.count) }
             parameter.tensor.rebind(values: values + parameter.arenaOffset, gradient: gradients + parameter.arenaOffset)
-            parameter.releaseOwnStorage()
         }
     }
 
@@ -40,8 +40,7 @@ public final class ParameterArena {
 
     /// A zeroed array with the arena's alignment (moments, averages, further gradient arrays). The caller deallocates it as raw memory.
     public static func makeArray(_ count: Int) -> UnsafeMutablePointer<Float> {
-        let raw = UnsafeMutableRawPointer.allocate(byteCount: max(count, 16) * 4, alignment: 64)
-        let array = raw.bindMemory(to: Float.self, capacity: count)
+        let array = CheckedMemory.allocateOrEnd(Float.self, count: max(count, 16), for: "\(count) parameters, gradients or moments")
         array.initialize(repeating: 0, count: count)
         return array
     }

@@ -9,7 +9,7 @@ import TemporalAnnotations
 public enum PseudoLabelExchange {
     /// Labels in one message.
     public static let labelsPerMessage = 65_536
-    private static let tag = 15_301
+    private static let tag = MessageTags.pseudoLabels.first
 
     /// The labels of all ranks on rank 0, nil on the others: ordered by recording's name, those of one recording in the order of their rank's list.
     /// When every recording is on one rank, the result does not depend on which, nor on how many there are.

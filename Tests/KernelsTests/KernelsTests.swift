@@ -77,8 +77,8 @@ final class KernelsTests: XCTestCase {
                         NaiveKernels.attention(q, k, v, heads: heads, headChannels: headChannels, reach: reach, relative: relative, offsets: offsets),
                         absolute: 3e-6, relative: 2e-5)
                     let all = GlobalAttention.Shape(heads: heads, headChannels: headChannels, offsets: offsets)
-                    var allProbabilities = [Float](repeating: .nan, count: all.probabilityCount)
-                    GlobalAttention.forward(q, k, v, all, into: &out, probabilities: &allProbabilities)
+                    var allProbabilities = [Float](repeating: .nan, count: all.probabilityCount), scratch: [Float] = [0]
+                    GlobalAttention.forward(q, k, v, all, into: &out, probabilities: &allProbabilities, scratch: &scratch)
                     assertClose(
                         "global attention \(offsets)", out,
                         NaiveKernels.attention(q, k, v, heads: heads, headChannels: headChannels, reach: nil, relative: nil, offsets: offsets),

@@ -4,12 +4,12 @@ extension Tape {
     /// max(x, 0).
     public func relu(_ x: Tensor) -> Tensor {
         let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
-        Activations.relu(x.values, count: x.count, into: y.values)
+        computing { Activations.relu(x.values, count: x.count, into: y.values) }
         guard x.requiresGradient else { return y }
         record {
             guard let dy = y.gradient else { return }
             let (dx, add) = x.gradientToWrite()
-            Activations.reluBackward(dy, y.values, count: x.count, into: dx, add: add)
+            computing { Activations.reluBackward(dy, y.values, count: x.count, into: dx, add: add) }
         }
         return y
     }
@@ -19,16 +19,18 @@ extension Tape {
     /// - Parameter onlyForProducts: nothing but linear layers reads the result: where these round their operands it is made rounded.
     public func gelu(_ x: Tensor, onlyForProducts: Bool = false) -> Tensor {
         let y = result(like: x, onlyForProducts: onlyForProducts)
-        if let rounded = y.rounded {
-            Activations.gelu(x.values, count: x.count, into: rounded.values)
-        } else {
-            Activations.gelu(x.values, count: x.count, into: y.values)
+        computing {
+            if let rounded = y.rounded {
+                Activations.gelu(x.values, count: x.count, into: rounded.values)
+            } else {
+                Activations.gelu(x.values, count: x.count, into: y.values)
+            }
         }
         guard x.requiresGradient else { return y }
         record {
             guard let dy = y.gradient else { return }
             let (dx, add) = x.gradientToWrite()
-            Activations.geluBackward(dy, x.values, count: x.count, into: dx, add: add)
+            computing { Activations.geluBackward(dy, x.values, count: x.count, into: dx, add: add) }
         }
         return y
     }
@@ -37,12 +39,12 @@ extension Tape {
     public func masked(_ x: Tensor, by mask: Tensor) -> Tensor {
         precondition(x.count == mask.count)
         let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
-        Activations.multiply(x.values, mask.values, count: x.count, into: y.values, add: false)
+        computing { Activations.multiply(x.values, mask.values, count: x.count, into: y.values, add: false) }
         guard x.requiresGradient else { return y }
         record {
             guard let dy = y.gradient else { return }
             let (dx, add) = x.gradientToWrite()
-            Activations.multiply(dy, mask.values, count: x.count, into: dx, add: add)
+            computing { Activations.multiply(dy, mask.values, count: x.count, into: dx, add: add) }
         }
         return y
     }
@@ -53,7 +55,7 @@ extension Tape {
     public func addingConstant(_ x: Tensor, _ constant: Tensor) -> Tensor {
         precondition(x.count == constant.count)
         let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
-        Activations.sum(x.values, constant.values, count: x.count, into: y.values)
+        computing { Activations.sum(x.values, constant.values, count: x.count, into: y.values) }
         record {
             guard let dy = y.gradient else { return }
             x.addGradient(dy)
@@ -70,13 +72,16 @@ extension Tape {
     public func scaledReLU(_ x: Tensor, scales: [Tensor], groupOffsets: [Int]) -> Tensor {
         precondition(scales.count == groupOffsets.count - 1 && groupOffsets.last == x.rows)
         let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
-        for (group, scale) in scales.enumerated() {
-            let factor = scale.values[0]
-            for i in groupOffsets[group] * x.columns..<groupOffsets[group + 1] * x.columns { y.values[i] = max(0, factor * x.values[i]) }
+        computing {
+            for (group, scale) in scales.enumerated() {
+                let factor = scale.values[0]
+                for i in groupOffsets[group] * x.columns..<groupOffsets[group + 1] * x.columns { y.values[i] = max(0, factor * x.values[i]) }
+            }
         }
         record(leaves: scales) {
             guard let dy = y.gradient else { return }
             let dx = x.requiresGradient ? x.gradientToWrite() : nil
+            if Rehearsal.isRunning { return }
             for (group, scale) in scales.enumerated() {
                 let factor = scale.values[0]
                 var total = 0.0
@@ -98,6 +103,7 @@ extension Tensor {
     func addGradient(_ array: UnsafePointer<Float>) {
         guard requiresGradient else { return }
         let (gradient, add) = gradientToWrite()
+        if Rehearsal.isRunning { return }
         if add { Activations.add(array, count: count, to: gradient) } else { gradient.update(from: array, count: count) }
     }
 }

@@ -26,16 +26,20 @@ extension Tape {
         let q = q.tensor, k = k.tensor, v = v.tensor
         let y = Tensor(rows: q.rows, columns: q.columns, requiresGradient: isRecording)
         let probabilities = Tensor(rows: q.rows, columns: heads * shape.width, requiresGradient: false)
-        WindowedAttention.forward(
-            q.values, k.values, v.values, relative: relative?.values, shape, into: y.values, probabilities: probabilities.values)
+        computing {
+            WindowedAttention.forward(
+                q.values, k.values, v.values, relative: relative?.values, shape, into: y.values, probabilities: probabilities.values)
+        }
         record(leaves: relative.map { [$0] } ?? []) {
             guard let dy = y.gradient else { return }
             let scratch = Tensor(rows: probabilities.rows, columns: probabilities.columns, requiresGradient: false)
             let dRelative = relative?.gradientToWrite()
             Self.withFreshGradients(q, k, v) { dq, dk, dv in
-                WindowedAttention.backward(
-                    dy, q.values, k.values, v.values, probabilities: probabilities.values, shape, scratch: scratch.values, dq: dq, dk: dk, dv: dv,
-                    dRelative: dRelative?.pointer, addRelative: dRelative?.add ?? false)
+                computing {
+                    WindowedAttention.backward(
+                        dy, q.values, k.values, v.values, probabilities: probabilities.values, shape, scratch: scratch.values, dq: dq, dk: dk, dv: dv,
+                        dRelative: dRelative?.pointer, addRelative: dRelative?.add ?? false)
+                }
             }
         }
         return PackedSequence(y, offsets: shape.offsets)
@@ -45,15 +49,24 @@ extension Tape {
         let shape = GlobalAttention.Shape(heads: heads, headChannels: q.columns / heads, offsets: q.offsets)
         let q = q.tensor, k = k.tensor, v = v.tensor
         let y = Tensor(rows: q.rows, columns: q.columns, requiresGradient: isRecording)
-        let probabilities = Tensor(rows: 1, columns: max(1, shape.probabilityCount), requiresGradient: false)
-        GlobalAttention.forward(q.values, k.values, v.values, shape, into: y.values, probabilities: probabilities.values)
+        // Without backward no probabilities are kept.
+        let probabilities = isRecording ? Tensor(rows: 1, columns: shape.probabilityCount, requiresGradient: false) : nil
+        do {
+            let scratch = Tensor(rows: 1, columns: shape.forwardScratchCount(keepsProbabilities: isRecording), requiresGradient: false)
+            computing {
+                GlobalAttention.forward(
+                    q.values, k.values, v.values, shape, into: y.values, probabilities: probabilities?.values, scratch: scratch.values)
+            }
+        }
+        guard let probabilities else { return PackedSequence(y, offsets: shape.offsets) }
         record {
             guard let dy = y.gradient else { return }
-            let longest = zip(shape.offsets, shape.offsets.dropFirst()).map { $1 - $0 }.max() ?? 0
-            let scratch = Tensor(rows: max(1, longest), columns: max(1, longest), requiresGradient: false)
+            let scratch = Tensor(rows: 1, columns: shape.backwardScratchCount, requiresGradient: false)
             Self.withFreshGradients(q, k, v) { dq, dk, dv in
-                GlobalAttention.backward(
-                    dy, q.values, k.values, v.values, probabilities: probabilities.values, shape, scratch: scratch.values, dq: dq, dk: dk, dv: dv)
+                computing {
+                    GlobalAttention.backward(
+                        dy, q.values, k.values, v.values, probabilities: probabilities.values, shape, scratch: scratch.values, dq: dq, dk: dk, dv: dv)
+                }
             }
         }
         return PackedSequence(y, offsets: shape.offsets)

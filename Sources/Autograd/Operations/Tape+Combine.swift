@@ -10,14 +10,18 @@ extension Tape {
         precondition(x.offsets == branch.offsets && factors.count == x.count)
         let a = x.tensor, b = branch.tensor, offsets = x.offsets, channels = x.columns
         let y = Tensor(rows: a.rows, columns: channels, requiresGradient: isRecording)
-        ResidualScale.forward(a.values, b.values, scale.values, factors: factors, channels: channels, offsets: offsets, into: y.values)
+        computing {
+            ResidualScale.forward(a.values, b.values, scale.values, factors: factors, channels: channels, offsets: offsets, into: y.values)
+        }
         record(leaves: [scale]) {
             guard let dy = y.gradient else { return }
             let (ds, addScale) = scale.gradientToWrite()
-            ResidualScale.backwardScale(dy, b.values, factors: factors, channels: channels, offsets: offsets, into: ds, add: addScale)
+            computing { ResidualScale.backwardScale(dy, b.values, factors: factors, channels: channels, offsets: offsets, into: ds, add: addScale) }
             if b.requiresGradient {
                 let (db, add) = b.gradientToWrite()
-                ResidualScale.backwardBranch(dy, scale.values, factors: factors, channels: channels, offsets: offsets, into: db, add: add)
+                computing {
+                    ResidualScale.backwardBranch(dy, scale.values, factors: factors, channels: channels, offsets: offsets, into: db, add: add)
+                }
             }
             a.addGradient(dy)
         }
@@ -28,7 +32,7 @@ extension Tape {
     public func sum(_ a: Tensor, _ b: Tensor) -> Tensor {
         precondition(a.rows == b.rows && a.columns == b.columns)
         let y = Tensor(rows: a.rows, columns: a.columns, requiresGradient: isRecording)
-        Activations.sum(a.values, b.values, count: a.count, into: y.values)
+        computing { Activations.sum(a.values, b.values, count: a.count, into: y.values) }
         record {
             guard let dy = y.gradient else { return }
             a.addGradient(dy)
@@ -49,7 +53,7 @@ extension Tape {
         let y = Tensor(rows: offsets[offsets.count - 1], columns: columns, requiresGradient: isRecording)
         var begin = 0
         for input in inputs {
-            (y.values + begin).update(from: input.tensor.values, count: input.tensor.count)
+            computing { (y.values + begin).update(from: input.tensor.values, count: input.tensor.count) }
             begin += input.tensor.count
         }
         let tensors = inputs.map(\.tensor)
@@ -67,7 +71,7 @@ extension Tape {
     /// The same values, past which no gradient goes.
     public func detached(_ x: PackedSequence) -> PackedSequence {
         let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: false)
-        y.values.update(from: x.tensor.values, count: x.tensor.count)
+        computing { y.values.update(from: x.tensor.values, count: x.tensor.count) }
         return x.with(y)
     }
 }

@@ -15,7 +15,7 @@ extension Tape {
 
     static func biasGradient(_ bias: Tensor, _ dy: UnsafePointer<Float>, rows: Int) {
         let (db, add) = bias.gradientToWrite()
-        Reductions.columnSums(dy, rows: rows, channels: bias.count, into: db, add: add)
+        computing { Reductions.columnSums(dy, rows: rows, channels: bias.count, into: db, add: add) }
     }
 
     /// Convolution along time, stride 1, same length; zeros beyond the ends of each sequence.
@@ -41,15 +41,15 @@ extension Tape {
 
     private func exactProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
         let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
-        shape.forward(x.values, weight.values, bias: bias?.values, into: y.values)
+        computing { shape.forward(x.values, weight.values, bias: bias?.values, into: y.values) }
         record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
             guard let dy = y.gradient else { return }
             if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
             let (dw, addWeight) = weight.gradientToWrite()
-            shape.backwardWeight(x.values, dy, into: dw, add: addWeight)
+            computing { shape.backwardWeight(x.values, dy, into: dw, add: addWeight) }
             guard x.requiresGradient else { return }
             let (dx, add) = x.gradientToWrite()
-            shape.backwardInput(dy, weight.values, into: dx, add: add)
+            computing { shape.backwardInput(dy, weight.values, into: dx, add: add) }
         }
         return y
     }
@@ -60,24 +60,26 @@ extension Tape {
         precondition(x.rounded == nil || shape.kernel == 1, "a result in bfloat16 is laid out for linear layers")
         let input = x.rounded ?? RoundedMatrix(x.values, shape.inputLayout), rounded = RoundedWeights.of(weight)
         let forwardWeights = rounded.forward(shape, backwardFollows: isRecording)
-        withExtendedLifetime((input, forwardWeights)) {
-            shape.forward(input.values, forwardWeights.values, bias: bias?.values, into: y.values)
+        computing {
+            withExtendedLifetime((input, forwardWeights)) {
+                shape.forward(input.values, forwardWeights.values, bias: bias?.values, into: y.values)
+            }
         }
         record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
             guard let dy = y.gradient else { return }
             let gradient = RoundedMatrix(count: shape.outputLayout.count)
             if let bias {
                 let (db, add) = bias.gradientToWrite()
-                shape.outputLayout.convert(dy, into: gradient.values, sums: db, add: add)
+                computing { shape.outputLayout.convert(dy, into: gradient.values, sums: db, add: add) }
             } else {
-                shape.outputLayout.convert(dy, into: gradient.values)
+                computing { shape.outputLayout.convert(dy, into: gradient.values) }
             }
             let (dw, addWeight) = weight.gradientToWrite()
             withExtendedLifetime((gradient, input)) {
-                shape.backwardWeight(input.values, gradient.values, into: dw, add: addWeight)
+                computing { shape.backwardWeight(input.values, gradient.values, into: dw, add: addWeight) }
                 guard x.requiresGradient else { return }
                 let (dx, add) = x.gradientToWrite(), weights = rounded.backward(shape)
-                withExtendedLifetime(weights) { shape.backwardInput(gradient.values, weights.values, into: dx, add: add) }
+                computing { withExtendedLifetime(weights) { shape.backwardInput(gradient.values, weights.values, into: dx, add: add) } }
             }
         }
         return y
@@ -94,22 +96,28 @@ extension Tape {
         let input = x.tensor, offsets = x.offsets, kernel = weight.rows, channels = x.columns
         let outputOffsets = stride == 1 ? offsets : stridedOffsets(offsets, stride: stride)
         let y = Tensor(rows: outputOffsets[outputOffsets.count - 1], columns: channels, requiresGradient: isRecording)
-        DepthwiseConvolution.forward(
-            input.values, channels: channels, weight.values, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets,
-            into: y.values)
-        if let bias { Activations.addBias(bias.values, rows: y.rows, channels: channels, to: y.values) }
+        computing {
+            DepthwiseConvolution.forward(
+                input.values, channels: channels, weight.values, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets,
+                into: y.values)
+        }
+        computing { if let bias { Activations.addBias(bias.values, rows: y.rows, channels: channels, to: y.values) } }
         record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
             guard let dy = y.gradient else { return }
             if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
             let (dw, addWeight) = weight.gradientToWrite()
-            DepthwiseConvolution.backwardWeight(
-                input.values, dy, channels: channels, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets, into: dw,
-                add: addWeight)
+            computing {
+                DepthwiseConvolution.backwardWeight(
+                    input.values, dy, channels: channels, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets, into: dw,
+                    add: addWeight)
+            }
             guard input.requiresGradient else { return }
             let (dx, add) = input.gradientToWrite()
-            DepthwiseConvolution.backwardInput(
-                dy, channels: channels, weight.values, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets, into: dx,
-                add: add)
+            computing {
+                DepthwiseConvolution.backwardInput(
+                    dy, channels: channels, weight.values, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets, into: dx,
+                    add: add)
+            }
         }
         return PackedSequence(y, offsets: outputOffsets)
     }

@@ -24,7 +24,7 @@ extension Tape {
             }
         }
         let y = Tensor(rows: offsets[offsets.count - 1], columns: width, requiresGradient: isRecording)
-        for (l, level) in levels.enumerated() {
+        for (l, level) in levels.enumerated() where !Rehearsal.isRunning {
             for (i, row) in sources[l].enumerated() {
                 (y.values + i * width + l * channels).update(from: level.tensor.values + row * channels, count: channels)
             }
@@ -34,6 +34,7 @@ extension Tape {
             guard let dy = y.gradient else { return }
             for (l, tensor) in tensors.enumerated() where tensor.requiresGradient {
                 let (dx, add) = tensor.gradientToWrite()
+                if Rehearsal.isRunning { continue }
                 if !add { dx.update(repeating: 0, count: tensor.count) }
                 for (i, row) in sources[l].enumerated() {
                     let from = dy + i * width + l * channels, to = dx + row * channels

@@ -11,12 +11,15 @@ extension Tape {
         precondition(x.columns == weight.count, "layer norm of \(weight.count) channels given \(x.columns)")
         let statistics = Tensor(rows: x.rows, columns: 2, requiresGradient: false)
         let y = result(like: x, onlyForProducts: onlyForProducts && !relu)
-        if let rounded = y.rounded {
-            LayerNorm.forward(
-                x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, into: rounded.values, statistics: statistics.values)
-        } else {
-            LayerNorm.forward(
-                x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, relu: relu, into: y.values, statistics: statistics.values)
+        computing {
+            if let rounded = y.rounded {
+                LayerNorm.forward(
+                    x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, into: rounded.values, statistics: statistics.values)
+            } else {
+                LayerNorm.forward(
+                    x.values, rows: x.rows, channels: x.columns, weight.values, bias.values, relu: relu, into: y.values,
+                    statistics: statistics.values)
+            }
         }
         record(leaves: [weight, bias]) {
             guard let dy = y.gradient else { return }
@@ -24,9 +27,11 @@ extension Tape {
             let (dBias, addBias) = bias.gradientToWrite()
             precondition(addWeight == addBias, "weight and bias of a norm are used together")
             let dx = x.requiresGradient ? x.gradientToWrite() : nil
-            LayerNorm.backward(
-                dy, x.values, relu ? y.values : nil, statistics: statistics.values, rows: x.rows, channels: x.columns, weight.values,
-                dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: dWeight, dBias: dBias, addWeight: addWeight)
+            computing {
+                LayerNorm.backward(
+                    dy, x.values, relu ? y.values : nil, statistics: statistics.values, rows: x.rows, channels: x.columns, weight.values,
+                    dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: dWeight, dBias: dBias, addWeight: addWeight)
+            }
         }
         return y
     }
@@ -42,18 +47,22 @@ extension Tape {
         precondition(channels == weight.count && channels % groups == 0, "group norm of \(weight.count) channels given \(channels)")
         let y = Tensor(rows: input.rows, columns: channels, requiresGradient: isRecording)
         let statistics = Tensor(rows: 2 * x.count, columns: channels, requiresGradient: false)
-        GroupNorm.forward(
-            input.values, channels: channels, groups: groups, offsets: offsets, weight.values, bias.values, into: y.values,
-            statistics: statistics.values)
+        computing {
+            GroupNorm.forward(
+                input.values, channels: channels, groups: groups, offsets: offsets, weight.values, bias.values, into: y.values,
+                statistics: statistics.values)
+        }
         record(leaves: [weight, bias]) {
             guard let dy = y.gradient else { return }
             let (dWeight, addWeight) = weight.gradientToWrite()
             let (dBias, addBias) = bias.gradientToWrite()
             precondition(addWeight == addBias, "weight and bias of a norm are used together")
             let dx = input.requiresGradient ? input.gradientToWrite() : nil
-            GroupNorm.backward(
-                dy, input.values, statistics: statistics.values, channels: channels, groups: groups, offsets: offsets, weight.values,
-                dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: dWeight, dBias: dBias, addWeight: addWeight)
+            computing {
+                GroupNorm.backward(
+                    dy, input.values, statistics: statistics.values, channels: channels, groups: groups, offsets: offsets, weight.values,
+                    dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: dWeight, dBias: dBias, addWeight: addWeight)
+            }
         }
         return x.with(y)
     }

@@ -16,13 +16,15 @@ extension Tape {
         do {
             let projectedA = Tensor(rows: a.rows, columns: output, requiresGradient: false)
             let projectedB = Tensor(rows: b.rows, columns: output, requiresGradient: false)
-            for (x, projected, begin) in [(a, projectedA, 0), (b, projectedB, channels * output)] {
-                MatrixMultiply.multiply(
-                    m: x.rows, n: output, k: channels, x.values, lda: channels, weight.values + begin, ldb: output, into: projected.values,
-                    ldc: output)
+            computing {
+                for (x, projected, begin) in [(a, projectedA, 0), (b, projectedB, channels * output)] {
+                    MatrixMultiply.multiply(
+                        m: x.rows, n: output, k: channels, x.values, lda: channels, weight.values + begin, ldb: output, into: projected.values,
+                        ldc: output)
+                }
+                PairComparison.sums(
+                    projectedA.values, projectedB.values, bias: bias.values, firsts: firsts, seconds: seconds, columns: output, into: y.values)
             }
-            PairComparison.sums(
-                projectedA.values, projectedB.values, bias: bias.values, firsts: firsts, seconds: seconds, columns: output, into: y.values)
         }
         record(leaves: [weight, bias]) {
             guard let dy = y.gradient else { return }
@@ -30,15 +32,19 @@ extension Tape {
             let (dw, addWeight) = weight.gradientToWrite()
             for (x, members, begin) in [(a, firsts, 0), (b, seconds, channels * output)] {
                 let dProjected = Tensor(rows: x.rows, columns: output, requiresGradient: false)
-                PairComparison.gatherSums(dy, members: members, columns: output, rows: x.rows, into: dProjected.values)
-                MatrixMultiply.multiply(
-                    m: channels, n: output, k: x.rows, x.values, lda: channels, transposeA: true, dProjected.values, ldb: output,
-                    into: dw + begin, ldc: output, accumulate: addWeight)
+                computing { PairComparison.gatherSums(dy, members: members, columns: output, rows: x.rows, into: dProjected.values) }
+                computing {
+                    MatrixMultiply.multiply(
+                        m: channels, n: output, k: x.rows, x.values, lda: channels, transposeA: true, dProjected.values, ldb: output,
+                        into: dw + begin, ldc: output, accumulate: addWeight)
+                }
                 guard x.requiresGradient else { continue }
                 let (dx, add) = x.gradientToWrite()
-                MatrixMultiply.multiply(
-                    m: x.rows, n: channels, k: output, dProjected.values, lda: output, weight.values + begin, ldb: output, transposeB: true,
-                    into: dx, ldc: channels, accumulate: add)
+                computing {
+                    MatrixMultiply.multiply(
+                        m: x.rows, n: channels, k: output, dProjected.values, lda: output, weight.values + begin, ldb: output, transposeB: true,
+                        into: dx, ldc: channels, accumulate: add)
+                }
             }
         }
         return y

@@ -13,15 +13,19 @@ extension Tape {
         func rowNumbers(_ tensor: Tensor) -> UnsafeMutablePointer<Int32> {
             UnsafeMutableRawPointer(tensor.values).assumingMemoryBound(to: Int32.self)
         }
-        Pooling.maxForward(
-            input.values, channels: channels, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets, into: y.values,
-            winners: winners.map(rowNumbers))
+        computing {
+            Pooling.maxForward(
+                input.values, channels: channels, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets, into: y.values,
+                winners: winners.map(rowNumbers))
+        }
         if let winners {
             record {
                 guard let dy = y.gradient else { return }
                 let (dx, add) = input.gradientToWrite()
-                Pooling.maxBackward(
-                    dy, winners: rowNumbers(winners), channels: channels, offsets: offsets, outputOffsets: outputOffsets, into: dx, add: add)
+                computing {
+                    Pooling.maxBackward(
+                        dy, winners: rowNumbers(winners), channels: channels, offsets: offsets, outputOffsets: outputOffsets, into: dx, add: add)
+                }
             }
         }
         return PackedSequence(y, offsets: outputOffsets)
@@ -32,16 +36,20 @@ extension Tape {
         precondition(coarse.offsets == stridedOffsets(fine.offsets, stride: factor), "the coarse level is not \(factor) times coarser")
         let a = fine.tensor, b = coarse.tensor
         let y = Tensor(rows: a.rows, columns: a.columns, requiresGradient: isRecording)
-        y.values.update(from: a.values, count: a.count)
-        Pooling.addUpsampled(
-            b.values, channels: a.columns, factor: factor, offsets: fine.offsets, coarseOffsets: coarse.offsets, to: y.values)
+        computing { y.values.update(from: a.values, count: a.count) }
+        computing {
+            Pooling.addUpsampled(
+                b.values, channels: a.columns, factor: factor, offsets: fine.offsets, coarseOffsets: coarse.offsets, to: y.values)
+        }
         record {
             guard let dy = y.gradient else { return }
             a.addGradient(dy)
             guard b.requiresGradient else { return }
             let (db, add) = b.gradientToWrite()
-            Pooling.addUpsampledBackward(
-                dy, channels: a.columns, factor: factor, offsets: fine.offsets, coarseOffsets: coarse.offsets, into: db, add: add)
+            computing {
+                Pooling.addUpsampledBackward(
+                    dy, channels: a.columns, factor: factor, offsets: fine.offsets, coarseOffsets: coarse.offsets, into: db, add: add)
+            }
         }
         return fine.with(y)
     }
@@ -50,12 +58,12 @@ extension Tape {
     public func sequenceMean(_ x: PackedSequence) -> PackedSequence {
         let input = x.tensor, offsets = x.offsets, channels = x.columns
         let y = Tensor(rows: x.count, columns: channels, requiresGradient: isRecording)
-        SequenceMean.forward(input.values, channels: channels, offsets: offsets, into: y.values)
+        computing { SequenceMean.forward(input.values, channels: channels, offsets: offsets, into: y.values) }
         if input.requiresGradient {
             record {
                 guard let dy = y.gradient else { return }
                 let (dx, add) = input.gradientToWrite()
-                SequenceMean.backward(dy, channels: channels, offsets: offsets, into: dx, add: add)
+                computing { SequenceMean.backward(dy, channels: channels, offsets: offsets, into: dx, add: add) }
             }
         }
         return PackedSequence(y, offsets: Array(0...x.count))

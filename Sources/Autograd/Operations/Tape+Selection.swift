@@ -16,13 +16,13 @@ extension Tape {
 
     private func rowMeans(_ x: Tensor, members: [Int], offsets: [Int]) -> Tensor {
         let y = Tensor(rows: offsets.count - 1, columns: x.columns, requiresGradient: isRecording)
-        RowSelection.means(x.values, channels: x.columns, members: members, offsets: offsets, into: y.values)
+        computing { RowSelection.means(x.values, channels: x.columns, members: members, offsets: offsets, into: y.values) }
         guard x.requiresGradient else { return y }
         record {
             guard let dy = y.gradient else { return }
             let (dx, add) = x.gradientToWrite()
-            if !add { dx.update(repeating: 0, count: x.count) }
-            RowSelection.meansBackward(dy, channels: x.columns, members: members, offsets: offsets, to: dx)
+            computing { if !add { dx.update(repeating: 0, count: x.count) } }
+            computing { RowSelection.meansBackward(dy, channels: x.columns, members: members, offsets: offsets, to: dx) }
         }
         return y
     }
@@ -38,7 +38,7 @@ extension Tape {
         let input = x.tensor, channels = x.columns
         let y = Tensor(rows: x.count, columns: channels, requiresGradient: isRecording)
         var chosen: [[Int]] = []
-        for b in 0..<x.count {
+        for b in 0..<x.count where !Rehearsal.isRunning {
             for c in 0..<channels {
                 let rows = RowSelection.largest(input.values, rows: x.rows(of: b), channels: channels, channel: c, count: counts[b])
                 y.values[b * channels + c] = Float(rows.reduce(0.0) { $0 + Double(input.values[$1 * channels + c]) } / Double(counts[b]))
@@ -49,7 +49,7 @@ extension Tape {
         record {
             guard let dy = y.gradient else { return }
             let (dx, add) = input.gradientToWrite()
-            if !add { dx.update(repeating: 0, count: input.count) }
+            computing { if !add { dx.update(repeating: 0, count: input.count) } }
             for (i, rows) in chosen.enumerated() {
                 let share = dy[i] / Float(rows.count)
                 for row in rows { dx[row * channels + i % channels] += share }

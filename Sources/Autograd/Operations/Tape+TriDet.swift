@@ -13,19 +13,25 @@ extension Tape {
         precondition([instant, narrow, wide, modulation].allSatisfy { $0.rows == x.rows && $0.columns == channels })
         precondition(gate.rows == x.count && gate.columns == channels)
         let y = Tensor(rows: x.rows, columns: channels, requiresGradient: isRecording)
-        ScalableGranularity.forward(
-            instant: instant.values, gate: gate.values, narrow: narrow.values, wide: wide.values, modulation: modulation.values, x: input.values,
-            channels: channels, offsets: offsets, into: y.values)
+        computing {
+            ScalableGranularity.forward(
+                instant: instant.values, gate: gate.values, narrow: narrow.values, wide: wide.values, modulation: modulation.values, x: input.values,
+                channels: channels, offsets: offsets, into: y.values)
+        }
         record {
             guard let dy = y.gradient else { return }
             func destination(_ tensor: Tensor) -> ScalableGranularity.Destination? { tensor.requiresGradient ? tensor.gradientToWrite() : nil }
-            ScalableGranularity.backward(
-                dy, gate: gate.values, narrow: narrow.values, wide: wide.values, modulation: modulation.values, channels: channels,
-                offsets: offsets, instant: destination(instant), narrow: destination(narrow), wide: destination(wide),
-                modulation: destination(modulation), x: destination(input))
+            let into = [instant, narrow, wide, modulation, input].map(destination)
+            computing {
+                ScalableGranularity.backward(
+                    dy, gate: gate.values, narrow: narrow.values, wide: wide.values, modulation: modulation.values, channels: channels,
+                    offsets: offsets, instant: into[0], narrow: into[1], wide: into[2], modulation: into[3], x: into[4])
+            }
             guard let dGate = destination(gate) else { return }
-            ScalableGranularity.backwardGate(
-                dy, instant: instant.values, channels: channels, offsets: offsets, into: dGate.pointer, add: dGate.add)
+            computing {
+                ScalableGranularity.backwardGate(
+                    dy, instant: instant.values, channels: channels, offsets: offsets, into: dGate.pointer, add: dGate.add)
+            }
         }
         return x.with(y)
     }
@@ -44,21 +50,25 @@ extension Tape {
         let y = Tensor(rows: places.count, columns: 2, requiresGradient: isRecording)
         // Per bin: a sum, a comparison, an exponential, two sums and a product, a division.
         let logits = 2 * (head.bins + 1) * places.count
-        KernelCounter.count(.loss, operations: 26 * logits, bytes: 8 * logits) {
-            for (i, place) in places.enumerated() { (y.values[2 * i], y.values[2 * i + 1]) = head.distances(place) }
+        computing {
+            KernelCounter.count(.loss, operations: 26 * logits, bytes: 8 * logits) {
+                for (i, place) in places.enumerated() { (y.values[2 * i], y.values[2 * i + 1]) = head.distances(place) }
+            }
         }
         record {
             guard let dy = y.gradient else { return }
             func cleared(_ tensor: Tensor) -> UnsafeMutablePointer<Float>? {
                 guard tensor.requiresGradient else { return nil }
                 let (pointer, add) = tensor.gradientToWrite()
-                if !add { pointer.update(repeating: 0, count: tensor.count) }
+                computing { if !add { pointer.update(repeating: 0, count: tensor.count) } }
                 return pointer
             }
             let dStart = cleared(start), dEnd = cleared(end), dCenter = cleared(center)
-            KernelCounter.count(.loss, operations: 31 * logits, bytes: 24 * logits) {
-                for (i, place) in places.enumerated() {
-                    head.addGradients(place, slope: (dy[2 * i], dy[2 * i + 1]), start: dStart, end: dEnd, center: dCenter)
+            computing {
+                KernelCounter.count(.loss, operations: 31 * logits, bytes: 24 * logits) {
+                    for (i, place) in places.enumerated() {
+                        head.addGradients(place, slope: (dy[2 * i], dy[2 * i + 1]), start: dStart, end: dEnd, center: dCenter)
+                    }
                 }
             }
         }

@@ -16,6 +16,7 @@ public final class ActionFormer: PyramidDetector {
         /// Distances to start and end in strides of the level, [points, 2].
         public var offsets: Tensor
         public var quality: QualityLogits?
+        public var predictions: [Tensor] { [logits, offsets] + (quality?.tensors ?? []) }
     }
 
     /// - Precondition: the configuration has been checked (windows and ranges per level, heads dividing the channels, equal widths of an identity

@@ -30,11 +30,12 @@ final class FeatureEmbedding {
     }
 
     private func positions(_ offsets: [Int], _ tableLength: Int) -> Tensor {
-        var all: [Float] = []
-        for b in 0..<offsets.count - 1 {
-            all += SinusoidalPositions.encoding(length: offsets[b + 1] - offsets[b], channels: channels, tableLength: tableLength)
+        let all = Tensor(rows: offsets[offsets.count - 1], columns: channels, requiresGradient: false)
+        for b in 0..<offsets.count - 1 where !Rehearsal.isRunning {
+            SinusoidalPositions.encode(
+                length: offsets[b + 1] - offsets[b], channels: channels, tableLength: tableLength, into: all.values + offsets[b] * channels)
         }
-        return Tensor(rows: offsets[offsets.count - 1], columns: channels, all)
+        return all
     }
 
     func visitParameters(_ visitor: ParameterVisitor) {

@@ -24,6 +24,7 @@ public final class TriDet: PyramidDetector {
         /// [points, 2 (bins + 1)], for the start and then for the end; without a trident head distances in strides of the level, [points, 2].
         public var center: Tensor
         public var quality: QualityLogits?
+        public var predictions: [Tensor] { [logits, center] + [start, end].compactMap { $0 } + (quality?.tensors ?? []) }
     }
 
     /// - Precondition: the configuration has been checked (odd windows and ranges per level, channels that are a multiple of the norm's groups,
@@ -66,7 +67,7 @@ public final class TriDet: PyramidDetector {
 
     private func noisy(_ features: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         let x = features.tensor, y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: false)
-        for i in 0..<x.count { y.values[i] = x.values[i] + configuration.inputNoise * pass.random.normal() }
+        for i in 0..<x.count where !Rehearsal.isRunning { y.values[i] = x.values[i] + configuration.inputNoise * pass.random.normal() }
         return features.with(y)
     }
 

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// Convolution along time, stride 1, as matrix products: `y[t] = sum over j of x[t + j - kernel/2] W[j]`; rows beyond the ends of t's sequence are
 /// zeros.
 ///
@@ -160,7 +162,7 @@ extension Convolution {
             let begin = offsets[sequence], end = offsets[sequence + 1]
             foreign += shift < 0 ? begin..<min(end, begin - shift) : max(begin, end - shift)..<end
         }
-        let kept = UnsafeMutablePointer<Float>.allocate(capacity: max(1, foreign.count * output))
+        let kept = CheckedMemory.allocateOrEnd(Float.self, count: foreign.count * output, for: "rows of a convolution at the ends of recordings")
         defer { kept.deallocate() }
         for (i, row) in foreign.enumerated() {
             (kept + i * output).update(from: dy + row * output, count: output)

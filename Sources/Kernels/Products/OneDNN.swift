@@ -1,4 +1,5 @@
 import COneDNN
+import Diagnostics
 
 /// oneDNN on the processor, one thread per call.
 enum OneDNN {
@@ -77,7 +78,14 @@ enum OneDNN {
 
     /// The callers have checked the shapes: what fails here is a fault of the program or a lack of memory.
     static func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) {
-        guard status == dnnl_success else { fatalError("oneDNN could not \(action()): status \(status.rawValue)") }
+        guard status != dnnl_success else { return }
+        guard status != dnnl_out_of_memory else {
+            Failure.failed(
+                "oneDNN has no memory to \(action())",
+                advice: "give the process more memory, start fewer ranks on this machine, or lower data.max_rows or data.batch_size"
+            ).end()
+        }
+        KernelFault.end("oneDNN could not \(action()): status \(status.rawValue)")
     }
 
     /// What a worker of `Threads.overPieces` needs for itself.
@@ -106,7 +114,7 @@ enum OneDNN {
             if let start, bytes <= capacity { return start }
             start?.deallocate()
             capacity = max(bytes, 1 << 16)
-            let taken = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
+            let taken = UnsafeMutableRawPointer(CheckedMemory.allocateOrEnd(UInt8.self, count: capacity, for: "the work of a matrix product"))
             start = taken
             return taken
         }

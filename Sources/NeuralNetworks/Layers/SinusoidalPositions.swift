@@ -7,12 +7,20 @@ public enum SinusoidalPositions {
     ///   - tableLength: positions of the table; a longer sequence gets the table stretched linearly (evaluation), as the published code does.
     /// - Returns: [length, channels].
     public static func encoding(length: Int, channels: Int, tableLength: Int) -> [Float] {
+        var result = [Float](repeating: 0, count: length * channels)
+        result.withUnsafeMutableBufferPointer { buffer in
+            if let base = buffer.baseAddress { encode(length: length, channels: channels, tableLength: tableLength, into: base) }
+        }
+        return result
+    }
+
+    /// Like `encoding`, into memory of [length, channels].
+    public static func encode(length: Int, channels: Int, tableLength: Int, into result: UnsafeMutablePointer<Float>) {
         let divisor = Float(channels).squareRoot()
         func entry(_ position: Int, _ channel: Int) -> Float {
             let angle = Double(position) / pow(10000, Double(2 * (channel / 2)) / Double(channels))
             return Float(channel % 2 == 0 ? sin(angle) : cos(angle)) / divisor
         }
-        var result = [Float](repeating: 0, count: length * channels)
         for t in 0..<length {
             if length < tableLength {
                 for c in 0..<channels { result[t * channels + c] = entry(t, c) }
@@ -24,6 +32,5 @@ public enum SinusoidalPositions {
                 for c in 0..<channels { result[t * channels + c] = (1 - weight) * entry(low, c) + weight * entry(high, c) }
             }
         }
-        return result
     }
 }

@@ -1,0 +1,57 @@
+/// A pass over shapes alone: operations take their buffers on paper and compute nothing, so that the memory of a step is known before it is asked of
+/// the system. What is taken and given back, and when, is decided by the very code that runs later.
+///
+/// Every operation of a `Tape` leaves its kernel out while a rehearsal runs; whatever reads or writes values beside the tape must do so too.
+/// Used from the thread that owns the tape.
+public enum Rehearsal {
+    nonisolated(unsafe) public private(set) static var isRunning = false
+    nonisolated(unsafe) private static var paper = Paper()
+
+    /// Stands for memory that is neither read nor written. Not nil, and on a cache line.
+    static var nowhere: UnsafeMutablePointer<Float> { UnsafeMutablePointer(bitPattern: 64)! }
+
+    /// The most bytes that the buffers taken in `body` hold at once, as the `BufferPool` would count them. Tensors made in `body` must end in it.
+    public static func peakBytes(_ body: () throws -> Void) rethrows -> Int {
+        precondition(!isRunning, "a rehearsal within a rehearsal")
+        isRunning = true
+        paper = Paper()
+        defer {
+            isRunning = false
+            paper = Paper()
+        }
+        // Weights rounded on paper must not be taken for rounded ones.
+        RoundedWeights.forget()
+        defer { RoundedWeights.forget() }
+        try body()
+        // Sizes beyond 64 bits stay what they are: more than any machine has.
+        return Int(min(paper.peak, 0x1p62))
+    }
+
+    static func take(_ count: Int) -> UnsafeMutablePointer<Float> { paper.take(count) }
+    static func giveBack(_ pointer: UnsafeMutablePointer<Float>) { paper.giveBack(pointer) }
+
+    private struct Paper {
+        private var sizes: [UnsafeMutablePointer<Float>: Double] = [:]
+        private var next = 128
+        private var used = 0.0
+        private(set) var peak = 0.0
+
+        mutating func take(_ count: Int) -> UnsafeMutablePointer<Float> {
+            let pointer = UnsafeMutablePointer<Float>(bitPattern: next)!
+            next += 64
+            let bytes = 4 * Double(max(BufferPool.line, count))
+            sizes[pointer] = bytes
+            used += bytes
+            peak = max(peak, used)
+            return pointer
+        }
+
+        mutating func giveBack(_ pointer: UnsafeMutablePointer<Float>) { used -= sizes.removeValue(forKey: pointer) ?? 0 }
+    }
+}
+
+/// Runs kernels, or whatever reads and writes values; nothing in a rehearsal.
+@inline(__always)
+func computing(_ body: () -> Void) {
+    if !Rehearsal.isRunning { body() }
+}
