@@ -76,4 +76,14 @@ public protocol Detector: Module, ActionLocalizer {
     func losses(
         _ batch: PackedBatch, targets: PointTargets, normalizer: Float, tape: Tape, random: inout RandomStream
     ) -> [String: Double]
+
+    /// What can be learnt of one action of a recording of so many rows, beside the others of `instances`; needs no features.
+    ///
+    /// Asked before the first step, so that a run which can learn nothing is refused. By default everything can be learnt: a detector whose targets
+    /// depend on its outputs cannot tell beforehand.
+    func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook
+}
+
+extension Detector {
+    public func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook { TargetOutlook() }
 }

@@ -52,6 +52,8 @@ public protocol PyramidDetectorConfiguration: Equatable, Sendable {
     var pyramid: PyramidConfiguration { get set }
     /// What the detector alone has is at its default.
     init(_ pyramid: PyramidConfiguration)
+    /// The largest distance to an action's end that a point can say, in strides of its level; nil: any.
+    var farthestEnd: Float? { get }
 }
 
 extension PyramidDetectorConfiguration {
@@ -64,4 +66,5 @@ extension PyramidDetectorConfiguration {
     }
 
     public var levels: Int { pyramid.levels }
+    public var farthestEnd: Float? { nil }
 }

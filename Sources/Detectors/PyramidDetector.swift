@@ -55,6 +55,10 @@ extension PyramidDetector {
         configuration.pyramid.assigner.assign(points(batch.features), instances: batch.instances)
     }
 
+    public func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook {
+        configuration.pyramid.assigner.outlook(of: index, among: instances, rows: rows, farthestEnd: configuration.farthestEnd)
+    }
+
     public func detect(_ batch: PackedBatch) -> [[Detection]] { detectWithParts(batch).map { $0.map(\.detection) } }
 
     /// Like `detect`, and what each score is made of.

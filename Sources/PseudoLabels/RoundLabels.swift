@@ -1,5 +1,7 @@
+import Detectors
 import FeatureStore
 import TemporalAnnotations
+import Training
 
 /// What is learnt from in a round.
 public struct RoundLabels: Equatable, Sendable {
@@ -24,6 +26,12 @@ public struct RoundLabels: Equatable, Sendable {
             guard let index = store.index(of: label.video) else { continue }
             instances[index, default: []].append(ActionInstance(segment: label.segment, label: label.label))
         }
+    }
+
+    /// How many of the labels can be learnt in training.
+    public func learnable(_ configuration: RunConfiguration, store: FeatureStore, detector: any Detector) -> LearnableActions {
+        LearnableActions(
+            instances.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, configuration: configuration, store: store, detector: detector)
     }
 
     // MARK: In checkpoints

@@ -50,6 +50,11 @@ public struct AnnotationSet: Sendable {
         if let exact = known.first(where: { $0.rawValue == name }) { return exact }
         let folded = known.filter { $0.rawValue.lowercased() == name.lowercased() }
         if folded.count == 1 { return folded[0] }
+        guard folded.isEmpty else {
+            let names = folded.map { "'\($0)' (\(videos(in: $0).count) videos)" }.joined(separator: ", ")
+            throw Failure.wrongUsage(
+                "the subset '\(name)' may be any of \(names), which differ in case alone", advice: "write the name as one of them is spelt")
+        }
         let list = known.map { "'\($0)'" }.joined(separator: ", ")
         throw Failure.wrongUsage(
             "the annotations hold no video of subset '\(name)'; they hold \(known.isEmpty ? "no subset at all" : list)",

@@ -2,7 +2,9 @@ import AdaptivePseudoLabels
 import Detectors
 import FeatureStore
 import NeuralNetworks
+import PseudoLabels
 import TemporalAnnotations
+import TestSupport
 import Training
 import XCTest
 
@@ -52,6 +54,97 @@ final class StagesTests: XCTestCase {
         for (i, rate) in rounds.enumerated() {
             let expected = 0.1 * (1 + cos(Double.pi * Double(i) / 12))
             XCTAssertEqual(rate, expected, accuracy: 1e-12)
+        }
+    }
+
+    /// The rate falls at the same parts of every stage after its warm-up; the rounds are one stage.
+    func testMultistepInEveryStage() throws {
+        let overrides = [
+            "training.schedule=multistep", "training.warmup_iterations=2", "training.schedule_steps=[4, 6]", "apl.pretraining_iterations=6",
+            "apl.round_learning_rate=0.1", "apl.round_warmup_iterations=1",
+        ]
+        let (method, _, _) = try method(overrides)
+        func rates(_ stages: Range<Int>) -> [Double] {
+            stages.flatMap { stage in
+                (0..<method.stages[stage].iterations).map { method.stages[stage].schedule.rate(at: method.stages[stage].firstIteration + $0) }
+            }
+        }
+        func assertRates(_ stages: Range<Int>, _ expected: [Double], line: UInt = #line) {
+            let found = rates(stages)
+            XCTAssertEqual(found.count, expected.count, line: line)
+            for (a, b) in zip(found, expected) { XCTAssertEqual(a, b, accuracy: 1e-12, "\(found)", line: line) }
+        }
+        // Burn-in: ten iterations, steps 4 and 6 of the 8 after the warm-up.
+        assertRates(1..<2, [0, 0.01] + [Double](repeating: 0.01, count: 4) + [1e-3, 1e-3] + [1e-4, 1e-4])
+        // Pre-training: 4 after the warm-up, so 2 and 3.
+        assertRates(0..<1, [0, 0.01, 0.01, 0.01, 1e-3, 1e-4])
+        // Three rounds of 4 with one iteration of warm-up: 11, so 5 and 8.
+        assertRates(2..<5, [0] + [Double](repeating: 0.1, count: 5) + [Double](repeating: 0.01, count: 3) + [Double](repeating: 1e-3, count: 3))
+        let constant = try self.method(["training.schedule=constant", "apl.pretraining_iterations=6"]).0
+        XCTAssertEqual(constant.stages.map(\.schedule.shape), [.constant, .constant, .constant, .constant, .constant])
+    }
+
+    /// Labels of a round that cannot be learnt are counted; nothing else changes.
+    func testWarningsOfARound() throws {
+        let (method, recordings, store) = try method([])
+        let video = recordings.unlabeled[0], id = store.videos[video].id
+        func labels(_ segments: [(Double, Double)]) -> RoundLabels {
+            var labels = RoundLabels(round: 1)
+            labels.add(
+                segments.map {
+                    PseudoLabel(video: id, segment: Segment(start: $0, end: $1), label: 0, score: 0.5, classScore: 0.5, fate: .positive)
+                }, store: store)
+            return labels
+        }
+        XCTAssertEqual(method.warnings(labels([(2, 5), (6, 9)]), name: "round 1"), [])
+        let short =
+            "they lie between two rows, for example 'action_0' at [2.1, 2.3] s of '\(id)': it is 0.2 s long, rows stand 0.5 s apart; "
+            + "use features of a smaller stride"
+        XCTAssertEqual(
+            method.warnings(labels([(2, 5), (2.1, 2.3), (3.1, 3.4)]), name: "round 1"),
+            ["warning: round 1: 2 of the 3 pseudo-labels can never be positive: " + short])
+        XCTAssertEqual(
+            method.warnings(labels([(2.1, 2.3), (3.1, 3.4)]), name: "round 2"),
+            [
+                "warning: round 2: no pseudo-label can be positive, the 10 unlabelled recordings are learnt as background alone",
+                "warning: round 2: 2 of the 2 pseudo-labels can never be positive: " + short,
+            ])
+        XCTAssertEqual(
+            method.warnings(labels([]), name: "round 1"),
+            [
+                "warning: round 1: no prediction on the 10 unlabelled recordings became a pseudo-label, they are learnt as background alone; lower "
+                    + "apl.selection_floor, or train the burn-in longer"
+            ])
+    }
+
+    /// MixUp moves actions: what lies between the points of its own recording may meet one in another.
+    func testNothingToLearn() throws {
+        let late = ["model.regression_range=[[1000, 2000], [0, 1000]]", "training.center_sample=none"]
+        XCTAssertEqual(try method([]).0.review(), [])
+        XCTAssertThrowsError(try method(["model.regression_range=[[0, 0.2], [5000, 10000]]"]).0.review()) { error in
+            let text = "\(error)"
+            XCTAssertTrue(text.hasPrefix("error: there is nothing to learn: none of the "), text)
+            XCTAssertTrue(text.contains(" labelled actions can ever be positive: they have lengths that no pyramid level is responsible for, "), text)
+        }
+        // Every other row is a point: an action around one row meets it when it is moved.
+        var made = MadeRecordings()
+        made.add("a", duration: 20, rows: 39, actions: [(1.8, 2.2, 0)])
+        made.add("b", duration: 20, rows: 39, actions: [(3.8, 4.2, 1)])
+        let store = try made.store(path)
+        for (mixup, count) in [("null", 2), ("0.5", 0)] {
+            let configuration = try RunConfiguration(
+                yaml: """
+                    data: {store: "\(path)"}
+                    model: {backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 8], [8, 10000]]}
+                    training: {iterations: 10}
+                    method: {name: apl}
+                    apl: {rounds: 0}
+                    """, file: "run.yaml", overrides: late + ["apl.mixup_alpha=\(mixup)"])
+            let detector = ActionFormer(try configuration.actionFormer(inputDimension: 4, classes: 2))
+            let found = LearnableActions(
+                store.videos.indices.map { ($0, store.videos[$0].annotation.instances) }, configuration: configuration, store: store,
+                detector: detector)
+            XCTAssertEqual(found.total - found.learnable, count, "apl.mixup_alpha \(mixup)")
         }
     }
 

@@ -81,19 +81,43 @@ final class AblationCommandTests: CommandTestCase {
         XCTAssertEqual(try Data(contentsOf: URL(fileURLWithPath: folder + "/runs/table.json")), table)
     }
 
+    /// One run has nothing to learn: its error stands in the table until it succeeds.
     func testARunThatFailsIsNamedAndTheOthersGoOn() throws {
         try makeGrid()
         try write(
-            "configuration: FOLDER/base.yaml\nsettings:\n  lost: {data.store: FOLDER/nowhere.h5}\n  found: {data.store: FOLDER/store.h5}\n",
-            "grid.yaml")
-        let ended = try start(root.appendingPathComponent("launch/ablation"), [folder + "/grid.yaml", folder + "/runs"])
+            """
+            configuration: FOLDER/base.yaml
+            settings:
+              lost: {model.regression_range: [[0, 0.1], [0, 0.1], [0, 0.1]]}
+              found:
+            """, "grid.yaml")
+        let arguments = [folder + "/grid.yaml", folder + "/runs", "--set", "data.store=\(folder)/store.h5"]
+        let ended = try start(root.appendingPathComponent("launch/ablation"), arguments)
         XCTAssertEqual(ended.code, 1)
+        let failed = try String(contentsOfFile: folder + "/runs/lost-labels-1.0-seed-0.failed", encoding: .utf8).split(separator: "\n")
+        XCTAssertEqual(failed.count, 3)
+        XCTAssertTrue(failed[0].hasPrefix("error: there is nothing to learn: none of the "), "\(failed)")
+        XCTAssertEqual(failed[2], "  do: widen model.regression_range until a level covers such lengths")
+        XCTAssertTrue(ended.errors.contains("\(failed[0])\n  where: "), ended.errors)
         XCTAssertTrue(
             ended.errors.hasSuffix(
-                "error: 1 of 2 runs failed: lost-labels-1.0-seed-0\n  do: look at their messages above, then start the same command again\n"),
-            ended.errors)
+                "\nlost-labels-1.0-seed-0: \(failed[0])\nerror: 1 of 2 runs failed: lost-labels-1.0-seed-0\n"
+                    + "  do: look at their messages above, then start the same command again\n"), ended.errors)
         XCTAssertTrue(FileManager.default.fileExists(atPath: folder + "/runs/found-labels-1.0-seed-0/metrics.json"))
-        XCTAssertTrue(try String(contentsOfFile: folder + "/runs/table.md", encoding: .utf8).contains("| lost | – (0 of 1 runs) |"))
+        let table = try String(contentsOfFile: folder + "/runs/table.md", encoding: .utf8)
+        XCTAssertTrue(table.contains("| lost | – (0 of 1 runs) |"))
+        XCTAssertTrue(table.contains("\nRuns that failed:\n\n- lost-labels-1.0-seed-0: \(failed[0])\n    where: "), table)
+        let json = try XCTUnwrap(JSONSerialization.jsonObject(with: try file("runs/table.json")) as? [String: Any])
+        let failures = try XCTUnwrap(json["failures"] as? [[String: String]])
+        XCTAssertEqual(failures.map { $0["name"] }, ["lost-labels-1.0-seed-0"])
+        XCTAssertEqual(failures[0]["error"], failed.joined(separator: "\n"))
+
+        let mended = try start(
+            root.appendingPathComponent("launch/ablation"), arguments + ["--set", "model.regression_range=[[0, 4], [4, 16], [16, 10000]]"])
+        XCTAssertEqual(mended.code, 0, mended.errors)
+        XCTAssertEqual(
+            try FileManager.default.contentsOfDirectory(atPath: folder + "/runs").sorted(),
+            ["found-labels-1.0-seed-0", "lost-labels-1.0-seed-0", "table.json", "table.md"])
     }
 
     func testBenchmarkOfSelection() throws {

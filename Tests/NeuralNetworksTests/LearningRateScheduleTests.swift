@@ -39,4 +39,21 @@ final class LearningRateScheduleTests: XCTestCase {
     func testOneIterationOfWarmUpHasRateZero() {
         check(LearningRateSchedule(base: 0.5, warmupIterations: 1, shape: .constant), [(0, 0), (1, 0.5)])
     }
+
+    /// Over another length: the cosine of it, steps at the same parts of what follows the warm-up.
+    func testScaledToAnotherLength() {
+        let steps = LearningRateSchedule(base: 0.5, warmupIterations: 10, shape: .multistep(steps: [0, 30, 60, 90, 1_000_000_000], factor: 0.1))
+        XCTAssertEqual(
+            steps.scaled(from: 100, to: 30, base: 2, warmup: 0),
+            LearningRateSchedule(base: 2, warmupIterations: 0, shape: .multistep(steps: [0, 10, 20, 30, 30], factor: 0.1)))
+        XCTAssertEqual(
+            steps.scaled(from: 100, to: 1_000_000_000_000, base: 0.5, warmup: 0).shape,
+            .multistep(steps: [0, 333_333_333_333, 666_666_666_666, 1_000_000_000_000, 1_000_000_000_000], factor: 0.1))
+        XCTAssertEqual(steps.scaled(from: 10, to: 20, base: 0.5, warmup: 30).shape, .multistep(steps: [0, 0, 0, 0, 0], factor: 0.1))
+        let cosine = LearningRateSchedule(base: 0.5, warmupIterations: 2, shape: .cosine(iterations: 9, minimum: 1e-8))
+        XCTAssertEqual(
+            cosine.scaled(from: 9, to: 4, base: 1, warmup: 0),
+            LearningRateSchedule(base: 1, warmupIterations: 0, shape: .cosine(iterations: 4, minimum: 0)))
+        XCTAssertEqual(cosine.scaled(from: 9, to: 9, base: 0.5, warmup: 2), cosine)
+    }
 }

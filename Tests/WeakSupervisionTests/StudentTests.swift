@@ -97,6 +97,112 @@ final class StudentTests: XCTestCase {
         XCTAssertEqual(epochs.stages.map(\.iterations), [6, 14, 7])
     }
 
+    /// One schedule goes over student and distillation, whose steps are counted from the end of the warm-up.
+    func testMultistepOverBothStages() throws {
+        let method = try method(
+            [
+                "fustal.distill_after_iterations=4", "training.schedule=multistep", "training.schedule_steps=[2, 5]", "training.warmup_iterations=2",
+            ]).0
+        let rates = (1...2).flatMap { stage in
+            (0..<method.stages[stage].iterations).map { method.stages[stage].schedule.rate(at: method.stages[stage].firstIteration + $0) }
+        }
+        for (rate, expected) in zip(rates, [0, 0.01, 0.01, 0.01, 1e-3, 1e-3, 1e-3, 1e-4, 1e-4, 1e-4]) {
+            XCTAssertEqual(rate, expected, accuracy: 1e-12, "\(rates)")
+        }
+        XCTAssertEqual(rates.count, 10)
+    }
+
+    /// What is off needs no key: neither the student's batch nor its length.
+    func testKeysOfAStudentThatIsOff() throws {
+        let alone = try method(
+            [
+                "fustal.student=false", "data.batch_size=1", "training.epochs=2", "training.warmup_epochs=1", "fustal.distill_after_epochs=1",
+                "fustal.distill_after_iterations=50",
+            ]).0
+        XCTAssertEqual(alone.stages.map(\.name), ["generator"])
+        XCTAssertEqual(alone.iterationsPerEpoch, 7)
+    }
+
+    // MARK: Nothing to learn
+
+    private func review(_ made: MadeRecordings, _ overrides: [String] = []) throws -> [String] {
+        let store = try made.store(path)
+        let configuration = try RunConfiguration(
+            yaml: """
+                data: {store: \(path), virtual_shards: 1, batch_size: 1}
+                model: {backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 8], [8, 10000]]}
+                training: {iterations: 10}
+                method: {name: fustal}
+                fustal: {embedding_dim: 8, segments: 20}
+                """, file: "run.yaml", overrides: overrides)
+        let detector = ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
+        let recordings = TrainingRecordings(labeled: Array(store.videos.indices), unlabeled: [])
+        return try WeakSupervisionMethod(configuration: configuration, store: store, detector: detector, recordings: recordings).review()
+    }
+
+    private func refused(_ made: MadeRecordings, _ overrides: [String], _ expected: String, line: UInt = #line) {
+        XCTAssertThrowsError(try review(made, overrides), line: line) { error in
+            XCTAssertEqual("\(error)".replacingOccurrences(of: path, with: "STORE"), expected, line: line)
+        }
+    }
+
+    func testOneClass() {
+        var made = MadeRecordings(classes: ["run"])
+        for name in ["a", "b"] { made.add(name, duration: 20, rows: 39, actions: [(2, 6, 0)]) }
+        for student in ["true", "false"] {
+            refused(
+                made, ["fustal.student=\(student)"],
+                """
+                error: there is nothing to learn: the store has one class, 'run', whose share of the classes is 1 in every recording
+                  where: file 'STORE', key 'method.name'
+                  do: make the store from annotations of several classes, or learn from the actions with another method.name
+                """)
+        }
+    }
+
+    func testRecordingsOfTheSameClasses() throws {
+        var made = MadeRecordings()
+        for name in ["a", "b"] { made.add(name, duration: 20, rows: 39, actions: [(2, 6, 1), (8, 9, 0)]) }
+        XCTAssertEqual(
+            try review(made),
+            ["warning: all 2 recordings have the same classes, 'run', 'jump': the generator learns from recordings that differ in them"])
+        made.add("c", duration: 20, rows: 39, actions: [(2, 6, 1)])
+        XCTAssertEqual(try review(made), [])
+    }
+
+    func testRecordingsWithoutAProposal() throws {
+        var made = MadeRecordings()
+        made.add("a", duration: 20, rows: 39, actions: [(2, 6, 0)])
+        made.add("b", duration: 1, rows: 1, actions: [(0.2, 0.8, 1)])
+        XCTAssertEqual(try review(made), [])
+        XCTAssertEqual(
+            try review(made, ["fustal.upsampling=1"]),
+            ["warning: 1 of the 2 recordings with classes is too short for a proposal, 'b' of 1 row; raise fustal.upsampling"])
+    }
+
+    /// No proposal can lie around a row: known before the generator is trained. Without a student nothing is asked of the detector.
+    func testNothingForTheStudent() throws {
+        var clips = MadeRecordings()
+        for i in 0..<3 { clips.add("c\(i)", duration: 1.6, rows: 8, fps: 5, stride: 1, window: 64, actions: [(0.2, 1.1, i % 2)]) }
+        refused(
+            clips, [],
+            """
+            error: there is nothing to learn for the student: no proposal can ever be positive in any of the 3 recordings with classes, for \
+            example 'c0' of 1.6 s, whose 8 rows stand at 6.4 to 7.8 s
+              where: file 'STORE', key 'model.regression_range', video 'c0'
+              do: look at the window, stride and fps that the features were imported with, and at model.regression_range
+            """)
+        XCTAssertEqual(try review(clips, ["fustal.student=false"]), [])
+        clips.add("long", duration: 20, rows: 39, actions: [(2, 6, 0)])
+        XCTAssertEqual(
+            try review(clips),
+            [
+                "warning: no proposal can ever be positive in 3 of the 4 recordings with classes, for example 'c0' of 1.6 s, whose 8 rows "
+                    + "stand at 6.4 to "
+                    + "7.8 s; look at the window, stride and fps that the features were imported with, and at model.regression_range"
+            ])
+    }
+
     /// The generator sees whole recordings, four per step, without labels.
     func testGeneratorsRecordings() throws {
         let (method, store, training) = try method([])

@@ -25,6 +25,22 @@ extension AdaptivePseudoLabelMethod {
         var next = RoundLabels(round: number, normalizer: number == 1 ? run.state.lossNormalizer : round.normalizer, quality: quality)
         next.add(labels, store: store)
         try take(next)
+        if run.communicator.isRoot { run.say(warnings(next, name: name)) }
+    }
+
+    /// What of a round's labels cannot be learnt.
+    package func warnings(_ labels: RoundLabels, name: String) -> [String] {
+        let learnable = labels.learnable(configuration, store: store, detector: detector)
+        guard learnable.learnable == 0 else { return learnable.warnings("pseudo-labels", prefix: "\(name): ") }
+        let unlabeled = "the \(recordings.unlabeled.count) unlabelled recordings"
+        guard learnable.total > 0 else {
+            return [
+                "warning: \(name): no prediction on \(unlabeled) became a pseudo-label, they are learnt as background alone; lower "
+                    + "apl.selection_floor, or train the burn-in longer"
+            ]
+        }
+        return ["warning: \(name): no pseudo-label can be positive, \(unlabeled) are learnt as background alone"]
+            + learnable.warnings("pseudo-labels", prefix: "\(name): ")
     }
 
     /// Of this rank's part of the unlabelled recordings, those that are not too unsure, with their similarity to the labelled instances.

@@ -130,6 +130,10 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     // MARK: Stages
 
+    public func review() throws -> [String] {
+        try LearnableActions.review(labeled: recordings.labeled, configuration: configuration, store: store, detector: detector)
+    }
+
     public func prepare(_ run: RunContext) throws { try discriminator?.prepare(run, labeled: recordings.labeled) }
 
     public func begin(stage: Int, _ run: RunContext) throws {
@@ -175,12 +179,10 @@ extension StagePlan<AdaptivePseudoLabelMethod.Phase> {
         self.init()
         let apl = configuration.pseudoLabels, training = configuration.training
         let warmup = configuration.warmupIterations(perEpoch: labeledEpoch)
-        let isCosine = training.schedule == .cosine
+        let burnIn = configuration.iterations(perEpoch: labeledEpoch)
+        let own = configuration.learningRateSchedule(iterationsPerEpoch: labeledEpoch)
         func schedule(_ rate: Double?, warmup: Int, iterations: Int) -> LearningRateSchedule {
-            let minimum = warmup > 0 ? LearningRateSchedule.publishedMinimum : 0
-            return LearningRateSchedule(
-                base: rate ?? training.learningRate, warmupIterations: warmup,
-                shape: isCosine ? .cosine(iterations: iterations, minimum: minimum) : .constant)
+            own.scaled(from: burnIn, to: iterations, base: rate ?? training.learningRate, warmup: warmup)
         }
         let pretraining = apl.pretrainingIterations ?? (apl.pretrainingEpochs ?? 0) * wholeEpoch
         if pretraining > 0 {
@@ -189,10 +191,7 @@ extension StagePlan<AdaptivePseudoLabelMethod.Phase> {
                     "pre-training", iterations: pretraining,
                     schedule: schedule(apl.pretrainingLearningRate, warmup: min(warmup, pretraining), iterations: pretraining)), .pretraining)
         }
-        add(
-            TrainingStage(
-                "burn-in", iterations: configuration.iterations(perEpoch: labeledEpoch),
-                schedule: configuration.learningRateSchedule(iterationsPerEpoch: labeledEpoch)), .burnIn)
+        add(TrainingStage("burn-in", iterations: burnIn, schedule: own), .burnIn)
         let length = apl.roundIterations ?? (apl.roundEpochs ?? 0) * unlabeledEpoch
         let rounds = schedule(apl.roundLearningRate, warmup: apl.roundWarmupIterations, iterations: apl.rounds * length)
         for number in 0..<apl.rounds {

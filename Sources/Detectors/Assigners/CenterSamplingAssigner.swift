@@ -61,12 +61,13 @@ public struct CenterSamplingAssigner: Hashable, Sendable {
         guard shortest < .infinity else { return }
         targets.positives.append(point)
         for instance in instances
-        where instance.segment.length <= shortest + 1e-3 && answers(position, stride: stride, range: range, for: instance.segment) {
+        where instance.segment.length <= shortest + Self.tie && answers(position, stride: stride, range: range, for: instance.segment) {
             targets.classes[point * classes + instance.label] = 1
         }
     }
 
-    private func answers(_ position: Float, stride: Float, range: ClosedRange<Float>, for segment: GridSegment) -> Bool {
+    /// Whether a point is positive for an instance that is alone.
+    func answers(_ position: Float, stride: Float, range: ClosedRange<Float>, for segment: GridSegment) -> Bool {
         guard range.contains(max(position - segment.start, segment.end - position)) else { return false }
         var start = segment.start, end = segment.end
         if sampling == .radius {
@@ -75,4 +76,7 @@ public struct CenterSamplingAssigner: Hashable, Sendable {
         }
         return min(position - start, end - position) > 0
     }
+
+    /// Instances at most so much longer than the shortest at a point give their classes too.
+    static let tie: Float = 1e-3
 }

@@ -12,7 +12,7 @@ public struct PyramidPoints: Hashable, Sendable {
         videos = rows.count
         var offsets: [[Int]] = [], next = 0, lengths = rows
         for level in 0..<levels {
-            if level > 0 { lengths = lengths.map { ($0 + 1) / 2 } }
+            if level > 0 { lengths = lengths.map(Self.coarser) }
             var ends = [next]
             for length in lengths {
                 next += length
@@ -23,6 +23,8 @@ public struct PyramidPoints: Hashable, Sendable {
         self.offsets = offsets
     }
 
+    /// Points of the next level.
+    static func coarser(_ length: Int) -> Int { (length + 1) / 2 }
     /// Points of all levels and videos.
     public var count: Int { offsets.last?.last ?? 0 }
     /// Points of all videos on one level.

@@ -24,4 +24,7 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
     public var overlapPower: Float = 1
 
     public init(_ pyramid: PyramidConfiguration) { self.pyramid = pyramid }
+
+    /// The farthest bin.
+    public var farthestEnd: Float? { tridentHead ? Float(bins) : nil }
 }

@@ -27,6 +27,30 @@ public struct LearningRateSchedule: Equatable, Sendable {
         self.shape = shape
     }
 
+    /// The same shape over another number of iterations: a step stands at the same part of what follows the warm-up.
+    ///
+    /// - Parameters:
+    ///   - length: iterations that this schedule is for, warm-up included.
+    ///   - iterations: those of the new one.
+    public func scaled(from length: Int, to iterations: Int, base: Double, warmup: Int) -> LearningRateSchedule {
+        let shape: Shape =
+            switch self.shape {
+            case .cosine: .cosine(iterations: iterations, minimum: warmup > 0 ? Self.publishedMinimum : 0)
+            case .multistep(let steps, let factor):
+                .multistep(
+                    steps: steps.map { Self.scaled($0, from: length - warmupIterations, to: iterations - warmup) }, factor: factor)
+            case .constant: .constant
+            }
+        return LearningRateSchedule(base: base, warmupIterations: warmup, shape: shape)
+    }
+
+    /// A step beyond the end of the first stage lies beyond that of the second.
+    private static func scaled(_ step: Int, from length: Int, to other: Int) -> Int {
+        guard length > 0, step < length else { return max(other, 0) }
+        let (high, low) = step.multipliedFullWidth(by: max(other, 0))
+        return length.dividingFullWidth((high, low)).quotient
+    }
+
     /// The rate of iteration 0, 1, ...
     public func rate(at iteration: Int) -> Double {
         if iteration < warmupIterations {

@@ -32,6 +32,12 @@ public struct AblationTable: Encodable, Equatable, Sendable {
         }
     }
 
+    /// A run that failed, and its error as `launch/ablation` has kept it.
+    public struct FailedRun: Encodable, Equatable, Sendable {
+        public var name: String
+        public var error: String
+    }
+
     /// Setting and fraction over the seeds.
     public struct Cell: Encodable, Equatable, Sendable {
         public var setting: String
@@ -58,9 +64,11 @@ public struct AblationTable: Encodable, Equatable, Sendable {
     public var tiouThresholds: [Double]
     public var cells: [Cell]
     public var rows: [Row]
+    /// nil when no run has failed.
+    public var failures: [FailedRun]?
 
     enum CodingKeys: String, CodingKey {
-        case settings, seeds, cells
+        case settings, seeds, cells, failures
         case rows = "runs"
         case labeledFractions = "labeled_fractions"
         case tiouThresholds = "tiou_thresholds"
@@ -95,6 +103,11 @@ public struct AblationTable: Encodable, Equatable, Sendable {
                     name: run.name, setting: run.setting.name, labeledFraction: run.labeledFraction, seed: run.seed, mAP: result.mAP,
                     averageMAP: result.averageMAP, measures: try measures(run.folder)))
         }
+        let failed = runs.filter { $0.state != .done }.compactMap { run -> FailedRun? in
+            guard let bytes = FileManager.default.contents(atPath: run.folder + ".failed") else { return nil }
+            return FailedRun(name: run.name, error: String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+        }
+        failures = failed.isEmpty ? nil : failed
         cells = []
         for setting in settings {
             for fraction in labeledFractions {
@@ -130,6 +143,10 @@ public struct AblationTable: Encodable, Equatable, Sendable {
         for (i, setting) in settings.enumerated() {
             let own = cells[i * labeledFractions.count..<(i + 1) * labeledFractions.count]
             text += Self.line([setting] + zip(own, cells).map { describe($0, base: i == 0 ? nil : $1) })
+        }
+        if let failures {
+            text += "\nRuns that failed:\n\n"
+            for run in failures { text += "- \(run.name): " + run.error.replacingOccurrences(of: "\n", with: "\n  ") + "\n" }
         }
         guard !rows.isEmpty else { return text }
         var names: [String] = []

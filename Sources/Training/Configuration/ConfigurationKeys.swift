@@ -36,6 +36,14 @@ extension Requirement where Value: Comparable {
     public var orNull: Requirement<Value?> { Requirement<Value?>(text) { $0.map(self.holds) ?? true } }
 }
 
+/// Keys that were set, not left at their defaults: no part of what a configuration says, so all are equal.
+struct WrittenKeys: Equatable, Sendable {
+    private let names: Set<String>
+    init(_ names: Set<String> = []) { self.names = names }
+    func contains(_ key: String) -> Bool { names.contains(key) }
+    static func == (a: WrittenKeys, b: WrittenKeys) -> Bool { true }
+}
+
 /// Walks the keys of a configuration: reads them from a document, or lists them with their values.
 public final class ConfigurationKeys {
     /// One key with its value in canonical YAML.
@@ -53,6 +61,8 @@ public final class ConfigurationKeys {
     private var explained: [String: (what: String, advice: String)] = [:]
     /// Every key in order of visit, with the value it has after reading.
     public private(set) var lines: [Line] = []
+    /// Keys that the document sets, by their full names.
+    private(set) var written: Set<String> = []
 
     /// - Parameter document: nil lists the values as they are.
     init(document: ConfigurationNode?) { self.document = document }
@@ -96,6 +106,7 @@ public final class ConfigurationKeys {
                     advice: "correct the value, or leave the key out for its default \(value.yaml)")
             }
             value = read
+            written.insert(path.joined(separator: "."))
         }
         lines.append(Line(path: path, value: value.yaml))
     }

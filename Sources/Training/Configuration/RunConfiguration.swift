@@ -17,6 +17,8 @@ public struct RunConfiguration: Equatable, Sendable {
     public var discriminator = DiscriminatorConfiguration()
     public var contrast = ContrastConfiguration()
     public var weakSupervision = WeakSupervisionConfiguration()
+    /// The keys that were set where it was read, by their full names.
+    private(set) var written = WrittenKeys()
 
     public init() {}
 
@@ -41,6 +43,7 @@ public struct RunConfiguration: Equatable, Sendable {
         try visit(keys)
         try keys.refuseUnknownKeys()
         try check(keys)
+        written = WrittenKeys(keys.written)
     }
 
     mutating func visit(_ keys: ConfigurationKeys) throws {
@@ -99,20 +102,22 @@ extension RunConfiguration {
             throw refuse(
                 "the feature store is not named", at: "data.store", advice: "give the path of a store made by 'kairos import' or 'kairos synthesize'")
         }
-        guard data.batchSize % data.virtualShards == 0 else {
+        // Without a student the generator alone is trained, on batches of its own.
+        let trainsDetector = method.name != .fustal || weakSupervision.student
+        guard !trainsDetector || data.batchSize % data.virtualShards == 0 else {
             throw refuse(
                 "batch_size \(data.batchSize) is not a multiple of virtual_shards \(data.virtualShards)", at: "data.batch_size",
                 advice: "every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards")
         }
         switch (training.iterations, training.epochs) {
-        case (.some, .some):
+        case (.some, .some) where trainsDetector:
             throw refuse("both iterations and epochs are given", at: "training.epochs", advice: "keep one of training.iterations and training.epochs")
-        case (nil, nil) where method.name != .fustal || weakSupervision.student:
+        case (nil, nil) where trainsDetector:
             throw refuse(
                 "the length of the run is not given", at: "training.iterations", advice: "set one of training.iterations and training.epochs")
         default: break
         }
-        if training.warmupIterations != nil, training.warmupEpochs != nil {
+        if trainsDetector, training.warmupIterations != nil, training.warmupEpochs != nil {
             throw refuse(
                 "both warmup_iterations and warmup_epochs are given", at: "training.warmup_epochs",
                 advice: "keep one of training.warmup_iterations and training.warmup_epochs")
@@ -138,7 +143,7 @@ extension RunConfiguration {
                 "fustal.generator_batch_size",
                 "every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards")
         }
-        if fustal.distillAfterIterations != nil, fustal.distillAfterEpochs != nil {
+        if fustal.student, fustal.distillAfterIterations != nil, fustal.distillAfterEpochs != nil {
             throw refuse(
                 "both distill_after_iterations and distill_after_epochs are given", "fustal.distill_after_epochs",
                 "keep one of fustal.distill_after_iterations and fustal.distill_after_epochs")
@@ -160,11 +165,12 @@ extension RunConfiguration {
                 "a pre-training is asked for, but acp.coarse and acp.fine are both off", "apl.pretraining_iterations",
                 "set one of acp.coarse and acp.fine, or the length of the pre-training to 0")
         }
+        guard apl.rounds > 0 else { return }
         switch (apl.roundIterations, apl.roundEpochs) {
         case (.some, .some):
             throw refuse(
                 "both round_iterations and round_epochs are given", "apl.round_epochs", "keep one of apl.round_iterations and apl.round_epochs")
-        case (nil, nil) where apl.rounds > 0:
+        case (nil, nil):
             throw refuse("the length of a round is not given", "apl.round_iterations", "set one of apl.round_iterations and apl.round_epochs")
         default: break
         }

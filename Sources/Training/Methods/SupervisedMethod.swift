@@ -10,17 +10,23 @@ public final class SupervisedMethod: TrainingMethod {
     private let cropping: Cropping
     private let seed: UInt64
     private let configuration: RunConfiguration
+    private let labeled: [Int]
 
     /// - Parameter labeled: positions in the store of the recordings to learn from.
     public init(store: FeatureStore, detector: any Detector, labeled: [Int], configuration: RunConfiguration) throws {
         self.store = store
         self.detector = detector
         self.configuration = configuration
+        self.labeled = labeled
         let data = configuration.data
         seed = UInt64(configuration.training.seed)
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
         sampler = try TrainingSampler(
             videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed)
+    }
+
+    public func review() throws -> [String] {
+        try LearnableActions.review(labeled: labeled, configuration: configuration, store: store, detector: detector)
     }
 
     public var iterationsPerEpoch: Int { sampler.stepsPerEpoch }

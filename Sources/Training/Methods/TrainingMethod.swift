@@ -61,6 +61,11 @@ public protocol TrainingMethod: AnyObject {
     ///
     /// - Returns: for each owned shard the parts of the loss, `total` among them; the same names for every shard.
     func step(_ step: TrainingStep) throws -> [[String: Double]]
+    /// Looks, before the first step and without features, whether there is something to learn.
+    ///
+    /// - Returns: lines for people, such as `warning: ...` with counts of what can never be learnt.
+    /// - Throws: `Failure.badInput` when nothing can.
+    func review() throws -> [String]
     /// Called on all ranks together before training begins or goes on, after `restore`.
     func prepare(_ run: RunContext) throws
     /// Called on all ranks together before the first step of a stage; not when a run goes on within one.
@@ -76,6 +81,7 @@ public protocol TrainingMethod: AnyObject {
 }
 
 extension TrainingMethod {
+    public func review() throws -> [String] { [] }
     public func prepare(_ run: RunContext) throws {}
     public func begin(stage: Int, _ run: RunContext) throws {}
     public func localizer(_ detector: any Detector) -> any ActionLocalizer { detector }

@@ -19,6 +19,14 @@ public struct RunContext {
     public let log: RunLog?
     /// Reads ahead so many recordings.
     public let prefetch: Int
+
+    /// Writes lines for people to standard error; rank 0 alone.
+    public func say(_ lines: [String]) {
+        guard communicator.isRoot else { return }
+        // A progress bar may stand on the line.
+        let begin = isatty(2) == 1 ? "\r\u{1B}[K" : ""
+        for line in lines { FileHandle.standardError.write(Data((begin + line + "\n").utf8)) }
+    }
 }
 
 /// One step as its method sees it: the batches of the rank's shards, and what turns losses into the sum of gradients.

@@ -94,7 +94,10 @@ public final class TrainingRun {
                 "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
                 + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s"), \(trainer.state.arena.learntCount) parameters"
             trainer.labeledDigest = LabeledSubset.digest(recordings.labeled.map { store.videos[$0].id.name })
-            return (detector, trainer, [note, placement[0]])
+            let review = RunReview(
+                configuration: configuration, store: store, recordings: recordings, stages: trainer.stages,
+                iterationsPerEpoch: method.iterationsPerEpoch)
+            return (detector, trainer, [note, placement[0]] + review.lines + (try method.review()))
         }
         evaluated = try communicator.throwTogether {
             try EvaluatedRecordings(configuration, store, readsAnnotations: communicator.isRoot)

@@ -34,29 +34,45 @@ public struct Cropping: Equatable, Sendable {
         var result = (rows: 0..<length, instances: [GridInstance]())
         for _ in 0..<Self.trials {
             let start = random.uniformIndex(below: rows - length + 1)
-            result = (start..<start + length, [])
-            for instance in instances {
-                let left = max(Float(start) - halfWindow, instance.segment.start)
-                let right = min(Float(start + length) + halfWindow, instance.segment.end)
-                let inside = max(0, right - left) / abs(instance.segment.end - instance.segment.start)
-                guard Double(inside) >= keptPart else { continue }
-                var kept = instance
-                kept.segment.start = left - Float(start)
-                kept.segment.end = right - Float(start)
-                result.instances.append(kept)
-            }
+            result.rows = start..<start + length
+            result.instances = kept(instances, in: result.rows, halfWindow: halfWindow).map(\.instance)
             if !result.instances.isEmpty { break }
         }
         return result
     }
 
+    /// The actions of which enough lies in a crop, cut to it and counted from its first row, with their places in the list.
+    func kept(_ instances: [GridInstance], in rows: Range<Int>, halfWindow: Float) -> [(index: Int, instance: GridInstance)] {
+        instances.enumerated().compactMap { index, instance in
+            let left = max(Float(rows.lowerBound) - halfWindow, instance.segment.start)
+            let right = min(Float(rows.upperBound) + halfWindow, instance.segment.end)
+            let inside = max(0, right - left) / abs(instance.segment.end - instance.segment.start)
+            guard Double(inside) >= keptPart else { return nil }
+            var kept = instance
+            kept.segment.start = left - Float(rows.lowerBound)
+            kept.segment.end = right - Float(rows.lowerBound)
+            return (index, kept)
+        }
+    }
+
     /// nil: the whole recording.
     private func length(_ rows: Int, _ random: inout RandomStream) -> Int? {
         if let maximumRows, rows > maximumRows { return maximumRows }
+        guard let (low, high) = lengthsByRatio(rows) else { return nil }
+        return low + random.uniformIndex(below: max(high - low, 0) + 1)
+    }
+
+    private func lengthsByRatio(_ rows: Int) -> (low: Int, high: Int)? {
         guard let ratio else { return nil }
         let low = max(Int((ratio[0] * Double(rows)).rounded(.toNearestOrEven)), 1)
-        let high = min(Int((ratio[1] * Double(rows)).rounded(.toNearestOrEven)), rows)
-        return low + random.uniformIndex(below: max(high - low, 0) + 1)
+        return (low, min(Int((ratio[1] * Double(rows)).rounded(.toNearestOrEven)), rows))
+    }
+
+    /// Lengths that a recording may be cropped to: all of it where it is not cropped.
+    func lengths(_ rows: Int) -> ClosedRange<Int> {
+        if let maximumRows, rows > maximumRows { return maximumRows...maximumRows }
+        guard let (low, high) = lengthsByRatio(rows) else { return rows...rows }
+        return min(low, rows)...max(min(low, rows), high)
     }
 }
 
@@ -64,9 +80,14 @@ extension Cropping {
     /// Crops a stored recording whose actions are these.
     public func crop(_ index: Int, of store: FeatureStore, instances: [ActionInstance], random: inout RandomStream) -> TrainingVideo {
         let video = store.videos[index]
-        let onGrid = instances.map { GridInstance(segment: video.grid.gridSegment($0.segment), label: $0.label) }
-        let halfWindow = Float(0.5 * video.grid.window / video.grid.stride)
-        let crop = crop(rows: video.rows, instances: onGrid, halfWindow: halfWindow, random: &random)
+        let crop = crop(
+            rows: video.rows, instances: Self.onGrid(instances, of: video), halfWindow: Self.halfWindow(video.grid), random: &random)
         return TrainingVideo(index: index, rows: crop.rows, instances: crop.instances)
     }
+    static func onGrid(_ instances: [ActionInstance], of video: StoredVideo) -> [GridInstance] {
+        instances.map { GridInstance(segment: video.grid.gridSegment($0.segment), label: $0.label) }
+    }
+
+    /// Half of what a row sees, in rows.
+    static func halfWindow(_ grid: FeatureGrid) -> Float { Float(0.5 * grid.window / grid.stride) }
 }

@@ -25,6 +25,10 @@ extension WeakSupervisionMethod {
         }
         var next = RoundLabels(round: number, quality: quality)
         next.add(labels, store: store)
+        let learnable = next.learnable(configuration, store: store, detector: detector)
+        let kind = number == 1 ? "proposals that the filter leaves" : "predictions that become labels"
+        if number == 1 { try learnable.requireSome(kind, prefix: "\(name): ") }
+        run.say(learnable.warnings(kind, prefix: "\(name): "))
         try take(next)
     }
 

@@ -56,8 +56,10 @@ public final class WeakSupervisionMethod: TrainingMethod {
         let videos = self.recordings.map { (index: $0, rows: store.videos[$0].rows) }
         generatorSampler = try TrainingSampler(
             videos: videos, shardCount: data.virtualShards, batchSize: configuration.weakSupervision.generatorBatchSize, seed: seed)
+        // Without a student nothing asks for batches of so many recordings.
+        let batchSize = settings.student ? data.batchSize : max(data.batchSize, data.virtualShards)
         allRecordings = try TrainingSampler(
-            videos: videos, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed &+ Self.sampling(round: 2))
+            videos: videos, shardCount: data.virtualShards, batchSize: batchSize, seed: seed &+ Self.sampling(round: 2))
         plan = try StagePlan(configuration, perEpoch: allRecordings.stepsPerEpoch)
         training = GeneratorTraining(settings, store: store, seed: seed, reduction: configuration.training.reductionOptions)
     }
@@ -109,6 +111,8 @@ public final class WeakSupervisionMethod: TrainingMethod {
     func classes(of recording: Int) -> [Int] { Set(store.videos[recording].annotation.instances.map(\.label)).sorted() }
 
     // MARK: Stages
+
+    public func review() throws -> [String] { try GeneratorReview(self).lines() }
 
     public func prepare(_ run: RunContext) throws { training.prepare(run) }
 
