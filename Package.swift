@@ -3,8 +3,8 @@ import PackageDescription
 
 // The floors of the house, lowest first; every target imports only targets above it in this file. docs/architecture.md says why.
 
-/// Arithmetic on bare pointers whose shapes the callers have checked.
-let uncheckedArithmetic: [SwiftSetting] = [.unsafeFlags(["-Ounchecked"])]
+/// Arithmetic on bare pointers whose shapes the callers have checked. Debug builds, which the sanitizers run, keep every check.
+let uncheckedArithmetic: [SwiftSetting] = [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
 
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -42,7 +42,7 @@ let package = Package(
         .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
         .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
         // Floor 3
-        .target(name: "NeuralNetworks", dependencies: ["Autograd", "Diagnostics", "Kernels", "RandomStreams"]),
+        .target(name: "NeuralNetworks", dependencies: ["Autograd", "Diagnostics", "Kernels", "RandomStreams", "TemporalAnnotations"]),
         // Floor 4
         .target(name: "DataParallel", dependencies: ["Autograd", "Collectives", "Diagnostics", "Kernels", "NeuralNetworks"]),
         .target(
@@ -90,7 +90,7 @@ let package = Package(
         .testTarget(name: "KernelsTests", dependencies: ["CSignals", "Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
-        .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "FeatureStore", "RandomStreams", "TestSupport"]),
+        .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "FeatureStore", "RandomStreams", "TestSupport", crypto]),
         .testTarget(name: "PostProcessingTests", dependencies: ["FeatureStore", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
@@ -120,3 +120,13 @@ let package = Package(
     ],
     swiftLanguageModes: [.v5]
 )
+
+// Fuzzers are part of the builds of launch/fuzz alone: they need a runtime of the compiler's.
+if Context.environment["KAIROS_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "kairos-fuzz",
+            dependencies: [
+                "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "TemporalAnnotations", "TestSupport", "Training",
+            ], path: "Tests/Fuzzing", exclude: ["Seeds"]))
+}

@@ -92,6 +92,7 @@ public struct FeatureStoreWriter {
         defer { file.close() }
         try file.setAttribute(of: "", named: "digest", digest)
         try file.finishWriting()
+        try HDF5File.seal(part, leavingOut: [FeatureStoreFormat.matrix])
         return digest
     }
 }

@@ -2,6 +2,7 @@ import Diagnostics
 import Foundation
 import Synchronization
 import TemporalAnnotations
+import TestSupport
 import XCTest
 
 import FeatureStore
@@ -334,7 +335,7 @@ final class FeatureStoreTests: FolderTestCase {
         try whole.prefix(5000).write(to: URL(fileURLWithPath: path("cut.h5")))
         assertFailure(
             """
-            error: the file ends early: its header promises \(whole.count) bytes, it holds 5000
+            error: the file ends early: its header promises \(Damage.endOfHDF5(whole)) bytes, it holds 5000
               where: file 'FOLDER/cut.h5'
               do: copy the file again from its source, or make it again
             """

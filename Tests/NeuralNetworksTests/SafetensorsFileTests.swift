@@ -128,6 +128,68 @@ final class SafetensorsFileTests: XCTestCase {
             """)
     }
 
+    /// Names given twice, and bytes that two tensors share or none has.
+    func testEveryNameAndEveryByteStandsOnce() throws {
+        func tensor(_ name: String, _ range: ClosedRange<Int>) -> String {
+            "\"\(name)\":{\"dtype\":\"F32\",\"shape\":[\((range.upperBound - range.lowerBound) / 4)],\"data_offsets\":[\(range.lowerBound),\(range.upperBound)]}"
+        }
+        func refused(_ tensors: [String], _ count: Int, _ expected: String, line: UInt = #line) throws {
+            try bytes("{" + tensors.joined(separator: ",") + "}", [UInt8](repeating: 0, count: count))
+            self.refused(expected, line: line)
+        }
+        try refused(
+            [tensor("x", 0...4), tensor("x", 4...8)], 8,
+            "error: the header names the tensor twice\n  where: file 'PATH', parameter 'x'\n  do: write the file again")
+        try refused(
+            [tensor("b", 4...12), tensor("a", 0...8)], 12,
+            "error: its values begin at byte 4 of the data, those of 'a' end at byte 8\n  where: file 'PATH', parameter 'b'\n  do: write the file again")
+        try refused(
+            [tensor("a", 0...8), tensor("b", 0...8)], 8,
+            "error: its values begin at byte 0 of the data, those of 'a' end at byte 8\n  where: file 'PATH', parameter 'b'\n  do: write the file again")
+        try refused(
+            [tensor("a", 0...4), tensor("b", 8...12)], 12,
+            "error: 4 bytes of the data before its values belong to no tensor\n  where: file 'PATH', parameter 'b'\n  do: write the file again")
+        try refused(
+            [tensor("a", 4...8)], 8,
+            "error: 4 bytes of the data before its values belong to no tensor\n  where: file 'PATH', parameter 'a'\n  do: write the file again")
+        try refused(
+            [tensor("a", 0...4)], 7,
+            "error: the file ends late: 3 bytes follow the values of the last tensor\n  where: file 'PATH'\n  do: copy the file again from its source")
+        // Tensors without values share their place with others.
+        try bytes("{" + [tensor("c", 4...4), tensor("a", 0...4), tensor("b", 0...0)].joined(separator: ",") + "}", [0, 0, 0, 0])
+        XCTAssertEqual(try SafetensorsFile(path: path).arrays.map(\.name), ["b", "a", "c"])
+    }
+
+    func testHostileHeaders() throws {
+        let form = "error: the safetensors header is not JSON of the expected form\n  where: file 'PATH'\n  do: write the file again"
+        for entry in [
+            "{\"dtype\":\"F32\",\"shape\":[1.5],\"data_offsets\":[0,4]}", "{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,1e300]}",
+            "{\"dtype\":\"F32\",\"shape\":[NaN],\"data_offsets\":[0,4]}", "{\"dtype\":4,\"shape\":[1],\"data_offsets\":[0,4]}",
+            "{\"dtype\":\"F32\",\"dtype\":\"F16\",\"shape\":[1],\"data_offsets\":[0,4]}", "[]", "null",
+            String(repeating: "[", count: 100_000),
+        ] {
+            try bytes("{\"x\":\(entry)}", [0, 0, 0, 0])
+            refused(form)
+        }
+        try bytes("{\"__metadata__\":{\"a\":1}}")
+        refused(form)
+        for shape in ["-1,-1", "9223372036854775807,9223372036854775807", "4611686018427387904,4"] {
+            try bytes("{\"x\":{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[0,4]}}", [0, 0, 0, 0])
+            XCTAssertThrowsError(try SafetensorsFile(path: path), shape) { XCTAssertEqual(($0 as? Failure)?.kind, .badInput, "\($0)") }
+        }
+        try bytes("{\"x\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[-4,0]}}", [0, 0, 0, 0])
+        refused(
+            "error: the byte range [-4, 0] does not hold 1 values of F32 (4 bytes)\n  where: file 'PATH', parameter 'x'\n  do: write the file again")
+    }
+
+    func testWhatIsNotAFile() {
+        XCTAssertEqual(mkfifo(path, 0o666), 0)
+        refused("error: this is a pipe, not a file\n  where: file 'PATH'\n  do: give the path of a file")
+        XCTAssertThrowsError(try SafetensorsFile(path: folder)) {
+            XCTAssertEqual("\($0)", "error: this is a folder, not a file\n  where: file '\(self.folder)'\n  do: give the path of a file")
+        }
+    }
+
     func testPublishedNamesAndLayouts() throws {
         let model = OneConvolution()
         let arena = ParameterArena(model)
@@ -167,6 +229,13 @@ final class SafetensorsFileTests: XCTestCase {
             error: the tensor has shape [4, 3, 2], the model wants [4, 2, 3]
               where: file 'w.safetensors', parameter 'conv.weight'
               do: use the configuration the weights were trained with
+            """)
+        refused(
+            [weight, scale, .init(name: "module.scale", shape: [], values: [1])],
+            """
+            error: the tensor stands there twice, with and without the prefix 'module.'
+              where: file 'w.safetensors', parameter 'scale'
+              do: keep one of the two
             """)
         refused(
             [weight, .init(name: "scale", shape: [], values: [.nan])],

@@ -285,4 +285,15 @@ final class AnnotationSetTests: XCTestCase {
               do: give every class one label_id, or leave label_id out everywhere
             """)
     }
+
+    func testWhatIsNotAFile() {
+        let path = NSTemporaryDirectory() + "kairos-pipe-\(UUID().uuidString)"
+        XCTAssertEqual(mkfifo(path, 0o666), 0)
+        defer { unlink(path) }
+        for (path, what) in [(path, "a pipe"), ("/dev/zero", "a device")] {
+            let expected = "error: this is \(what), not a file\n  where: file '\(path)'\n  do: give the path of a file"
+            XCTAssertThrowsError(try AnnotationSet(readingJSON: path)) { XCTAssertEqual("\($0)", expected) }
+            XCTAssertThrowsError(try DetectionFile.read(path, classes: ClassMap(names: ["a"]))) { XCTAssertEqual("\($0)", expected) }
+        }
+    }
 }

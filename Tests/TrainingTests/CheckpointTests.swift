@@ -3,6 +3,7 @@ import FeatureStore
 import Foundation
 import NeuralNetworks
 import RandomStreams
+import TestSupport
 import Training
 import XCTest
 
@@ -133,7 +134,7 @@ final class CheckpointTests: XCTestCase {
         try whole.prefix(whole.count / 2).write(to: URL(fileURLWithPath: path))
         refused(
             """
-            error: the file ends early: its header promises \(whole.count) bytes, it holds \(whole.count / 2)
+            error: the file ends early: its header promises \(Damage.endOfHDF5(whole)) bytes, it holds \(whole.count / 2)
               where: file 'PATH'
               do: copy the file again from its source, or make it again
             """

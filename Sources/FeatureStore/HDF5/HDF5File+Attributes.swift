@@ -92,7 +92,8 @@ extension HDF5File {
             guard H5Tget_class(type) == H5T_STRING else {
                 throw attributeFailure(object, name, "holds \(HDF5Types.describe(type)), text was expected")
             }
-            let values = Self.strings(count: shape.reduce(1, *), type: type, space: space) { H5Aread(attribute, $0, $1) >= 0 }
+            guard let count = count(of: shape, bytesPerValue: H5Tget_size(type)) else { throw attributeFailure(object, name, "could not be read") }
+            let values = Self.strings(count: count, type: type, space: space) { H5Aread(attribute, $0, $1) >= 0 }
             guard let value = values?.first else { throw attributeFailure(object, name, "could not be read") }
             return value
         }
@@ -103,7 +104,7 @@ extension HDF5File {
             guard [H5T_FLOAT, H5T_INTEGER].contains(H5Tget_class(type)) else {
                 throw attributeFailure(object, name, "holds \(HDF5Types.describe(type)), numbers were expected")
             }
-            return try readAttribute(attribute, kairos_h5t_native_double(), Double(0), shape, object, name)
+            return try readAttribute(attribute, type, kairos_h5t_native_double(), Double(0), shape, object, name)
         }
     }
     /// All integers (or booleans), row-major.
@@ -112,7 +113,7 @@ extension HDF5File {
             guard [H5T_INTEGER, H5T_ENUM].contains(H5Tget_class(type)) else {
                 throw attributeFailure(object, name, "holds \(HDF5Types.describe(type)), integers were expected")
             }
-            return try readAttribute(attribute, kairos_h5t_native_int64(), 0, shape, object, name)
+            return try readAttribute(attribute, type, kairos_h5t_native_int64(), 0, shape, object, name)
         }
     }
 
@@ -142,15 +143,16 @@ extension HDF5File {
                 H5Sclose(space)
                 H5Aclose(attribute)
             }
-            guard let shape = Self.extent(of: space) else { throw attributeFailure(object, name, "could not be read") }
+            guard let shape = Self.extent(of: space), HDF5Types.isSound(type) else { throw attributeFailure(object, name, "could not be read") }
             return try body(attribute, type, space, shape)
         }
     }
 
     private func readAttribute<Value>(
-        _ attribute: hid_t, _ memory: hid_t, _ initial: Value, _ shape: [Int], _ object: String, _ name: String
+        _ attribute: hid_t, _ type: hid_t, _ memory: hid_t, _ initial: Value, _ shape: [Int], _ object: String, _ name: String
     ) throws -> [Value] {
-        var values = [Value](repeating: initial, count: shape.reduce(1, *))
+        guard let count = count(of: shape, bytesPerValue: H5Tget_size(type)) else { throw attributeFailure(object, name, "could not be read") }
+        var values = [Value](repeating: initial, count: count)
         if values.isEmpty { return values }
         guard values.withUnsafeMutableBytes({ H5Aread(attribute, memory, $0.baseAddress) }) >= 0 else {
             throw attributeFailure(object, name, "could not be read: \(HDF5Library.lastError())")

@@ -87,7 +87,8 @@ extension HDF5File {
             }
             try requireClass(type, name, expected: "text") { $0 == H5T_STRING }
             guard let shape = Self.extent(of: space) else { throw readFailure(name) }
-            return try Self.strings(count: shape.reduce(1, *), type: type, space: space) { memory, buffer in
+            let count = try count(of: dataset, name, shape: shape, bytesPerValue: H5Tget_size(type))
+            return try Self.strings(count: count, type: type, space: space) { memory, buffer in
                 H5Dread(dataset, memory, kairos_h5s_all(), kairos_h5s_all(), kairos_h5p_default(), buffer) >= 0
             } ?? { throw readFailure(name) }()
         }
@@ -144,6 +145,11 @@ extension HDF5File {
                 "it holds \(HDF5Types.describe(type)), \(expected) were expected", at: .file(path), .dataset(name),
                 advice: "check that the file is of the kind expected here")
         }
+        guard HDF5Types.isSound(type) else {
+            throw Failure.badInput(
+                "the type of its values is impossible", at: .file(path), .dataset(name),
+                advice: "the file is damaged: copy it again from its source, or make it again")
+        }
     }
 
     private func read<Value>(
@@ -160,7 +166,7 @@ extension HDF5File {
             }
             try requireClass(type, name, expected: expected, accepts)
             guard let shape = Self.extent(of: space) else { throw readFailure(name) }
-            var values = [Value](repeating: initial, count: shape.reduce(1, *))
+            var values = [Value](repeating: initial, count: try count(of: dataset, name, shape: shape, bytesPerValue: H5Tget_size(type)))
             if values.isEmpty { return values }
             let status = values.withUnsafeMutableBytes {
                 H5Dread(dataset, memory, kairos_h5s_all(), kairos_h5s_all(), kairos_h5p_default(), $0.baseAddress)

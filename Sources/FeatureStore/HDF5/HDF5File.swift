@@ -26,6 +26,7 @@ public final class HDF5File {
             defer { H5Pclose(access) }
             let id = H5Fcreate(path, kairos_h5f_acc_trunc(), kairos_h5p_default(), access)
             guard id >= 0 else {
+                if let locked = lockFailure(path, .failed) { throw locked }
                 throw Failure.failed(
                     "the file could not be made: \(HDF5Library.lastError())", at: .file(path),
                     advice: "check the folder's permissions and free space")
@@ -49,8 +50,11 @@ public final class HDF5File {
         try HDF5Library.locked {
             defer { H5Pclose(access) }
             try requireSignature(path)
+            // What is written is this program's own, and by several ranks at once.
+            if !isWritable { try IndexSeal.check(path) }
             let id = H5Fopen(path, flags, access)
             guard id >= 0 else {
+                if let locked = lockFailure(path, .badInput) { throw locked }
                 let reason = HDF5Library.lastError()
                 guard let promised = number(after: "stored_eof = ", in: reason), let held = number(after: "truncated file: eof = ", in: reason) else {
                     throw Failure.badInput(
@@ -152,7 +156,7 @@ public final class HDF5File {
             var names: [String] = []
             for index in 0..<info.nlinks {
                 let length = H5Lget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, index, nil, 0, kairos_h5p_default())
-                guard length >= 0 else { throw readFailure(group) }
+                guard 0...65_536 ~= length else { throw readFailure(group) }
                 var buffer = [CChar](repeating: 0, count: length + 1)
                 _ = H5Lget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, index, &buffer, buffer.count, kairos_h5p_default())
                 names.append(String(cString: buffer))
@@ -179,7 +183,8 @@ public final class HDF5File {
         guard rank >= 0 else { return nil }
         var sizes = [hsize_t](repeating: 0, count: Int(rank))
         if rank > 0, H5Sget_simple_extent_dims(space, &sizes, nil) < 0 { return nil }
-        return sizes.map { Int($0) }
+        // Sizes beyond 2^63 - 1 stand in damaged files alone.
+        return sizes.allSatisfy { $0 <= hsize_t(Int.max) } ? sizes.map { Int($0) } : nil
     }
 
     static func space(shape: [Int]) -> hid_t {
@@ -235,6 +240,7 @@ public final class HDF5File {
             throw Failure.badInput("the file does not exist", at: .file(path), advice: "check the path")
         }
         guard !isFolder.boolValue else { throw Failure.badInput("this is a folder, not a file", at: .file(path), advice: "give the path of a file") }
+        try requireRegularFile(path)
         guard let handle = FileHandle(forReadingAtPath: path) else {
             throw Failure.badInput("the file could not be opened for reading", at: .file(path), advice: "check its permissions")
         }
@@ -243,6 +249,20 @@ public final class HDF5File {
         guard head == Data([0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]) else {
             throw Failure.badInput("this is not an HDF5 file", at: .file(path), advice: "give a file that kairos or another HDF5 program has written")
         }
+    }
+
+    /// What to say when the operating system did not give the lock that the library asks for; nil for other errors.
+    private static func lockFailure(_ path: String, _ kind: Failure.Kind) -> Failure? {
+        guard HDF5Library.lastEntry().contains("unable to lock file") else { return nil }
+        let reason = HDF5Library.lastError()
+        guard reason == String(cString: strerror(EAGAIN)) || reason == String(cString: strerror(EACCES)) else {
+            return Failure(
+                kind, "the file could not be locked: \(reason)", at: [.file(path)],
+                advice: "where the file system knows no locks, set HDF5_USE_FILE_LOCKING=FALSE in the environment")
+        }
+        return Failure(
+            kind, "the file is locked by another program: \(reason)", at: [.file(path)],
+            advice: "wait until the program that uses it has ended; if there is none, set HDF5_USE_FILE_LOCKING=FALSE in the environment")
     }
 
     private static func number(after marker: String, in text: String) -> Int? {

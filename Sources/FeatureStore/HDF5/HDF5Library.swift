@@ -25,6 +25,12 @@ enum HDF5Library {
 
     /// The innermost entry of the library's error stack, which says what really went wrong ("unable to open file", "truncated file: ...").
     static func lastError() -> String {
+        let text = lastEntry()
+        return text.isEmpty ? "no reason given" : systemReason(in: text) ?? text
+    }
+
+    /// That entry as the library words it; empty when there is none.
+    static func lastEntry() -> String {
         var text = ""
         withUnsafeMutablePointer(to: &text) { pointer in
             _ = H5Ewalk2(
@@ -36,7 +42,7 @@ enum HDF5Library {
                     return 0
                 }, pointer)
         }
-        return text.isEmpty ? "no reason given" : systemReason(in: text) ?? text
+        return text
     }
 
     /// The operating system's words ("No space left on device") in an entry that also holds times and addresses.

@@ -52,7 +52,7 @@ package final class HDF5Matrix {
                 defer { H5Tclose(type) }
                 return H5Tequal(stored, type) > 0
             }
-            guard shape.count == 2, let storage, H5Pget_layout(creation) == (layout == .contiguous ? H5D_CONTIGUOUS : H5D_CHUNKED) else {
+            guard shape.count == 2, shape[1] <= 1 << 40, let storage, H5Pget_layout(creation) == (layout == .contiguous ? H5D_CONTIGUOUS : H5D_CHUNKED) else {
                 let form = "\(shape) of \(HDF5Types.describe(stored))"
                 H5Dclose(dataset)
                 throw Failure.badInput(
@@ -67,7 +67,7 @@ package final class HDF5Matrix {
         storage = opened.storage
         (type, fileOffset) = HDF5Library.locked {
             let offset = layout == .contiguous ? H5Dget_offset(opened.dataset) : haddr_t.max
-            return (Self.type(of: opened.storage), offset == haddr_t.max ? nil : Int(offset))
+            return (Self.type(of: opened.storage), offset == haddr_t.max ? nil : Int(exactly: offset))
         }
         descriptor = fileOffset == nil ? nil : file.duplicateDescriptor()
     }

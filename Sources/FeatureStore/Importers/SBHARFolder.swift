@@ -171,10 +171,8 @@ struct SBHARFolder {
     }
 
     private func contents(_ path: String) throws -> Data {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw Failure.badInput("the file is missing or cannot be read", at: .file(path), advice: "unpack the data set again")
-        }
-        return data
+        try readInput(
+            path, unreadable: .badInput("the file is missing or cannot be read", at: .file(path), advice: "unpack the data set again"))
     }
 
     private func eachLine(_ path: String, _ body: (_ number: Int, _ words: [String]) throws -> Void) throws {

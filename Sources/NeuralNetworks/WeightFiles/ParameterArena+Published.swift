@@ -15,12 +15,16 @@ extension ParameterArena {
     /// Takes weights with published names, in PyTorch's layouts; the prefix `module.` of wrapped models is taken off.
     ///
     /// - Parameter ignored: whether a name that the model does not have may be passed over (buffers of the published code).
-    /// - Throws: `Failure.badInput` naming missing and unexpected tensors, or the first whose shape or values do not fit.
+    /// - Throws: `Failure.badInput` naming missing and unexpected tensors, or the first whose name, shape or values do not fit.
     public func load(published arrays: [SafetensorsFile.Array], file: String, ignoring ignored: (String) -> Bool = { _ in false }) throws {
         var byName: [String: SafetensorsFile.Array] = [:]
         for array in arrays {
             let name = array.name.hasPrefix("module.") ? String(array.name.dropFirst(7)) : array.name
-            byName[name] = array
+            guard byName.updateValue(array, forKey: name) == nil else {
+                throw Failure.badInput(
+                    "the tensor stands there twice, with and without the prefix 'module.'", at: .file(file), .parameter(name),
+                    advice: "keep one of the two")
+            }
         }
         let missing = parameters.map(\.name).filter { byName[$0] == nil }
         let wanted = Set(parameters.map(\.name))

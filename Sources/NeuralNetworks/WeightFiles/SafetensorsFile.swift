@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import TemporalAnnotations
 
 /// Named arrays in the safetensors format: 8 bytes little-endian header length, a JSON header of dtypes, shapes and byte ranges, then the values.
 ///
@@ -57,28 +58,28 @@ public struct SafetensorsFile {
 }
 
 extension SafetensorsFile {
-    private struct Entry: Decodable {
+    /// A tensor as the header tells of it.
+    private struct Entry {
+        let name: String
         let dtype: String
         let shape: [Int]
-        let data_offsets: [Int]
+        let range: [Int]
     }
 
-    private enum Header: Decodable {
-        case metadata([String: String])
-        case entry(Entry)
-        var isMetadata: Bool { if case .metadata = self { true } else { false } }
-        init(from decoder: any Decoder) throws {
-            if let entry = try? Entry(from: decoder) { self = .entry(entry) } else { self = .metadata(try [String: String](from: decoder)) }
-        }
-    }
+    /// Bytes of the longest header that is read, as in the published reader.
+    private static let longestHeader = 100_000_000
 
     /// Reads a file.
     ///
-    /// - Throws: `Failure.badInput` for a missing file, one that is not safetensors or ends early, and arrays of other types.
+    /// - Throws: `Failure.badInput` for a missing file, one that is not safetensors or ends early, arrays of other types, and headers whose tensors
+    ///   have one name, share bytes or leave bytes over.
     public init(path: String) throws {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw Failure.badInput("the weight file cannot be read", at: .file(path), advice: "check the path")
-        }
+        let missing = Failure.badInput("the weight file cannot be read", at: .file(path), advice: "check the path")
+        try self.init(data: try readInput(path, unreadable: missing), file: path)
+    }
+
+    /// - Parameter path: the name to say in errors.
+    package init(data: Data, file path: String) throws {
         let bytes = [UInt8](data)
         guard bytes.count >= 8 else {
             throw Failure.badInput(
@@ -86,7 +87,7 @@ extension SafetensorsFile {
                 advice: "copy the file again from its source")
         }
         let length = bytes[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard length <= 100_000_000, bytes[8...].first.map({ $0 == UInt8(ascii: "{") }) ?? true else {
+        guard length <= Self.longestHeader, bytes[8...].first.map({ $0 == UInt8(ascii: "{") }) ?? true else {
             throw Failure.badInput(
                 "the file is not safetensors: it does not begin with a header's length and '{'", at: .file(path),
                 advice: "convert PyTorch checkpoints first: safetensors.torch.save_file(torch.load(CHECKPOINT)['state_dict'], 'weights.safetensors')")
@@ -96,52 +97,97 @@ extension SafetensorsFile {
                 "the file ends early: its header has \(length) bytes, \(bytes.count - 8) follow", at: .file(path),
                 advice: "copy the file again from its source")
         }
-        guard let header = try? JSONDecoder().decode([String: Header].self, from: Data(bytes[8..<8 + Int(length)])),
-            header.allSatisfy({ $0.value.isMetadata == ($0.key == "__metadata__") })
-        else {
-            throw Failure.badInput("the safetensors header is not JSON of the expected form", at: .file(path), advice: "write the file again")
-        }
-        metadata = [:]
         let base = 8 + Int(length)
-        var found: [(entry: Entry, name: String)] = []
-        for (name, value) in header {
-            switch value {
-            case .metadata(let values): metadata = values
-            case .entry(let entry): found.append((entry, name))
-            }
+        let entries: [Entry]
+        (entries, metadata) = try Self.header(Data(bytes[8..<base]), path)
+        arrays = try entries.map { entry in
+            Array(name: entry.name, shape: entry.shape, values: try Self.values(entry, bytes: bytes, base: base, path: path))
         }
-        found.sort { ($0.entry.data_offsets.first ?? 0, $0.name) < ($1.entry.data_offsets.first ?? 0, $1.name) }
-        arrays = try found.map { entry, name in
-            let values = try Self.values(entry, name: name, bytes: bytes, base: base, path: path)
-            return Array(name: name, shape: entry.shape, values: values)
+        try Self.requireEveryByteOnce(entries, bytes.count - base, path)
+    }
+
+    /// The tensors in the order of their values, and the metadata.
+    private static func header(_ data: Data, _ path: String) throws -> ([Entry], [String: String]) {
+        let broken = Failure.badInput("the safetensors header is not JSON of the expected form", at: .file(path), advice: "write the file again")
+        guard let root = try? JSONNode.parse(data, file: path), let members = root.members else { throw broken }
+        if let repeated = root.repeatedName {
+            throw Failure.badInput(
+                "the header names the tensor twice", at: .file(path), .parameter(repeated.name), advice: "write the file again")
+        }
+        var entries: [Entry] = [], metadata: [String: String] = [:]
+        for (name, node) in members {
+            guard let parts = node.members, node.repeatedName == nil else { throw broken }
+            if name == "__metadata__" {
+                for part in parts {
+                    guard let text = part.node.string else { throw broken }
+                    metadata[part.name] = text
+                }
+                continue
+            }
+            guard let dtype = node["dtype"]?.string, let shape = integers(node["shape"]), let range = integers(node["data_offsets"]) else {
+                throw broken
+            }
+            entries.append(Entry(name: name, dtype: dtype, shape: shape, range: range))
+        }
+        entries.sort { ($0.range.first ?? 0, $0.range.last ?? 0, $0.name) < ($1.range.first ?? 0, $1.range.last ?? 0, $1.name) }
+        return (entries, metadata)
+    }
+
+    private static func integers(_ node: JSONNode?) -> [Int]? {
+        guard let list = node?.array else { return nil }
+        let numbers = list.compactMap { $0.number.flatMap { Int(exactly: $0) } }
+        return numbers.count == list.count ? numbers : nil
+    }
+
+    /// Values that two tensors share, or that none has, are a sign of damage or of something hidden.
+    private static func requireEveryByteOnce(_ entries: [Entry], _ count: Int, _ path: String) throws {
+        var end = 0, last = ""
+        for entry in entries {
+            guard entry.range[0] >= end else {
+                throw Failure.badInput(
+                    "its values begin at byte \(entry.range[0]) of the data, those of '\(last)' end at byte \(end)", at: .file(path),
+                    .parameter(entry.name), advice: "write the file again")
+            }
+            guard entry.range[0] == end else {
+                throw Failure.badInput(
+                    "\(entry.range[0] - end) bytes of the data before its values belong to no tensor", at: .file(path), .parameter(entry.name),
+                    advice: "write the file again")
+            }
+            (end, last) = (entry.range[1], entry.name)
+        }
+        guard end == count else {
+            throw Failure.badInput(
+                "the file ends late: \(count - end) bytes follow the values of the last tensor", at: .file(path),
+                advice: "copy the file again from its source")
         }
     }
 
-    private static func values(_ entry: Entry, name: String, bytes: [UInt8], base: Int, path: String) throws -> [Float] {
+    private static func values(_ entry: Entry, bytes: [UInt8], base: Int, path: String) throws -> [Float] {
         guard let width = ["F64": 8, "F32": 4, "F16": 2, "BF16": 2][entry.dtype] else {
             throw Failure.badInput(
-                "the values have type \(entry.dtype); F64, F32, F16 and BF16 can be read", at: .file(path), .parameter(name),
+                "the values have type \(entry.dtype); F64, F32, F16 and BF16 can be read", at: .file(path), .parameter(entry.name),
                 advice: "convert the tensor to float32")
         }
         var count = 1
         for extent in entry.shape {
             let (product, overflow) = count.multipliedReportingOverflow(by: extent)
             guard extent >= 0, !overflow, product <= 1 << 40 else {
-                throw Failure.badInput("the shape \(entry.shape) is impossible", at: .file(path), .parameter(name), advice: "write the file again")
+                throw Failure.badInput(
+                    "the shape \(entry.shape) is impossible", at: .file(path), .parameter(entry.name), advice: "write the file again")
             }
             count = product
         }
-        let offsets = entry.data_offsets
+        let offsets = entry.range
         guard offsets.count == 2, offsets[0] >= 0, offsets[0] <= offsets[1], offsets[1] - offsets[0] == count * width else {
             throw Failure.badInput(
                 "the byte range \(offsets) does not hold \(count) values of \(entry.dtype) (\(count * width) bytes)", at: .file(path),
-                .parameter(name),
+                .parameter(entry.name),
                 advice: "write the file again")
         }
         guard offsets[1] <= bytes.count - base else {
             throw Failure.badInput(
                 "the file ends early: values reach to byte \(offsets[1]) of the data, \(bytes.count - base) are there", at: .file(path),
-                .parameter(name),
+                .parameter(entry.name),
                 advice: "copy the file again from its source")
         }
         return bytes.withUnsafeBytes { raw in

@@ -46,17 +46,19 @@ package struct JSONNode {
     /// - Throws: `Failure` (`.badInput`) when the file cannot be read or is not JSON. Python's `NaN` and `Infinity` are read as numbers, so
     ///   that the reader of the value can say which number is not finite.
     package static func read(_ path: String) throws -> JSONNode {
-        let data: Data
-        do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path))
-        } catch {
-            var isFolder: ObjCBool = false
-            let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
-            throw Failure.badInput(
-                exists ? (isFolder.boolValue ? "it is a folder, not a JSON file" : "the file cannot be read") : "there is no such file",
-                at: .file(path), advice: "check the path and the permissions")
-        }
-        return try data.withUnsafeBytes { bytes in
+        var isFolder: ObjCBool = false
+        let exists = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+        let missing = Failure.badInput(
+            exists ? (isFolder.boolValue ? "it is a folder, not a JSON file" : "the file cannot be read") : "there is no such file",
+            at: .file(path), advice: "check the path and the permissions")
+        if isFolder.boolValue { throw missing }
+        return try parse(try readInput(path, unreadable: missing), file: path)
+    }
+
+    /// - Parameter file: the name to say in errors.
+    /// - Throws: `Failure` (`.badInput`) when the bytes are not JSON.
+    package static func parse(_ data: Data, file path: String) throws -> JSONNode {
+        try data.withUnsafeBytes { bytes in
             var parser = JSONParser(bytes: bytes.bindMemory(to: UInt8.self))
             do {
                 return try parser.document()

@@ -30,11 +30,9 @@ public struct AblationGrid: Equatable, Sendable {
 
     /// - Throws: `Failure`: `.wrongUsage` for what is wrong in it, `.badInput` when it cannot be read.
     public init(path: String) throws {
-        guard let bytes = FileManager.default.contents(atPath: path) else {
-            throw Failure.badInput(
-                "the grid cannot be read", at: .file(path), advice: "check the path; configs/ holds an example, docs/ablation.md its keys")
-        }
-        try self.init(yaml: String(decoding: bytes, as: UTF8.self), file: path)
+        let missing = Failure.badInput(
+            "the grid cannot be read", at: .file(path), advice: "check the path; configs/ holds an example, docs/ablation.md its keys")
+        try self.init(yaml: try ConfigurationNode.text(of: path, missing: missing), file: path)
     }
 
     private static let keys = ["configuration", "ranks", "labeled_fractions", "seeds", "settings"]

@@ -167,6 +167,7 @@ public final class Checkpoint {
             try file.setAttribute(of: "", named: "digest", digest)
             try file.setAttribute(of: "", named: "checksum", checksum)
             try file.finishWriting()
+            try HDF5File.seal(part, leavingOut: groups.flatMap { group in names.map { "\(group)/\($0)" } })
             try requireWhole(part, digest: digest)
             result = digest
         }

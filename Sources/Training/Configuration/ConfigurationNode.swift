@@ -66,7 +66,9 @@ extension ConfigurationNode {
     init(yaml: String, file: String) throws {
         let root: Node?
         do {
-            root = try Yams.compose(yaml: yaml)
+            root = try Self.compose(yaml, at: [.file(file)])
+        } catch let failure as Failure {
+            throw failure
         } catch {
             throw Self.failure(error, file: file)
         }
@@ -74,7 +76,7 @@ extension ConfigurationNode {
             self.init(content: .mapping([]), source: .file(file, line: nil))
             return
         }
-        self = try Self.convert(root) { .file(file, line: $0) }
+        self = try Self.convert(root, Measure(places: [.file(file)])) { .file(file, line: $0) }
         if case .null = content { content = .mapping([]) }
         guard case .mapping = content else {
             throw Failure.wrongUsage(
@@ -95,12 +97,15 @@ extension ConfigurationNode {
             }
             let node: Node?
             do {
-                node = try Yams.compose(yaml: String(parts[1]))
+                node = try Self.compose(String(parts[1]), at: [.key("--set \(parts[0])")])
+            } catch let failure as Failure {
+                throw failure
             } catch {
                 throw Failure.wrongUsage(
                     "the value '\(parts[1])' is not YAML", at: .key("--set \(parts[0])"), advice: "quote the value, or write a list as [a, b]")
             }
-            let value = try node.map { try Self.convert($0) { _ in .option } } ?? ConfigurationNode(content: .null, source: .option)
+            let measure = Measure(places: [.key("--set \(parts[0])")])
+            let value = try node.map { try Self.convert($0, measure) { _ in .option } } ?? ConfigurationNode(content: .null, source: .option)
             set(path[...], to: value)
         }
     }
@@ -122,16 +127,17 @@ extension ConfigurationNode {
         content = .mapping(entries)
     }
 
-    private static func convert(_ node: Node, _ source: (Int?) -> Source) throws -> ConfigurationNode {
+    private static func convert(_ node: Node, _ measure: Measure, depth: Int = 1, _ source: (Int?) -> Source) throws -> ConfigurationNode {
+        try measure.enter(depth: depth)
         let place = source(node.mark?.line)
         switch node {
         case .scalar(let scalar):
             return ConfigurationNode(content: scalar.style == .plain ? resolve(scalar.string) : .text(scalar.string), source: place)
         case .sequence(let sequence):
-            return ConfigurationNode(content: .list(try sequence.map { try convert($0, source) }), source: place)
+            return ConfigurationNode(content: .list(try sequence.map { try convert($0, measure, depth: depth + 1, source) }), source: place)
         case .mapping(let mapping):
             let entries = try mapping.map { key, value in
-                var child = try convert(value, source)
+                var child = try convert(value, measure, depth: depth + 1, source)
                 // The line of the key: an empty value stands nowhere.
                 child.source = source(key.mark?.line)
                 return Entry(key: key.scalar?.string ?? "\(key)", node: child)

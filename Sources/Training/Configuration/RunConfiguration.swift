@@ -26,13 +26,8 @@ public struct RunConfiguration: Equatable, Sendable {
     ///
     /// - Throws: `Failure`: `.wrongUsage` for what is wrong in it, `.badInput` when it cannot be read.
     public init(path: String, overrides: [String] = []) throws {
-        guard let bytes = FileManager.default.contents(atPath: path) else {
-            throw Failure.badInput("the configuration file cannot be read", at: .file(path), advice: "check the path; configs/ holds examples")
-        }
-        guard let yaml = String(data: bytes, encoding: .utf8) else {
-            throw Failure.wrongUsage("the configuration file is not UTF-8 text", at: .file(path), advice: "give a YAML file")
-        }
-        try self.init(yaml: yaml, file: path, overrides: overrides)
+        let missing = Failure.badInput("the configuration file cannot be read", at: .file(path), advice: "check the path; configs/ holds examples")
+        try self.init(yaml: try ConfigurationNode.text(of: path, missing: missing), file: path, overrides: overrides)
     }
 
     /// - Parameter file: the name to say in errors.

@@ -47,10 +47,13 @@ public enum LabeledSubset {
 
     /// Reads a JSON list of names.
     public static func readOrder(_ path: String) throws -> [String] {
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw Failure.badInput(
-                "the list of labelled recordings cannot be read", at: .file(path), .key("data.labeled_order"), advice: "check the path")
-        }
+        let missing = Failure.badInput(
+            "the list of labelled recordings cannot be read", at: .file(path), .key("data.labeled_order"), advice: "check the path")
+        return try names(in: try readInput(path, unreadable: missing), file: path)
+    }
+
+    /// - Parameter file: the name to say in errors.
+    package static func names(in data: Data, file path: String) throws -> [String] {
         guard let names = try? JSONDecoder().decode([String].self, from: data) else {
             throw Failure.badInput(
                 "the file is not a JSON list of names", at: .file(path), .key("data.labeled_order"), advice: "write it as [\"name\", \"name\", ...]")

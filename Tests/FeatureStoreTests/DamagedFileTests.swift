@@ -1,0 +1,199 @@
+import Crypto
+import Diagnostics
+import Foundation
+import TestSupport
+import XCTest
+
+import FeatureStore
+
+/// Files that were damaged after they were written: each is read or refused, whatever stands in it.
+final class DamagedFileTests: FolderTestCase {
+    private func contents(_ name: String) throws -> [UInt8] { [UInt8](try Data(contentsOf: URL(fileURLWithPath: path(name)))) }
+    private func write(_ bytes: [UInt8], _ name: String) throws { try Data(bytes).write(to: URL(fileURLWithPath: path(name))) }
+
+    private func store(rows: [Int] = [200, 300]) throws -> [UInt8] {
+        try FeatureStoreWriter().write(CountingSource(rows: rows), to: path("a.h5"))
+        return try contents("a.h5")
+    }
+
+    private func number(_ bytes: [UInt8], _ first: Int) -> Int { (0..<8).reduce(0) { $0 | Int(bytes[first + $1]) << (8 * $1) } }
+
+    // MARK: The digest of the index
+
+    /// The form is written down here once more, as docs/feature-store.md has it.
+    func testTheSealIsThatOfTheDocument() throws {
+        let bytes = try store(), end = Damage.endOfHDF5(bytes), magic = Array("KairosIx".utf8)
+        XCTAssertEqual(bytes.count - end, 72 + 16)
+        XCTAssertEqual(Array(bytes[end..<end + 8]), magic)
+        XCTAssertEqual(number(bytes, end + 8), end)
+        XCTAssertEqual(number(bytes, end + 16), 1)
+        let first = number(bytes, end + 24), count = number(bytes, end + 32)
+        XCTAssertEqual(count, 500 * 3 * 4)
+        XCTAssertEqual(bytes[first + 4..<first + 8].withUnsafeBytes { $0.loadUnaligned(as: Float.self) }, 0.125)
+        var hash = SHA256()
+        hash.update(data: bytes[end..<end + 40])
+        hash.update(data: bytes[..<first])
+        hash.update(data: bytes[(first + count)..<end])
+        XCTAssertEqual(Array(bytes[end + 40..<end + 72]), Array(hash.finalize()))
+        XCTAssertEqual(number(bytes, end + 72), 88)
+        XCTAssertEqual(Array(bytes[(end + 80)...]), magic)
+    }
+
+    func testADamagedIndexIsRefused() throws {
+        let whole = try store(), end = Damage.endOfHDF5(whole)
+        let matrix = number(whole, end + 24)..<number(whole, end + 24) + number(whole, end + 32)
+        var damaged = whole
+        damaged[100] ^= 1
+        try write(damaged, "b.h5")
+        var hash = SHA256()
+        hash.update(data: damaged[end..<end + 40])
+        hash.update(data: damaged[..<matrix.lowerBound])
+        hash.update(data: damaged[matrix.upperBound..<end])
+        let found = Array(hash.finalize()).prefix(6).map { String(format: "%02x", $0) }.joined()
+        let recorded = whole[end + 40..<end + 46].map { String(format: "%02x", $0) }.joined()
+        assertFailure(
+            """
+            error: the file's index is damaged: its digest is \(found)..., \(recorded)... is recorded
+              where: file 'FOLDER/b.h5'
+              do: copy the file again from its source, or make it again
+            """
+        ) { try FeatureStore(path: path("b.h5")) }
+        // Wherever it is, the seal itself included; the values of the matrix are left to `inspect --verify`.
+        for place in stride(from: 8, to: whole.count, by: 13) {
+            damaged = whole
+            damaged[place] ^= 0x10
+            try write(damaged, "b.h5")
+            if matrix.contains(place) {
+                XCTAssertNoThrow(try FeatureStore(path: path("b.h5")), "byte \(place)")
+            } else {
+                XCTAssertThrowsError(try FeatureStore(path: path("b.h5")), "byte \(place)") {
+                    XCTAssertEqual(($0 as? Failure)?.kind, .badInput, "byte \(place): \($0)")
+                }
+            }
+        }
+        try write(Array(whole.dropLast(5)), "b.h5")
+        assertFailure(
+            """
+            error: the file ends early: the digest of its index is not whole
+              where: file 'FOLDER/b.h5'
+              do: copy the file again from its source, or make it again
+            """
+        ) { try FeatureStore(path: path("b.h5")) }
+    }
+
+    /// Stores of version 0.1.0 and of other programs.
+    func testAStoreWithoutASealIsRead() throws {
+        let whole = try store()
+        try write(Array(whole.prefix(Damage.endOfHDF5(whole))), "b.h5")
+        XCTAssertEqual(try FeatureStore(path: path("b.h5")).digest, try FeatureStore(path: path("a.h5")).digest)
+        // A program that changes the file takes the seal off.
+        let file = try HDF5File.openForWriting(path("a.h5"))
+        try file.setAttribute(of: "", named: "note", "changed")
+        try file.finishWriting()
+        let changed = try contents("a.h5")
+        XCTAssertEqual(changed.count, Damage.endOfHDF5(changed))
+        XCTAssertNoThrow(try FeatureStore(path: path("a.h5")))
+    }
+
+    func testRandomDamagesAreReadOrRefused() throws {
+        let whole = try store(rows: [2, 3]), digest = try FeatureStore(path: path("a.h5")).digest
+        let regions = whole.indices.filter { whole[$0] != 0 }.map { $0..<$0 + 1 }
+        var refused = 0
+        for number in 0..<400 {
+            try write(Damage.damaged(whole, seed: 1, number: number, regions: regions), "b.h5")
+            do {
+                let store = try FeatureStore(path: path("b.h5"))
+                XCTAssertEqual(store.digest, digest, "number \(number)")
+            } catch {
+                XCTAssertEqual((error as? Failure)?.kind, .badInput, "number \(number): \(error)")
+                refused += 1
+            }
+        }
+        XCTAssertGreaterThan(refused, 300)
+    }
+
+    // MARK: Sizes
+
+    /// A file without a seal whose sizes are beyond what it can hold: nothing is asked of the memory.
+    func testSizesAreComparedWithTheFile() throws {
+        let kinds: [(name: String, write: (HDF5File) throws -> Void, read: (HDF5File) throws -> Void, bytes: Int)] = [
+            ("ints", { try $0.writeInts("x", shape: [12_345], [Int](repeating: 1, count: 12_345)) }, { _ = try $0.readInts("x") }, 8),
+            ("doubles", { try $0.writeDoubles("x", shape: [12_345], [Double](repeating: 1, count: 12_345)) }, { _ = try $0.readDoubles("x") }, 8),
+            ("floats", { try $0.writeFloats("x", shape: [12_345], [Float](repeating: 1, count: 12_345)) }, { _ = try $0.readFloats("x") }, 4),
+            ("bytes", { try $0.writeBytes("x", [UInt8](repeating: 1, count: 12_345)) }, { _ = try $0.readBytes("x") }, 1),
+            ("strings", { try $0.writeStrings("x", [String](repeating: "abc", count: 12_345)) }, { _ = try $0.readStrings("x") }, 3),
+        ]
+        for kind in kinds {
+            let file = try HDF5File.create(path("a.h5"))
+            try kind.write(file)
+            try file.finishWriting()
+            let whole = try contents("a.h5")
+            for size in [1 << 20, 1 << 40, 1 << 61, Int.max] {
+                try write(replacing(12_345, by: size, in: whole), "b.h5")
+                XCTAssertThrowsError(try kind.read(try HDF5File.open(path("b.h5"))), "\(kind.name) \(size)") {
+                    XCTAssertEqual(($0 as? Failure)?.kind, .badInput, "\(kind.name) \(size): \($0)")
+                }
+            }
+            try write(replacing(12_345, by: 1 << 20, in: whole), "b.h5")
+            assertFailure(
+                """
+                error: its shape is [1048576], with \(kind.bytes) bytes a value; the file has \(whole.count) bytes in all
+                  where: file 'FOLDER/b.h5', dataset 'x'
+                  do: the file is damaged: copy it again from its source, or make it again
+                """
+            ) { try kind.read(try HDF5File.open(path("b.h5"))) }
+        }
+        let file = try HDF5File.create(path("a.h5"))
+        try file.setAttribute(of: "", named: "sizes", [Int](repeating: 3, count: 1_234))
+        try file.finishWriting()
+        try write(replacing(1_234, by: 1 << 50, in: try contents("a.h5")), "b.h5")
+        XCTAssertThrowsError(try HDF5File.open(path("b.h5")).intsAttribute(of: "", named: "sizes")) {
+            XCTAssertEqual(($0 as? Failure)?.kind, .badInput, "\($0)")
+        }
+    }
+
+    /// Every place that holds a number, as 8 bytes.
+    private func replacing(_ old: Int, by new: Int, in bytes: [UInt8]) -> [UInt8] {
+        var result = bytes
+        for place in 0..<bytes.count - 8 where number(bytes, place) == old {
+            for index in 0..<8 { result[place + index] = UInt8(truncatingIfNeeded: new >> (8 * index)) }
+        }
+        return result
+    }
+
+    // MARK: What is not a file
+
+    func testALockIsNamed() throws {
+        _ = try store()
+        let holder = open(path("a.h5"), O_RDWR)
+        XCTAssertEqual(flock(holder, LOCK_EX), 0)
+        assertFailure(
+            """
+            error: the file is locked by another program: Resource temporarily unavailable
+              where: file 'FOLDER/a.h5'
+              do: wait until the program that uses it has ended; if there is none, set HDF5_USE_FILE_LOCKING=FALSE in the environment
+            """
+        ) { try FeatureStore(path: path("a.h5")) }
+        // The library empties the file that it is to make before it asks for the lock.
+        assertFailure(
+            """
+            error: the file is locked by another program: Resource temporarily unavailable
+              where: file 'FOLDER/a.h5'
+              do: wait until the program that uses it has ended; if there is none, set HDF5_USE_FILE_LOCKING=FALSE in the environment
+            """, kind: .failed
+        ) { try HDF5File.create(path("a.h5")) }
+        close(holder)
+    }
+
+    func testPipesAreNotWaitedFor() throws {
+        XCTAssertEqual(mkfifo(path("pipe"), 0o666), 0)
+        let expected = "error: this is a pipe, not a file\n  where: file 'FOLDER/pipe'\n  do: give the path of a file"
+        assertFailure(expected) { try FeatureStore(path: path("pipe")) }
+        XCTAssertEqual(mkfifo(path("video_0.npy"), 0o666), 0)
+        let annotations = CountingSource(rows: [5])
+        assertFailure(expected.replacingOccurrences(of: "pipe'", with: "video_0.npy'")) {
+            try NumpyFeatures(
+                folder: folder, annotations: .init(version: "", classes: annotations.classes, videos: annotations.videos.map(\.annotation)))
+        }
+    }
+}
