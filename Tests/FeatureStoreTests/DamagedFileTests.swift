@@ -189,11 +189,5 @@ final class DamagedFileTests: FolderTestCase {
         XCTAssertEqual(mkfifo(path("pipe"), 0o666), 0)
         let expected = "error: this is a pipe, not a file\n  where: file 'FOLDER/pipe'\n  do: give the path of a file"
         assertFailure(expected) { try FeatureStore(path: path("pipe")) }
-        XCTAssertEqual(mkfifo(path("video_0.npy"), 0o666), 0)
-        let annotations = CountingSource(rows: [5])
-        assertFailure(expected.replacingOccurrences(of: "pipe'", with: "video_0.npy'")) {
-            try NumpyFeatures(
-                folder: folder, annotations: .init(version: "", classes: annotations.classes, videos: annotations.videos.map(\.annotation)))
-        }
     }
 }

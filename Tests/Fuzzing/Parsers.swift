@@ -39,7 +39,7 @@ struct Parser {
     }
 }
 
-let suffixes = [".json", ".npy", ".h5", ".npz"]
+let suffixes = [".json", ".h5"]
 
 /// Makes a file of some bytes.
 func place(_ bytes: UnsafeRawBufferPointer, at path: String) {
@@ -50,6 +50,17 @@ func place(_ bytes: UnsafeRawBufferPointer, at path: String) {
 nonisolated(unsafe) var chosen: Parser?
 
 private let classes = ClassMap(names: ["a", "b", "c"])
+
+private let numpy = Parser { bytes in
+    let bytes = InputBytes(Array(bytes), path: "v.npy")
+    let file = try NumpyFile(bytes)
+    let (count, overflow) = file.header.rows.multipliedReportingOverflow(by: file.header.columns)
+    // A small archive may hold much.
+    guard !overflow, count <= 1 << 24 else { return }
+    let values = UnsafeMutablePointer<Float>.allocate(capacity: max(count, 1))
+    defer { values.deallocate() }
+    try file.read(bytes, into: values)
+}
 
 let parsers: [String: Parser] = [
     "activitynet": .file(".json") { _ = try AnnotationSet(readingJSON: $0, segments: .lenient) },
@@ -71,13 +82,9 @@ let parsers: [String: Parser] = [
     },
     "ablation-grid": Parser { bytes in _ = try AblationGrid(yaml: String(decoding: bytes, as: UTF8.self), file: "g.yaml") },
     "safetensors": Parser { bytes in _ = try SafetensorsFile(data: Data(bytes), file: "w.safetensors") },
-    "npy": .file(".npy") { path in
-        let file = try NumpyFile(path: path)
-        let count = file.shape[0] * file.shape[1]
-        let values = UnsafeMutablePointer<Float>.allocate(capacity: max(count, 1))
-        defer { values.deallocate() }
-        try file.read(into: values)
-    },
+    // Which of the two it is, the bytes say.
+    "npy": numpy,
+    "npz": numpy,
     "watch-line": Parser { bytes in
         guard let line = WatchLine(String(decoding: bytes, as: UTF8.self)) else { return }
         precondition(WatchLine(line.text) != nil)

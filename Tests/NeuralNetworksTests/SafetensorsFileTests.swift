@@ -131,7 +131,8 @@ final class SafetensorsFileTests: XCTestCase {
     /// Names given twice, and bytes that two tensors share or none has.
     func testEveryNameAndEveryByteStandsOnce() throws {
         func tensor(_ name: String, _ range: ClosedRange<Int>) -> String {
-            "\"\(name)\":{\"dtype\":\"F32\",\"shape\":[\((range.upperBound - range.lowerBound) / 4)],\"data_offsets\":[\(range.lowerBound),\(range.upperBound)]}"
+            "\"\(name)\":{\"dtype\":\"F32\",\"shape\":[\((range.upperBound - range.lowerBound) / 4)],"
+                + "\"data_offsets\":[\(range.lowerBound),\(range.upperBound)]}"
         }
         func refused(_ tensors: [String], _ count: Int, _ expected: String, line: UInt = #line) throws {
             try bytes("{" + tensors.joined(separator: ",") + "}", [UInt8](repeating: 0, count: count))
@@ -142,19 +143,23 @@ final class SafetensorsFileTests: XCTestCase {
             "error: the header names the tensor twice\n  where: file 'PATH', parameter 'x'\n  do: write the file again")
         try refused(
             [tensor("b", 4...12), tensor("a", 0...8)], 12,
-            "error: its values begin at byte 4 of the data, those of 'a' end at byte 8\n  where: file 'PATH', parameter 'b'\n  do: write the file again")
+            "error: its values begin at byte 4 of the data, those of 'a' end at byte 8\n  where: file 'PATH', parameter 'b'"
+                + "\n  do: write the file again")
         try refused(
             [tensor("a", 0...8), tensor("b", 0...8)], 8,
-            "error: its values begin at byte 0 of the data, those of 'a' end at byte 8\n  where: file 'PATH', parameter 'b'\n  do: write the file again")
+            "error: its values begin at byte 0 of the data, those of 'a' end at byte 8\n  where: file 'PATH', parameter 'b'"
+                + "\n  do: write the file again")
         try refused(
             [tensor("a", 0...4), tensor("b", 8...12)], 12,
-            "error: 4 bytes of the data before its values belong to no tensor\n  where: file 'PATH', parameter 'b'\n  do: write the file again")
+            "error: 4 bytes of the data before its values belong to no tensor\n  where: file 'PATH', parameter 'b'"
+                + "\n  do: write the file again")
         try refused(
             [tensor("a", 4...8)], 8,
             "error: 4 bytes of the data before its values belong to no tensor\n  where: file 'PATH', parameter 'a'\n  do: write the file again")
         try refused(
             [tensor("a", 0...4)], 7,
-            "error: the file ends late: 3 bytes follow the values of the last tensor\n  where: file 'PATH'\n  do: copy the file again from its source")
+            "error: the file ends late: 3 bytes follow the values of the last tensor\n  where: file 'PATH'"
+                + "\n  do: copy the file again from its source")
         // Tensors without values share their place with others.
         try bytes("{" + [tensor("c", 4...4), tensor("a", 0...4), tensor("b", 0...0)].joined(separator: ",") + "}", [0, 0, 0, 0])
         XCTAssertEqual(try SafetensorsFile(path: path).arrays.map(\.name), ["b", "a", "c"])

@@ -52,7 +52,9 @@ package final class HDF5Matrix {
                 defer { H5Tclose(type) }
                 return H5Tequal(stored, type) > 0
             }
-            guard shape.count == 2, shape[1] <= 1 << 40, let storage, H5Pget_layout(creation) == (layout == .contiguous ? H5D_CONTIGUOUS : H5D_CHUNKED) else {
+            guard shape.count == 2, shape[1] <= 1 << 40, let storage,
+                H5Pget_layout(creation) == (layout == .contiguous ? H5D_CONTIGUOUS : H5D_CHUNKED)
+            else {
                 let form = "\(shape) of \(HDF5Types.describe(stored))"
                 H5Dclose(dataset)
                 throw Failure.badInput(
