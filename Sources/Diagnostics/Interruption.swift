@@ -1,24 +1,26 @@
 import CSignals
 import Foundation
 
-/// The wish, by a signal, that a run end at the next good moment and go on later: SIGTERM, or SIGUSR1 (a batch system's warning before the time
-/// limit).
+/// The wish, by a signal, that a run end at the next good moment and go on later: SIGTERM, SIGUSR1 (a batch system's warning before the time limit),
+/// or SIGINT (Ctrl-C), which ends the program at once when it comes again.
 ///
 /// Noted by a handler, asked for where it is good to end. Which step is the last one must be agreed on by all ranks: a signal may reach one alone.
 public enum Interruption {
     public enum Signal: Int32, CaseIterable, Sendable, CustomStringConvertible {
         case terminate = 15
         case user1 = 10
+        case interrupt = 2
 
         public var description: String {
             switch self {
             case .terminate: "SIGTERM"
             case .user1: "SIGUSR1"
+            case .interrupt: "SIGINT"
             }
         }
     }
 
-    /// From now on the two signals are noted instead of ending the program.
+    /// From now on the three signals are noted instead of ending the program.
     public static func catchSignals() { kairos_interruption_catch() }
 
     /// The first signal noted.

@@ -15,10 +15,14 @@ extension FeatureStoreWriter {
         guard communicator.size > 1 else { return try write(source, to: path) }
         let index = try communicator.throwTogether { try plan(source) }
         try communicator.agree(on: index.digest(rowDigests: []), name: "the list of videos to write")
-        let path = followingLink(path), part = path + ".part"
+        let path = followingLink(path)
         try communicator.throwTogether {
             if communicator.isRoot { try requireWritablePlace(of: path) }
         }
+        // All ranks write into the file of rank 0.
+        let covering = OutputLock.covering(path)
+        let lock = try covering ?? communicator.lock(.file(path)), part = lock.part(of: path)
+        defer { if covering == nil { lock.release() } }
         let unfinished = communicator.isRoot ? UnfinishedFile(part) : nil
         defer { unfinished?.forget() }
         do {
@@ -29,6 +33,7 @@ extension FeatureStoreWriter {
             try communicator.throwTogether {
                 guard communicator.isRoot else { return }
                 _ = try finish(index, rowDigests: leaves, at: part)
+                try lock.requireHeld()
                 try putInPlace(part, path)
             }
             return index.digest(rowDigests: leaves)

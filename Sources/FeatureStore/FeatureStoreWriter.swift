@@ -15,7 +15,7 @@ public struct FeatureStoreWriter {
         self.progress = progress
     }
 
-    /// Writes `source` to `path` with this process alone, as `path.part` until it is whole.
+    /// Writes `source` to `path` with this process alone, beside its place until it is whole (`replaceFile(at:write:)`).
     ///
     /// - Returns: the store's digest.
     /// - Throws: `Failure` for an output that cannot be written, a video without rows, a repeated id, values that are not finite or do not fit the

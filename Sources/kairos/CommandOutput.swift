@@ -1,4 +1,5 @@
 import ArgumentParser
+import Diagnostics
 import Foundation
 
 /// `--json`: one JSON object on standard output in place of text for people.
@@ -7,14 +8,16 @@ struct OutputOptions: ParsableArguments {
     var json = false
 
     /// Prints `object` as JSON when `--json` was given, `text` otherwise.
+    ///
+    /// - Throws: `Failure` (`.failed`) when standard output does not take it.
     func report(_ object: some Encodable, text: @autoclosure () -> String) throws {
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             encoder.keyEncodingStrategy = .useDefaultKeys
-            print(String(decoding: try encoder.encode(object), as: UTF8.self))
+            try StandardOutput.write(String(decoding: try encoder.encode(object), as: UTF8.self))
         } else {
-            print(text())
+            try StandardOutput.write(text())
         }
     }
 }

@@ -43,9 +43,14 @@ struct DetectCommand: ParsableCommand {
     func run() throws {
         Interruption.catchSignals()
         try withRanks { world in
-            let loaded = try world.throwTogether {
+            try world.throwTogether {
                 if world.isRoot { try requireWritablePlace(of: output, apartFrom: [checkpoint, store]) }
-                return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
+            }
+            let lock = try world.lock(.file(output))
+            defer { lock.release() }
+            lock.warning.map(note)
+            let loaded = try world.throwTogether {
+                try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
             }
             try loaded.agree(world)
             try world.agree(on: weights?.rawValue ?? "those of the configuration", name: "--weights")

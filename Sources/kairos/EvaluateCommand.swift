@@ -39,10 +39,8 @@ struct EvaluateCommand: ParsableCommand {
         let evaluated = Set(videos.map(\.id))
         let outside = detections.reduce(0) { $0 + (evaluated.contains($1.video) ? 0 : 1) }
         if outside > 0 {
-            FileHandle.standardError.write(
-                Data(
-                    ("warning: \(outside) of \(detections.count) detections lie in videos outside subset '\(subset)' "
-                        + "and count as false positives\n").utf8))
+            note(
+                "warning: \(outside) of \(detections.count) detections lie in videos outside subset '\(subset)' and count as false positives")
         }
         guard videos.contains(where: { !$0.instances.isEmpty }) else {
             throw Failure.badInput(

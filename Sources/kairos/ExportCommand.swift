@@ -26,6 +26,9 @@ struct ExportCommand: ParsableCommand {
     func run() throws {
         try requireOneRank("export")
         try requireWritablePlace(of: output, apartFrom: [checkpoint])
+        let lock = try OutputLock(.file(output))
+        defer { lock.release() }
+        lock.warning.map(note)
         let source = try Checkpoint(path: checkpoint)
         try source.requireTrainedDetector()
         let chosen = try weights ?? RunConfiguration(yaml: source.header.configuration, file: checkpoint).training.evaluateWeights

@@ -28,6 +28,9 @@ struct ImportWeightsCommand: ParsableCommand {
     func run() throws {
         try requireOneRank("import weights")
         try requireWritablePlace(of: output, apartFrom: [source, config])
+        let lock = try OutputLock(.file(output))
+        defer { lock.release() }
+        lock.warning.map(note)
         let count = try WeightImport.run(source: source, configuration: try RunConfiguration(path: config, overrides: set), output: output)
         try report.report(WeightSummary(parameters: count, output: output), text: "\(output): \(count) parameters")
     }

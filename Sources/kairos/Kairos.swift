@@ -18,6 +18,7 @@ struct Kairos: ParsableCommand {
     /// Parses, runs, and turns every error into one message on standard error and the documented exit code.
     static func main() {
         Processor.require()
+        StandardOutput.secure()
         // A file beyond the user's limit is an error of the write, not the end without a word.
         signal(SIGXFSZ, SIG_IGN)
         do {
@@ -44,16 +45,20 @@ struct Kairos: ParsableCommand {
     /// - Returns: the exit code.
     static func say(_ error: any Error) -> Int32 {
         if let failure = error as? Failure {
-            FileHandle.standardError.write(Data((failure.description + "\n").utf8))
+            StandardError.write(failure.description + "\n")
             return failure.exitCode
         }
         let code = exitCode(for: error)
         let message = fullMessage(for: error)
         if code.isSuccess {
-            print(message)
-            return 0
+            do {
+                try StandardOutput.write(message)
+                return 0
+            } catch {
+                return say(error)
+            }
         }
-        FileHandle.standardError.write(Data((message + "\n").utf8))
+        StandardError.write(message + "\n")
         return code == .validationFailure ? 2 : 1
     }
 }

@@ -57,4 +57,4 @@ func requireOneRank(_ command: String) throws {
 }
 
 /// Writes a line for people to standard error.
-func note(_ text: String) { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+func note(_ text: String) { StandardError.write(text + "\n") }

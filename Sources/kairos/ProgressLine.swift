@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// One line on standard error that says how far long work has come, with rate and time left. Appears after two seconds, on a terminal only.
@@ -28,9 +29,9 @@ final class ProgressLine {
         let bar = String(repeating: "#", count: filled) + String(repeating: ".", count: 30 - filled)
         let text = String(format: "%.1f", rate)
         let line = "\r\(title) [\(bar)] \(done)/\(total) \(unit), \(text)/s, \(Int(left.rounded(.up))) s left \u{1b}[K"
-        FileHandle.standardError.write(Data(line.utf8))
+        StandardError.write(line)
     }
 
     /// Ends the line.
-    func finish() { if hasDrawn { FileHandle.standardError.write(Data("\n".utf8)) } }
+    func finish() { if hasDrawn { StandardError.write("\n") } }
 }

@@ -64,6 +64,9 @@ enum StoreOutput {
                 }
             }
         }
+        let locks = try [path, annotationsOutput].compactMap { try $0.map { try world.lock(.file($0)) } }
+        defer { locks.forEach { $0.release() } }
+        locks.compactMap(\.warning).forEach(note)
         let progress = ProgressLine("writing", unit: "videos", isShown: world.isRoot)
         let writer = FeatureStoreWriter(storage: storage) { progress.update($0, of: $1) }
         try writer.write(source, to: path, communicator: world)
@@ -84,6 +87,6 @@ enum StoreOutput {
         guard !notes.isEmpty, (Communicator.started?.rank ?? 0) == 0 else { return }
         let shown = notes.prefix(5).map { "warning: \($0)\n" }.joined()
             + (notes.count > 5 ? "warning: and \(notes.count - 5) more of this kind\n" : "")
-        FileHandle.standardError.write(Data(shown.utf8))
+        StandardError.write(shown)
     }
 }

@@ -20,7 +20,8 @@ struct TrainCommand: ParsableCommand {
 
             --timeline writes Chrome's trace format: open the files in ui.perfetto.dev or chrome://tracing (docs/distributed.md).
 
-            SIGTERM or SIGUSR1, to any rank, ends the run after the present step with a checkpoint and exit code 75; --resume goes on with it.
+            SIGTERM, SIGUSR1 or SIGINT (Ctrl-C), to any rank, ends the run after the present step with a checkpoint and exit code 75; --resume goes on
+            with it. A second Ctrl-C ends it at once. While a run works in OUTPUT, another is refused.
             """)
 
     @Argument(help: "The configuration, a YAML file.")

@@ -81,7 +81,7 @@ final class AnnotationSetTests: XCTestCase {
         XCTAssertEqual(back.classes, classes)
         XCTAssertEqual(back.videos, set.videos)
         XCTAssertEqual(back.version, "1.3")
-        XCTAssertFalse(FileManager.default.fileExists(atPath: path + ".part"))
+        XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasPrefix("written.json.") }, [])
     }
 
     func testSegmentPolicies() throws {

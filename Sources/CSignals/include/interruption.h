@@ -1,12 +1,14 @@
-/* Signals that ask a run to end at the next good moment, with a checkpoint: a handler of SIGTERM and SIGUSR1 takes note of the first one. */
+/* Signals that ask a run to end at the next good moment, with a checkpoint: a handler of SIGTERM, SIGUSR1 and SIGINT takes note of the
+ * first one. */
 #ifndef KAIROS_INTERRUPTION_H
 #define KAIROS_INTERRUPTION_H
 
 /* Handlers that are set with SA_ONSTACK run on a stack of their own when a signal comes to the calling thread. */
 void kairos_interruption_use_own_stack(void);
 
-/* From now on the two signals are noted instead of ending the program; one that the starter has set to be ignored stays ignored. May come before or
- * after the handlers of unfinished files; SIGINT and SIGHUP end the program as before. To be called on the thread that computes. */
+/* From now on the three signals are noted instead of ending the program; one that the starter has set to be ignored stays ignored. A second SIGINT
+ * ends the program. May come before or after the handlers of unfinished files; SIGHUP ends the program as before. To be called on the thread that
+ * computes. */
 void kairos_interruption_catch(void);
 
 /* Notes a signal that another process was sent. */

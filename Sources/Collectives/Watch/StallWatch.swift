@@ -154,7 +154,7 @@ public final class StallWatch: @unchecked Sendable {
             return isEnding
         }
         guard mayEnd else { return }
-        FileHandle.standardError.write(Data((failure.description + "\n").utf8))
+        StandardError.write(failure.description + "\n")
         for socket in sockets.values { socket.send(.aborting) }
         UnfinishedFile.removeAll()
         // MPI is waiting on another thread, perhaps for the dead; should it not listen, this process ends all the same.

@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line now and then. Writes to
@@ -21,7 +22,7 @@ public final class ProgressBar {
     public init(
         _ title: String, total: Int, done: Int = 0, unit: String = "steps", isSilent: Bool = false, isTerminal: Bool = isatty(2) == 1,
         now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime },
-        write: @escaping (String) -> Void = { FileHandle.standardError.write(Data($0.utf8)) }
+        write: @escaping (String) -> Void = { StandardError.write($0) }
     ) {
         self.title = title
         self.total = total

@@ -61,14 +61,21 @@ public final class RunLog {
     public init(path: String, cutBackTo step: Int) throws {
         self.path = path
         try replaceFile(at: path, with: Self.kept(path, step))
-        guard let handle = FileHandle(forWritingAtPath: path) else {
-            throw Failure.failed("the log could not be opened for writing", at: .file(path), advice: "check the folder's permissions")
+        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            throw Failure.failed(
+                "the log could not be opened for writing: \(String(cString: strerror(errno)))", at: .file(path),
+                advice: "check the folder's permissions")
         }
-        self.handle = handle
-        _ = try? handle.seekToEnd()
+        handle = FileHandle(fileDescriptor: descriptor)
     }
 
     deinit { try? handle.close() }
+
+    /// Ends the log.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the disk did not take lines that were written before.
+    public func close() throws { try written { try handle.close() } }
 
     private static func kept(_ path: String, _ step: Int) -> Data {
         guard step > 0, let data = FileManager.default.contents(atPath: path) else { return Data() }
@@ -98,8 +105,13 @@ public final class RunLog {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
+        let line = try encoder.encode(record) + [UInt8(ascii: "\n")]
+        try written { try handle.write(contentsOf: line) }
+    }
+
+    private func written(_ body: () throws -> Void) throws {
         do {
-            try handle.write(contentsOf: try encoder.encode(record) + [UInt8(ascii: "\n")])
+            try body()
         } catch {
             throw Failure.failed(
                 "the log could not be written: \(error.localizedDescription)", at: .file(path), advice: "check the free space of the disk")

@@ -97,6 +97,7 @@ public final class Trainer {
             try train(stage, from: steps.lowerBound, to: min(last, steps.upperBound), log, progress)
         }
         progress.finish(state.step)
+        try together { try log?.close() }
     }
 
     /// Trains from the present step to step `end` of one stage. A checkpoint is left at the last step of the run and before it is stopped.

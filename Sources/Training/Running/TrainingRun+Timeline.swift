@@ -14,7 +14,7 @@ extension TrainingRun {
             try Self.makeFolder(timelineFolder)
             try requireWritablePlace(of: timelineFolder + "/rank-0.json")
             for name in (try? FileManager.default.contentsOfDirectory(atPath: timelineFolder)) ?? []
-            where name.hasPrefix("rank-") && (name.hasSuffix(".json") || name.hasSuffix(".part")) { unlink("\(timelineFolder)/\(name)") }
+            where name.hasPrefix("rank-") && name.hasSuffix(".json") || name.hasSuffix(".part") { unlink("\(timelineFolder)/\(name)") }
         }
         try communicator.barrier()
         Timeline.start(rank: communicator.rank, host: communicator.hostName)

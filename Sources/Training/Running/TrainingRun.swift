@@ -27,6 +27,8 @@ public final class TrainingRun {
     private let store: FeatureStore
     private let detector: any Detector
     private let trainer: Trainer
+    /// The run's folder belongs to this job, from before anything in it is read until the run has ended.
+    private var lock: OutputLock?
     /// The recordings detected at the end; nil when the run is not evaluated.
     private let evaluated: EvaluatedRecordings?
     /// Lines for people about what was decided; rank 0 prints them.
@@ -105,6 +107,9 @@ public final class TrainingRun {
         try communicator.throwTogether {
             if communicator.isRoot { try makeFolders() }
         }
+        let lock = try communicator.lock(.folder(folder, names: Self.ownNames))
+        self.lock = lock
+        warnings += lock.warning.map { [$0] } ?? []
         try communicator.barrier()
         notes += warnings
         let (going, damaged) = try Activity.during(stage: "reading a checkpoint") {
@@ -120,7 +125,7 @@ public final class TrainingRun {
         if communicator.isRoot { setAside(damaged) }
         try communicator.throwTogether {
             guard communicator.isRoot else { return }
-            removeUnfinished()
+            lock.sweep(Self.foldersOfFiles.map { "\(folder)/\($0)" })
             if !resume { trainer.checkpoints.removeAll(after: -1) }
             try replaceFile(at: folder + "/config.yaml", with: Data(configuration.canonicalYAML.utf8))
         }
@@ -131,6 +136,10 @@ public final class TrainingRun {
     public static func makeDetector(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> any Detector {
         try configuration.detector(inputDimension: store.dimension, classes: store.classes.count)
     }
+
+    /// What the run writes in its folder, and what of it are folders.
+    private static let foldersOfFiles = ["checkpoints", "pseudo_labels", "timeline"]
+    private static let ownNames = ["config.yaml", "log.jsonl", "metrics.json", "predictions.json"] + foldersOfFiles
 
     private func makeFolders() throws {
         try Self.makeFolder(folder)
@@ -230,15 +239,6 @@ public final class TrainingRun {
         throw damaged[0].failure
     }
 
-    /// Removes what a killed run has left half-written.
-    private func removeUnfinished() {
-        for place in [folder, folder + "/checkpoints", folder + "/pseudo_labels"] {
-            for name in (try? FileManager.default.contentsOfDirectory(atPath: place)) ?? [] where name.hasSuffix(".part") {
-                unlink("\(place)/\(name)")
-            }
-        }
-    }
-
     private func setAside(_ damaged: [(step: Int, failure: Failure)]) {
         for (step, failure) in damaged {
             let place = trainer.checkpoints.setAside(step: step).map { ", now '\($0)'" } ?? ""
@@ -292,7 +292,10 @@ public final class TrainingRun {
     ///
     /// - Throws: `Failure`, on all ranks where they share it; `.interrupted` when a signal came: the newest checkpoint keeps what was done.
     public func run(stopAfter: Int? = nil) throws -> Outcome {
-        defer { Timeline.stop() }
+        defer {
+            Timeline.stop()
+            lock?.release()
+        }
         do {
             try communicator.agree(on: stopAfter.map { "\($0)" } ?? "no number", name: "--stop-after")
             return try finish(stopAfter: stopAfter)

@@ -1,18 +1,22 @@
 import Foundation
 
-/// Writes a file so that a reader never sees half of it: `write` fills a neighbour named `PATH.part`, which is then renamed to `path`.
+/// Writes a file so that a reader never sees half of it: `write` fills a neighbour named `PATH.TOKEN.part`, which is then renamed to `path`.
 /// When `write` throws or a signal ends the program, the neighbour is removed and whatever stood at `path` stays as it was. The neighbour is on
-/// the disk before it is renamed.
+/// the disk before it is renamed. Unless a lock of this job covers the path already, it is locked meanwhile (`OutputLock`).
 ///
-/// - Throws: `Failure` (`.failed`) when the folder cannot be written, the disk is full or the file cannot be renamed; whatever `write` throws, with
-///   `path` in place of the neighbour's.
+/// - Throws: `Failure` (`.failed`) when another job is writing the file, the folder cannot be written, the disk is full or the file cannot be renamed;
+///   whatever `write` throws, with `path` in place of the neighbour's.
 public func replaceFile(at path: String, write: (_ partPath: String) throws -> Void) throws {
-    let path = followingLink(path), part = path + ".part"
+    let path = followingLink(path)
     try requireWritablePlace(of: path)
+    let covering = OutputLock.covering(path)
+    let lock = try covering ?? OutputLock(.file(path)), part = lock.part(of: path)
+    defer { if covering == nil { lock.release() } }
     let unfinished = UnfinishedFile(part)
     defer { unfinished.forget() }
     do {
         try write(part)
+        try lock.requireHeld()
         try putInPlace(part, path)
     } catch {
         unlink(part)
