@@ -17,6 +17,41 @@ fail() {
     exit "${3:-1}"
 }
 
+# hold FOLDER PROGRAM: makes the folder and keeps other scripts' jobs out of it until this script ends; ends the script when one is there.
+hold() {
+    local answer= status=0
+    mkdir -p "$1"
+    coproc holder { exec "$2" hold "$1"; }
+    holding=$!
+    { read -r answer <&"${holder[0]}"; } 2> /dev/null || true
+    if [ "$answer" != held ]; then
+        wait "$holding" || status=$?
+        exit "$((status ? status : 1))"
+    fi
+    # The end of its input is its own end.
+    holder_input=${holder[1]}
+    trap 'exec {holder_input}>&-; wait "$holding" || true' EXIT
+}
+
+# job COMMAND...: runs it and returns its exit code. SIGTERM, SIGHUP and Ctrl-C reach it as SIGTERM, of which launch/mpirun makes a checkpoint, and a
+# second one the end; `interrupted` is not empty then.
+interrupted=
+job() {
+    local status
+    "$@" <&0 &
+    running=$!
+    trap 'interrupted=yes; kill -TERM "$running" 2> /dev/null || true' TERM INT HUP
+    # A signal ends `wait` before the job has ended.
+    while true; do
+        status=0
+        wait "$running" || status=$?
+        kill -0 "$running" 2> /dev/null || break
+    done
+    trap - TERM INT HUP
+    if [ -n "$interrupted" ] && [ "$status" -eq 0 ]; then return 75; fi
+    return "$status"
+}
+
 # take_processor ARGUMENTS...: sets `processor` from `--processor NAME` (default: this machine's) and `arguments` to the rest.
 take_processor() {
     processor=native

@@ -11,7 +11,7 @@ struct Kairos: ParsableCommand {
             Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 75 interrupted by a signal (start it again, train with --resume).
             """,
         subcommands: [
-            AblationCommand.self, BenchmarkCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self, ImportCommand.self,
+            AblationCommand.self, BenchmarkCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self, HoldCommand.self, ImportCommand.self,
             InspectCommand.self, SynthesizeCommand.self, TrainCommand.self,
         ])
 

@@ -61,4 +61,39 @@ final class SlurmScriptTests: FaultTestCase {
                     + "--output \(folder)/r --resume --set training.threads=1\n" + last)
         }
     }
+
+    func testByHandTheScriptsSayWhatTheyNeed() throws {
+        try standIn("srun", "echo started\n")
+        try standIn("mpirun", "echo started\n")
+        let path = "PATH=\(folder)/bin:" + (ProcessInfo.processInfo.environment["PATH"] ?? "")
+        let job = ["SLURM_JOB_ID=77"], tasks = ["SLURM_NTASKS=2", "SLURM_CPUS_PER_TASK=1"], config = "CONFIG=\(folder)/run.yaml"
+        for name in ["srun", "mpirun"] {
+            let script = root.appendingPathComponent("launch/slurm/\(name).sbatch").path
+            let cases: [(variables: [String], what: String, advice: String)] = [
+                (
+                    [], "this is a batch script for Slurm, and there is no Slurm job here (SLURM_JOB_ID is not set)",
+                    "put in account, partition, sizes and paths, then write: sbatch launch/slurm/\(name).sbatch"
+                ),
+                (
+                    job + ["SLURM_NTASKS=2"], "Slurm has not set SLURM_CPUS_PER_TASK",
+                    "keep --ntasks-per-node and --cpus-per-task in this script, or give both to sbatch"
+                ),
+                (
+                    job + tasks + ["CONFIG=none.yaml"], "there is no configuration 'none.yaml' in 'ROOT'",
+                    "name it: CONFIG=FILE sbatch launch/slurm/\(name).sbatch"
+                ),
+                (
+                    job + tasks + [config, "KAIROS=none"], "there is no program 'none' in 'ROOT'",
+                    "run launch/build, or name it: KAIROS=PROGRAM sbatch launch/slurm/\(name).sbatch"
+                ),
+            ]
+            for one in cases {
+                let ended = try start(URL(fileURLWithPath: "/usr/bin/env"), ["-C", root.path, path] + one.variables + ["bash", script])
+                XCTAssertEqual(ended.code, 2, ended.errors)
+                XCTAssertEqual(
+                    ended.errors.replacingOccurrences(of: root.path, with: "ROOT"), "error: \(one.what)\n  do: \(one.advice)\n")
+                XCTAssertEqual(ended.output, "")
+            }
+        }
+    }
 }

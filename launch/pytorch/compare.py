@@ -146,9 +146,10 @@ def compare_suppression(limit):
 
 def write(report):
     if arguments.output:
-        with open(arguments.output + ".part", "w") as file:
+        part = f"{arguments.output}.{os.getpid():016x}.part"
+        with open(part, "w") as file:
             json.dump(report, file, indent=1)
-        os.replace(arguments.output + ".part", arguments.output)
+        os.replace(part, arguments.output)
 
 
 PRODUCTS = {"convolution", "convolution, dW", "linear", "linear, dW", "matrix product"}

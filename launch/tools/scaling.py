@@ -1,5 +1,6 @@
 """Weak and strong scaling of training steps, measured on this machine and predicted for up to 1,024 ranks. For launch/scaling."""
 import argparse
+import atexit
 import itertools
 import json
 import os
@@ -222,9 +223,22 @@ def table(arguments, results):
 
 
 def write(folder, name, text):
-    with open(os.path.join(folder, name + ".part"), "w") as file:
+    part = os.path.join(folder, f"{name}.{os.getpid():016x}.part")
+    with open(part, "w") as file:
         file.write(text)
-    os.replace(os.path.join(folder, name + ".part"), os.path.join(folder, name))
+    os.replace(part, os.path.join(folder, name))
+
+
+def hold(program, folder):
+    """Keeps other jobs out of the folder until this process ends."""
+    holder = subprocess.Popen([program, "hold", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    if holder.stdout.readline() != "held\n":
+        sys.exit(holder.wait() or 1)
+
+    def let_go():
+        holder.stdin.close()
+        holder.wait()
+    atexit.register(let_go)
 
 
 def describe(arguments, results):
@@ -271,6 +285,7 @@ def main():
     else:
         if not os.access(arguments.kairos, os.X_OK):
             fail(f"there is no program '{arguments.kairos}'", "build it with launch/build, or name it with --kairos")
+        hold(arguments.kairos, arguments.output)
         results = measure(arguments)
         write(arguments.output, "scaling.json", json.dumps(results, indent=1) + "\n")
     try:
@@ -284,4 +299,8 @@ def main():
     print(os.path.join(arguments.output, "scaling.md"))
 
 
-main()
+try:
+    main()
+except KeyboardInterrupt:
+    # launch/mpirun ends its ranks when it is killed.
+    sys.exit(130)

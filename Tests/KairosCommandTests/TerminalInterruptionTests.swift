@@ -1,0 +1,62 @@
+import Foundation
+import XCTest
+
+/// Ctrl-C: once for a checkpoint, twice for the end.
+final class TerminalInterruptionTests: FaultTestCase {
+    /// Starts a command on a terminal of its own and types Ctrl-C when the run has come to a step.
+    private func typeAtTerminal(_ command: [String], run: String, step: Int) throws -> (code: Int32, output: String) {
+        let process = Process(), input = Pipe(), output = folder + "/terminal"
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/script")
+        process.arguments = ["-qec", "exec " + command.map { "'\($0)'" }.joined(separator: " "), "/dev/null"]
+        let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
+        process.environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
+            .merging(["SHELL": "/bin/bash"]) { $1 }
+        _ = FileManager.default.createFile(atPath: output, contents: nil)
+        process.standardInput = input
+        process.standardOutput = FileHandle(forWritingAtPath: output)
+        process.standardError = process.standardOutput
+        try process.run()
+        let log = "\(folder)/\(run)/log.jsonl"
+        while process.isRunning, (FileManager.default.contents(atPath: log) ?? Data()).filter({ $0 == UInt8(ascii: "\n") }).count < step { usleep(2_000) }
+        try input.fileHandleForWriting.write(contentsOf: Data([3]))
+        process.waitUntilExit()
+        let text = try String(contentsOfFile: output, encoding: .utf8).replacingOccurrences(of: folder, with: "FOLDER")
+        return (process.terminationStatus, text)
+    }
+
+    func testCtrlCOnATerminalLeavesACheckpoint() throws {
+        let launcher = [root.appendingPathComponent("launch/mpirun").path, "2"]
+        for (run, before, signal) in [("alone", [], "SIGINT"), ("ranks", launcher, "SIGUSR1")] {
+            let train = [executable.path, "train", folder + "/run.yaml", "--output", folder + "/" + run, "--set", "method.name=supervised"]
+            let ended = try typeAtTerminal(before + train, run: run, step: 3)
+            XCTAssertEqual(ended.code, 75, ended.output)
+            let words = "interrupted: \(signal) came in training; the run is kept at step \(try XCTUnwrap(steps(run).last)) of 30"
+            XCTAssertTrue(ended.output.contains(words), ended.output)
+            // What is said last is the program's.
+            XCTAssertEqual(
+                ended.output.split(whereSeparator: \.isNewline).last,
+                "  do: start the same command with --resume; the number of ranks may be another that divides data.virtual_shards", ended.output)
+            try requireResumes(.supervised, 2, run, run)
+        }
+    }
+
+    func testTheSecondEndsAtOnce() throws {
+        let job = try start(.supervised, 2, "twice")
+        job.wait(forStep: 3)
+        // Rank 0 waits for it, and cannot come to the end of its step.
+        XCTAssertTrue(job.send(SIGSTOP, to: .rank(1)))
+        XCTAssertTrue(job.send(SIGINT, to: .rank(0)))
+        usleep(50_000)
+        // Within a moment it is the same one, by another way.
+        XCTAssertTrue(job.send(SIGINT, to: .rank(0)))
+        usleep(300_000)
+        XCTAssertNotNil(job.find(.rank(0)), "the first SIGINT ends nothing")
+        XCTAssertTrue(job.send(SIGINT, to: .rank(0)))
+        let ended = try job.end(within: 20)
+        XCTAssertNotEqual(ended.code, 0, ended.errors)
+        XCTAssertNotEqual(ended.code, 75, ended.errors)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/twice/run.lock"))
+        XCTAssertEqual(unfinished("twice"), [])
+        try requireResumes(.supervised, 1, "twice", "after the second")
+    }
+}
