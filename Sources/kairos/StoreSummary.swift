@@ -19,6 +19,11 @@ struct StoreSummary: Encodable {
     var digest: String
     /// Annotated videos that were left out for want of features (import only).
     var missing: [String]?
+    /// Values per row in each of the folders whose columns were joined (import only).
+    var part_dimensions: [Int]?
+    /// Actions of classes that `--classes` does not name, and the number of these classes (import only).
+    var background_instances: Int?
+    var background_classes: Int?
 
     init(_ store: FeatureStore) {
         path = store.path
@@ -39,9 +44,16 @@ struct StoreSummary: Encodable {
             "\(path): \(kind)",
             "  videos     \(videos) (\(parts))",
             "  features   \(rows) rows of \(dimension) \(storage)",
-            "  instances  \(instances) of \(classes) classes",
+            classes == 0 && instances == 0
+                ? "  instances  none: the store has no annotations" : "  instances  \(instances) of \(classes) classes",
             "  digest     \(digest)",
         ]
+        if let background_instances, let background_classes {
+            lines.append("  background \(background_instances) actions of \(background_classes) other class\(background_classes == 1 ? "" : "es")")
+        }
+        if let part_dimensions, part_dimensions.count > 1 {
+            lines.append("  columns    \(part_dimensions.map(String.init).joined(separator: " + ")), joined")
+        }
         if let missing, !missing.isEmpty { lines.append("  left out   \(missing.count) videos without features") }
         return lines.joined(separator: "\n")
     }
@@ -52,7 +64,7 @@ enum StoreOutput {
     /// Writes the store with all ranks, and the annotations when asked for; rank 0 reports. `inputs` are files that were read and stay.
     static func write(
         _ source: some FeatureSource, to path: String, storage: FeatureStorage, annotationsOutput: String?, version: String,
-        inputs: [String?] = [], missing: [VideoID]? = nil, output: OutputOptions
+        inputs: [String?] = [], missing: [VideoID]? = nil, parts: [Int]? = nil, background: ClassOptions.Background? = nil, output: OutputOptions
     ) throws {
         let world = try Communicator.world()
         if let annotationsOutput {
@@ -78,6 +90,9 @@ enum StoreOutput {
             }
             var summary = StoreSummary(try FeatureStore(path: path))
             summary.missing = missing?.map(\.name)
+            summary.part_dimensions = parts
+            summary.background_instances = background?.instances
+            summary.background_classes = background?.classes
             try output.report(summary, text: summary.text)
         }
     }

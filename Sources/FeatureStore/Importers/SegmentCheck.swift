@@ -11,6 +11,12 @@ struct SegmentCheck {
     /// What was changed, one sentence each.
     var notes: [String] = []
 
+    /// What to do about several videos.
+    static func advice(for videos: [VideoID]) -> String {
+        let names = NameList.argument(videos.map(\.name))
+        return "correct the annotations, or give --duration-from-features \(names) where the durations are wrong, or --cut-segments"
+    }
+
     /// The video with its actions cut to it: up to `AnnotationSet.tolerance` seconds outside are always cut.
     mutating func fit(_ video: VideoAnnotation) throws -> VideoAnnotation {
         var fitted = video
