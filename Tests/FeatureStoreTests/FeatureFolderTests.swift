@@ -104,9 +104,8 @@ final class FeatureFolderTests: FolderTestCase {
 
     // MARK: What lies there
 
-    private func finds(_ expected: String, _ videos: [String] = ["v0", "v1"], kept: Bool = false, line: UInt = #line) throws {
+    private func finds(_ expected: String, _ videos: [String] = ["v0", "v1"], line: UInt = #line) throws {
         assertFailure(expected, line: line) { try source([""], set(videos)) }
-        guard !kept else { return }
         for name in try FileManager.default.contentsOfDirectory(atPath: folder) { try FileManager.default.removeItem(atPath: path(name)) }
     }
 
@@ -139,6 +138,18 @@ final class FeatureFolderTests: FolderTestCase {
             none.replacingOccurrences(of: "; the folder ", with: "; ")
                 + "the folder holds 'V0.npy' for video 'v0', which differs in upper and lower case\n  where: file 'FOLDER'\n"
                 + "  do: rename the files or the videos")
+        for (videos, files) in [(["v0.mp4", "v1.mp4"], ["v0.npy", "v1.npy"]), (["v_ab-c", "v_d"], ["ab-c.npy", "d.npy"])] {
+            try write(files)
+            try finds(
+                "error: 2 of 2 videos have no features: '\(videos[0])', '\(videos[1])'; the folder holds '\(files[0])', the annotations name the "
+                    + "video '\(videos[0])'\n  where: file 'FOLDER'\n  do: name files and videos alike", videos)
+        }
+        for name in ["train", "test"] { try makeFolder(name) }
+        try write(["train/v0.npy", "train/v2.npy", "test/v1.npy"])
+        try finds(
+            "error: 3 of 3 videos have no features: 'v0', 'v1', 'v2'; the folder holds 2 files train/VIDEO.npy (train/v0.npy, train/v2.npy) "
+                + "and 1 of other videos named in other ways\n  where: file 'FOLDER'\n  do: give all files one form of name: put all of them, or "
+                + "links to them, into one folder", ["v0", "v1", "v2"])
         try text(["a.txt", "b.txt", "c.txt", "d.txt", ".hidden"])
         try finds(none + "holds 4 files (a.txt, b.txt, c.txt, ...)\n  where: file 'FOLDER'\n  do: \(check)")
         for name in ["train", "test"] { try makeFolder(name) }

@@ -156,6 +156,18 @@ final class ImportMismatchTests: FolderTestCase {
             $0.durationFromFeatures = Set(clips.map { VideoID($0) })
         }
         XCTAssertEqual(trusted.videos[0].annotation.duration, 4)
+        // Beside other faults.
+        try FileManager.default.removeItem(atPath: path("c19.npy"))
+        assertFailure(
+            """
+            error: 1 of 20 videos do not fit:
+                'c19': no file VIDEO.npy in 'FOLDER'
+                together: 19 of 19 videos have more rows than stride 5 and window 5 give: 76 together, 19 to 38 were expected
+              where: file 'FOLDER'
+              do: add their files, or leave them out with --allow-missing; check how the features were extracted: a stride of 2 or 1 \
+            (--feature-stride 2, --feature-stride 1) or 12.5 fps or 12 fps (--fps 12.5, --fps 12) would explain them
+            """
+        ) { try source(short) { ($0.stride, $0.window) = (5, 5) } }
         // A window: 10 to 19 s at 25 fps, stride 4.
         for index in 0..<20 { try npy("c\(index).npy", shape: [(250 + 12 * index - 16) / 4 + 1, 2]) }
         let long = set(clips, durations: (0..<20).map { Double(250 + 12 * $0) / 25 })
@@ -228,6 +240,16 @@ final class ImportMismatchTests: FolderTestCase {
               do: leave one of them out: rows that span the video do not tell its length
             """, kind: .wrongUsage
         ) { try source(anet) { ($0.rowsSpanVideo, $0.durationFromFeatures) = (true, ["v0"]) } }
+    }
+
+    func testRowsThatSpanMostVideos() throws {
+        let many = (10..<30).map { "v\($0)" }
+        for (index, name) in many.enumerated() { try npy(name + ".npy", shape: [index == 7 ? 99 : 100, 4]) }
+        XCTAssertThrowsError(try source(set(many, durations: (10..<30).map(Double.init)))) { error in
+            XCTAssertEqual(
+                (error as? Failure)?.advice,
+                "if these 100 rows span the video, whatever its length, give --rows-span-video and neither --feature-stride nor --window")
+        }
     }
 
     func testNamesThatAreUnknown() throws {

@@ -138,13 +138,15 @@ struct FolderContents {
     func seen(missing: [VideoID], of videos: [VideoID], by part: FeaturePart) -> (what: String?, advice: String?) {
         let isNone = missing.count == videos.count
         let known = Set(videos.map { part.prefix + $0.name + part.suffix })
-        if let (prefix, suffix, found) = namedOtherwise(missing, among: paths.filter { !known.contains($0) }) {
+        if let (prefix, suffix, found, others) = namedOtherwise(missing, among: paths.filter { !known.contains($0) }) {
             let files = "\(Self.count(found.count, of: "\(prefix)VIDEO\(suffix)")) \(Self.examples(found[...]))"
+                + (others > 0 ? " and \(others) of other videos named in other ways" : "")
             guard isReadable(found[0]) else {
                 return ("the folder holds \(files), which are neither .npy nor .npz", "save the features with numpy.save")
             }
-            guard isNone else {
-                return ("the folder holds \(files)", "give all files one form of name: the others are named \(part.pattern)")
+            guard isNone, others == 0 else {
+                let form = isNone ? "put all of them, or links to them, into one folder" : "the others are named \(part.pattern)"
+                return ("the folder holds \(files)", "give all files one form of name: \(form)")
             }
             let slash = prefix.lastIndex(of: "/")
             let inner = slash.map { prefix[..<$0] }
@@ -158,16 +160,21 @@ struct FolderContents {
         if let (video, file) = otherCase(missing, part) {
             return ("the folder holds '\(file)' for video '\(video)', which differs in upper and lower case", "rename the files or the videos")
         }
+        if let (video, file) = shorter(missing, part) {
+            return ("the folder holds '\(file)', the annotations name the video '\(video)'", "name files and videos alike")
+        }
         if isNone { return (summary, nil) }
         let others = paths.prefix(ownCount).filter { !known.contains($0) }
         return (others.isEmpty ? nil : "the folder holds \(Self.count(others.count)) of no video \(Self.examples(others[...]))", nil)
     }
 
-    /// The prefix and suffix that find most of the videos. A name within a longer word is none.
-    private func namedOtherwise(_ videos: [VideoID], among paths: [String]) -> (prefix: String, suffix: String, found: [String])? {
+    /// The prefix and suffix that find most of the videos, and how many others are found by other ones. A name within a longer word is none.
+    private func namedOtherwise(
+        _ videos: [VideoID], among paths: [String]
+    ) -> (prefix: String, suffix: String, found: [String], others: Int)? {
         func isWord(_ character: Character?) -> Bool { character.map { $0.isLetter || $0.isNumber } ?? false }
         var patterns: [[String]] = []
-        for video in videos.prefix(10) {
+        for video in Self.some(videos) {
             for path in paths {
                 guard let range = path.range(of: video.name), path[range.upperBound...].range(of: video.name) == nil else { continue }
                 let pattern = [String(path[..<range.lowerBound]), String(path[range.upperBound...])]
@@ -176,12 +183,31 @@ struct FolderContents {
             }
         }
         let there = Set(paths)
+        var all: Set<VideoID> = []
         var best: (prefix: String, suffix: String, found: [String])?
         for pattern in patterns.sorted(by: { $0[0].count + $0[1].count < $1[0].count + $1[1].count }) {
-            let found = videos.map { pattern[0] + $0.name + pattern[1] }.filter { there.contains($0) }
-            if found.count > best?.found.count ?? 0 { best = (pattern[0], pattern[1], found) }
+            let found = videos.filter { there.contains(pattern[0] + $0.name + pattern[1]) }
+            all.formUnion(found)
+            if found.count > best?.found.count ?? 0 { best = (pattern[0], pattern[1], found.map { pattern[0] + $0.name + pattern[1] }) }
         }
-        return best
+        return best.map { ($0.prefix, $0.suffix, $0.found, all.count - $0.found.count) }
+    }
+
+    /// Up to ten videos, from beginning to end.
+    private static func some(_ videos: [VideoID]) -> [VideoID] {
+        stride(from: 0, to: videos.count, by: max(1, videos.count / 10)).map { videos[$0] }
+    }
+
+    /// A file named like a video whose name has something more: the ending of a film, or a word before it.
+    private func shorter(_ videos: [VideoID], _ part: FeaturePart) -> (video: VideoID, file: String)? {
+        let there = Set(paths)
+        for video in Self.some(videos) {
+            let stem = (video.name as NSString).deletingPathExtension
+            let words = video.name.indices.filter { "_-".contains(video.name[$0]) }.map { String(video.name[video.name.index(after: $0)...]) }
+            let names = ([stem] + words).filter { $0 != video.name && !$0.isEmpty }
+            if let file = names.lazy.map({ part.prefix + $0 + part.suffix }).first(where: { there.contains($0) }) { return (video, file) }
+        }
+        return nil
     }
 
     private func otherCase(_ videos: [VideoID], _ part: FeaturePart) -> (video: VideoID, file: String)? {

@@ -224,9 +224,12 @@ struct RateGuesses {
     private static let plainStrides = (1...64).map(Double.init)
     private static let plainRates = [10, 12, 12.5, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120]
 
-    /// As data sets rescaled to a number of rows have it.
+    /// As data sets rescaled to a number of rows have it; a few odd videos may have others.
     private static func fixedRows(_ videos: [RateCheck.Video]) -> Int? {
-        guard videos.count > 1, let rows = videos.first?.rows, rows > 1, videos.allSatisfy({ $0.rows == rows }) else { return nil }
+        let counts = Dictionary(grouping: videos, by: \.rows).mapValues(\.count)
+        guard videos.count > 1, let (rows, count) = counts.max(by: { ($0.value, $1.key) < ($1.value, $0.key) }), rows > 1,
+            10 * count >= 9 * videos.count
+        else { return nil }
         let lengths = videos.map(\.check.duration)
         // By any rate the longest has some rows more than the shortest.
         guard let shortest = lengths.min(), let longest = lengths.max(), Double(rows) * (1 - shortest / longest) >= 3 else { return nil }
