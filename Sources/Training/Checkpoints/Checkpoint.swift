@@ -274,7 +274,7 @@ public final class Checkpoint {
     /// - Throws: `Failure.badInput` naming what differs between the checkpoint's model and the configuration's.
     private func requireModel(_ arena: ParameterArena) throws {
         let wanted = arena.parameters.map { ($0.name, $0.publishedShape) }
-        let held = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.shape) })
+        let held = Dictionary(parameters.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
         let missing = wanted.filter { held[$0.0] == nil }.map(\.0)
         let names = Set(wanted.map(\.0))
         let surplus = parameters.map(\.name).filter { !names.contains($0) }
