@@ -17,6 +17,8 @@ struct StoreSummary: Encodable {
     var subsets: [String: Int]
     var class_names: [String]
     var digest: String
+    /// nil for a store without videos.
+    var feature_rate: FeatureRate?
     /// Annotated videos that were left out for want of features (import only).
     var missing: [String]?
     /// Values per row in each of the folders whose columns were joined (import only).
@@ -36,6 +38,7 @@ struct StoreSummary: Encodable {
         subsets = Dictionary(grouping: store.videos, by: \.annotation.subset.rawValue).mapValues(\.count)
         class_names = store.classes.names
         digest = store.digest
+        feature_rate = store.rate
     }
 
     var text: String {
@@ -44,6 +47,7 @@ struct StoreSummary: Encodable {
             "\(path): \(kind)",
             "  videos     \(videos) (\(parts))",
             "  features   \(rows) rows of \(dimension) \(storage)",
+            "  rate       \(feature_rate?.summary ?? "no rows")",
             classes == 0 && instances == 0
                 ? "  instances  none: the store has no annotations" : "  instances  \(instances) of \(classes) classes",
             "  digest     \(digest)",

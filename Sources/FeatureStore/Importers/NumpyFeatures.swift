@@ -146,14 +146,7 @@ public struct NumpyFeatures: FeatureSource {
         try withMemory(from * dimension * 4, for: "the features", of: parts[0].path) { memory in
             let source = memory.bindMemory(to: Float.self, capacity: from * dimension)
             try join(parts, rows: from, into: source)
-            for row in 0..<to {
-                // Rows stand at their middles; what lies before the first or behind the last is that row.
-                let place = min(Double(from - 1), max(0, (Double(row) + 0.5) * Double(from) / Double(to) - 0.5))
-                let low = Int(place)
-                let share = Float(place - Double(low))
-                let (a, b) = (source + low * dimension, source + min(low + 1, from - 1) * dimension)
-                for column in 0..<dimension { target[row * dimension + column] = (1 - share) * a[column] + share * b[column] }
-            }
+            RowResampling(rows: from, grid: videos[index].grid, count: to).apply(source, columns: dimension, to: target)
         }
     }
 
@@ -207,8 +200,7 @@ public struct NumpyFeatures: FeatureSource {
     /// The same frames in another number of rows: neighbouring windows that cover what the original windows saw.
     private static func rescaled(_ rows: Int, _ grid: FeatureGrid, to target: Int?) -> (Int, FeatureGrid) {
         guard let target, target != rows else { return (rows, grid) }
-        let span = (Double(rows - 1) * grid.stride + grid.window) / Double(target)
-        return (target, FeatureGrid(fps: grid.fps, stride: span, window: span))
+        return (target, RowResampling(rows: rows, grid: grid, count: target).grid)
     }
 
     /// Rows of every video, then of all together.

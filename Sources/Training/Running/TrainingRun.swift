@@ -68,7 +68,6 @@ public final class TrainingRun {
         self.configuration = configuration
         self.folder = folder
         self.communicator = communicator
-        try communicator.agreeOnProgram()
         try communicator.agree(on: timeline ? "on" : "off", name: "--timeline")
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
         var warnings: [String] = []
@@ -111,13 +110,14 @@ public final class TrainingRun {
         self.lock = lock
         warnings += lock.warning.map { [$0] } ?? []
         try communicator.barrier()
-        notes += warnings
+        notes += warnings + RateComparison.warnings(configuration, evaluated: evaluated?.videos ?? [], store)
         let (going, damaged) = try Activity.during(stage: "reading a checkpoint") {
             try communicator.throwTogether { try begin(resume: resume) }
         }
         notes.append(try ProductChoice.set(configuration.training, recorded: going?.header.recordedGemm, communicator: communicator))
-        if going != nil {
+        if let going {
             notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
+            if let note = going.header.otherBuildNote { notes.append(note) }
         } else if resume {
             notes.append("no checkpoint in '\(trainer.checkpoints.path)': starting afresh")
         }
@@ -265,6 +265,7 @@ public final class TrainingRun {
                     + "this one has \(store.digest.prefix(12))...",
                 at: .file(checkpoint.path), .file(store.path), advice: "resume with the store of the run")
         }
+        try checkpoint.requireClassesAndRate(of: store)
         if let wanted = ProductChoice.named(configuration.training), let used = header.recordedGemm, wanted != used {
             throw Failure.wrongUsage(
                 "the run multiplies with \(used.rawValue), but training.gemm is now \(wanted.rawValue)", at: .file(checkpoint.path),
@@ -346,7 +347,9 @@ public final class TrainingRun {
             let result = evaluation.evaluate(found.flatMap(\.detections))
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            try replaceFile(at: folder + "/metrics.json", with: try encoder.encode(result) + [UInt8(ascii: "\n")])
+            let json = try encoder.encode(result)
+            try replaceFile(at: folder + "/metrics.json", with: json + [UInt8(ascii: "\n")])
+            try trainer.keep(metrics: String(decoding: json, as: UTF8.self))
             return result
         }
         if communicator.isRoot, result == nil {
