@@ -103,6 +103,12 @@ final class TrainedDetectorTests: XCTestCase {
                 ]
             ),
         ]
+        // No more than eight are named.
+        let many = (0..<2_000).map { "an action far away from others, number \($0)" }
+        let named = many.prefix(8).map { "'\($0)'" }.joined(separator: ", ")
+        XCTAssertEqual(
+            ClassMatch(known: Self.names, asked: many).warnings(store: "s.h5", holder: "the checkpoint"),
+            ["warning: all 2000 classes of the store 's.h5' cannot be detected: \(named) and 1992 more; \(all)"])
         for (classes, notes) in cases {
             try writeStore("other.h5", classes: classes, video)
             let other = try open("other.h5")

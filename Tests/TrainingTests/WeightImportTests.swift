@@ -167,6 +167,62 @@ final class WeightImportTests: XCTestCase {
         XCTAssertFalse(FileManager.default.fileExists(atPath: path("c.h5")))
     }
 
+    func testMetadataThatDoesNotFit() throws {
+        try writeStore(classes: [])
+        try writeWeights("actionformer", WeightMetadata(classes: ["run", "jump"]))
+        refused(
+            """
+            error: the weight file's metadata name 2 classes, its weights have 3
+              where: file 'FOLDER/w.safetensors'
+              do: export the weights again, or give the names with --classes
+            """
+        ) { _ = try take() }
+        for (key, text, wanted) in [
+            ("kairos_classes", "[\"a\", 2, \"b\"]", "a JSON list of different names"), ("kairos_classes", "[\"a\", \"a\"]", "a JSON list of different names"),
+            ("kairos_feature_rate", "{}", "the JSON of a rate"),
+        ] {
+            try SafetensorsFile(arrays: [], metadata: [key: text]).write(to: path("w.safetensors"))
+            refused(
+                """
+                error: '\(key)' in the file's metadata is not \(wanted)
+                  where: file 'FOLDER/w.safetensors'
+                  do: export the weights again
+                """
+            ) { _ = try take() }
+        }
+        // Weights of another width are of another model, whatever their names.
+        try writeWeights("actionformer", WeightMetadata(classes: Self.names))
+        refused(
+            """
+            error: the tensor has shape [8, 4, 3], the model wants [16, 4, 3]
+              where: file 'FOLDER/w.safetensors', parameter 'backbone.embd.0.conv.weight'
+              do: use the configuration the weights were trained with
+            """
+        ) { _ = try take("actionformer", ["model.embd_dim=16", "model.fpn_dim=16", "model.head_dim=16"]) }
+        refused(
+            """
+            error: class 4 does not exist: the weight file has 3 classes
+              where: file 'FOLDER/w.safetensors', key 'training.head_empty_cls'
+              do: give indices from 0 to 2
+            """
+        ) { _ = try take("actionformer", ["training.head_empty_cls=[4]"]) }
+    }
+
+    /// What goes out comes back.
+    func testExportedMetadata() throws {
+        try writeStore(classes: [])
+        try writeWeights("actionformer", WeightMetadata(classes: ["a \"quoted\" name", "b", "ç"], featureRate: Self.rate))
+        _ = try take()
+        let metadata = try Checkpoint(path: path("c.h5")).exportedMetadata(.ema)
+        XCTAssertEqual(Set(metadata.keys), ["format", "kairos_step", "kairos_weights", "kairos_program", "kairos_classes", "kairos_feature_rate"])
+        XCTAssertEqual(metadata["kairos_classes"], #"["a \"quoted\" name","b","ç"]"#)
+        XCTAssertEqual(metadata["kairos_weights"], "ema")
+        let file = SafetensorsFile(arrays: [], metadata: metadata)
+        try file.write(to: path("x.safetensors"))
+        let read = try WeightMetadata(try SafetensorsFile(path: path("x.safetensors")), path: "x")
+        XCTAssertEqual(read, WeightMetadata(classes: ["a \"quoted\" name", "b", "ç"], featureRate: Self.rate))
+    }
+
     // MARK: Training on
 
     private func resume(_ overrides: [String] = []) throws -> TrainingRun {

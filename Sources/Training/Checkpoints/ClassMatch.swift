@@ -24,18 +24,18 @@ public struct ClassMatch: Equatable, Sendable {
     ///   - holder: what knows the classes: "the checkpoint".
     public func warnings(store: String, holder: String) -> [String] {
         guard !unknown.isEmpty else { return [] }
-        let list = Self.listed(unknown.map { name in
-            "'\(name)'" + (nearestName(to: name, among: known).map { " (did you mean '\($0)'?)" } ?? "")
-        })
-        let count = asked.count == 1 ? "the class" : unknown.count == asked.count ? "all \(asked.count) classes" : "\(unknown.count) of the \(asked.count) classes"
+        let list = Self.listed(unknown) { name in "'\(name)'" + (nearestName(to: name, among: known).map { " (did you mean '\($0)'?)" } ?? "") }
+        let count =
+            asked.count == 1
+            ? "the class" : unknown.count == asked.count ? "all \(asked.count) classes" : "\(unknown.count) of the \(asked.count) classes"
         return [
-            "warning: \(count) of the store '\(store)' cannot be detected: \(list); \(holder) knows \(Self.listed(known.map { "'\($0)'" }))"
+            "warning: \(count) of the store '\(store)' cannot be detected: \(list); \(holder) knows \(Self.listed(known))"
         ]
     }
 
     /// The first eight, and how many more there are.
-    static func listed(_ names: [String]) -> String {
-        names.prefix(8).joined(separator: ", ") + (names.count > 8 ? " and \(names.count - 8) more" : "")
+    static func listed<Item>(_ items: [Item], text: (Item) -> String = { "'\($0)'" }) -> String {
+        items.prefix(8).map(text).joined(separator: ", ") + (items.count > 8 ? " and \(items.count - 8) more" : "")
     }
 }
 

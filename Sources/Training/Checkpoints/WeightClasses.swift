@@ -26,7 +26,7 @@ struct WeightClasses {
             let renamed = recorded.map { zip($0, given.names).filter { $0 != $1 } } ?? []
             notes = renamed.isEmpty ? [] : [
                 "warning: the weight file names \(renamed.count) of \(given.names.count) classes otherwise: "
-                    + ClassMatch.listed(renamed.map { "'\($0.0)', now '\($0.1)'" })
+                    + ClassMatch.listed(renamed) { "'\($0.0)', now '\($0.1)'" }
             ]
         } else if let recorded = source.metadata.classes {
             guard count == nil || recorded.count == count else {
@@ -43,12 +43,12 @@ struct WeightClasses {
             names = (0..<count).map { "class \($0)" }
             notes = [
                 "warning: neither the weight file nor the store '\(store.path)' names the \(count) classes of the weights: they are called "
-                    + ClassMatch.listed(names.map { "'\($0)'" }) + "; give their names with --classes or --classes-from"
+                    + ClassMatch.listed(names) + "; give their names with --classes or --classes-from"
             ]
         } else {
             throw Failure(
                 .badInput, "the weights have \(count ?? 0) classes without names, the store has \(store.classes.count): "
-                    + ClassMatch.listed(store.classes.names.map { "'\($0)'" }), at: places,
+                    + ClassMatch.listed(store.classes.names), at: places,
                 advice: "give the names of the weights' classes, in the order of their training, with --classes A,B,... "
                     + "or --classes-from ANNOTATIONS.json")
         }
