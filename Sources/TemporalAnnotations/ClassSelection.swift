@@ -36,6 +36,7 @@ public struct ClassSelection: Sendable {
         selected.instances = video.instances.compactMap { instance in
             chosen[instance.label].map { ActionInstance(segment: instance.segment, label: $0) }
         }
+        selected.weakLabels = video.weakLabels.compactMap { chosen[$0] }.sorted()
         backgroundInstances += video.instances.count - selected.instances.count
         return selected
     }

@@ -67,6 +67,7 @@ struct ImportFeaturesCommand: ParsableCommand {
                 try requireWritablePlace(of: output, apartFrom: [annotations])
                 try checkOptions()
                 var set = try annotations.map { try AnnotationSet(readingJSON: $0, segments: .asWritten) }
+                StoreOutput.warn(set?.notes ?? [])
                 let background = try selection.select(in: &set)
                 let source = try NumpyFeatures(
                     folders: try folders(), annotations: set, options: try options(videos: Set((set?.videos ?? []).map(\.id))),

@@ -13,6 +13,8 @@ struct StoreSummary: Encodable {
     var dimension: Int
     var classes: Int
     var instances: Int
+    /// Recordings whose classes are known without segments.
+    var weakly_labelled: Int
     var storage: String
     var subsets: [String: Int]
     var class_names: [String]
@@ -34,6 +36,7 @@ struct StoreSummary: Encodable {
         dimension = store.dimension
         classes = store.classes.count
         instances = store.instanceCount
+        weakly_labelled = store.videos.count { $0.annotation.isWeaklyLabelled }
         storage = store.storage.rawValue
         subsets = Dictionary(grouping: store.videos, by: \.annotation.subset.rawValue).mapValues(\.count)
         class_names = store.classes.names
@@ -52,6 +55,7 @@ struct StoreSummary: Encodable {
                 ? "  instances  none: the store has no annotations" : "  instances  \(instances) of \(classes) classes",
             "  digest     \(digest)",
         ]
+        if weakly_labelled > 0 { lines.insert("  weak       \(weakly_labelled) videos with weak labels only (classes without segments)", at: 4) }
         if let background_instances, let background_classes {
             lines.append("  background \(background_instances) actions of \(background_classes) other class\(background_classes == 1 ? "" : "es")")
         }

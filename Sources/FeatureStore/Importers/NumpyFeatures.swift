@@ -57,7 +57,7 @@ public struct NumpyFeatures: FeatureSource {
             if isChecked, !options.durationFromFeatures.contains(id) {
                 checks.append((id, RateCheck.Video(rows: entry.rows, check: check), entry.files[0].path))
             }
-            guard let fitted = try faults.attempt(.segment, id, { try segments.fit(video) }) else { continue }
+            guard let fitted = try faults.attempt(.segment, id, { try segments.fit(video, grid: grid) }) else { continue }
             let (rows, rowGrid) = Self.rescaled(entry.rows, grid, to: options.rescaledRows)
             guard try faults.attempt(.rate, id, { try Self.checkBounds(entry, video.duration, rowGrid) }) != nil else { continue }
             plans.append(VideoPlan(rows: rows, grid: rowGrid, annotation: fitted, file: entry.files[0].path))
@@ -67,17 +67,18 @@ public struct NumpyFeatures: FeatureSource {
         try faults.check(of: listed.count, at: places) { kind, found in
             switch kind {
             case .rows: rowsAdvice
-            case .segment: SegmentCheck.advice(for: found.map(\.video))
+            case .segment: segments.advice(for: found.map(\.video))
             default: nil
             }
         }
+        let lossNotes = try segments.lossNotes()
         videos = plans
         classes = segments.classes
         dimension = dimensions.reduce(0, +)
         partDimensions = dimensions
         self.missing = missing
         files = found.map(\.files)
-        notes = segments.notes + Self.cutNotes(found) + (options.rowsSpanVideo ? Self.spanNotes(found) : [])
+        notes = lossNotes + segments.notes + Self.cutNotes(found) + (options.rowsSpanVideo ? Self.spanNotes(found) : [])
     }
 
     // MARK: Videos and files

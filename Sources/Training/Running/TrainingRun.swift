@@ -111,6 +111,7 @@ public final class TrainingRun {
         warnings += lock.warning.map { [$0] } ?? []
         try communicator.barrier()
         notes += warnings + RateComparison.warnings(configuration, evaluated: evaluated?.videos ?? [], store)
+        if communicator.isRoot { notes += (evaluated?.notes ?? []).map { "warning: \($0)" } }
         let (going, damaged) = try Activity.during(stage: "reading a checkpoint") {
             try communicator.throwTogether { try begin(resume: resume) }
         }
@@ -187,7 +188,8 @@ public final class TrainingRun {
         let chosen = try LabeledSubset.choose(
             training.map { store.videos[$0].id.name }, fraction: data.labeledFraction, order: order, seed: UInt64(configuration.training.seed),
             file: data.labeledOrder ?? "")
-        guard chosen.contains(where: { !store.videos[training[$0]].annotation.instances.isEmpty }) else {
+        try WeakLabelCheck.check(chosen.map { training[$0] }, configuration, store)
+        guard chosen.contains(where: { !store.videos[training[$0]].annotation.knownClasses.isEmpty }) else {
             throw Failure.badInput(
                 "none of the \(chosen.count) labelled recordings has an action", at: .file(store.path), .key("data.labeled_fraction"),
                 advice: "label more recordings, or choose another data.training_subset")
@@ -354,7 +356,7 @@ public final class TrainingRun {
         }
         if communicator.isRoot, result == nil {
             notes.append(
-                "subset '\(evaluated.subset)' has no annotations: metrics.json was not written; the detections are in '\(folder)/predictions.json'")
+                "subset '\(evaluated.subset)' has \(truth.contains(where: \.isWeaklyLabelled) ? "weak labels only" : "no annotations"): metrics.json was not written; the detections are in '\(folder)/predictions.json'")
         }
         return result
     }
