@@ -35,10 +35,11 @@ final class SegmentImportTests: FolderTestCase {
         ) { try source([frames, frames], cuts: true) }
         assertFailure(
             """
-            error: the segment [25.0, 50.0] of class 'run' lies outside the video of 10.0 s; in all 10 of 10 segments do not fit, in 2 videos: \
-            'v0', 'v1'; they look like numbers of frames: divide them by the frames per second
-              where: file 'a.json', video 'v0'
-              do: write segments as [start, end] in seconds
+            error: 2 of 2 videos do not fit:
+                'v0', 'v1': the segment [25.0, 50.0] of class 'run' lies outside the video of 10.0 s
+              where: file 'FOLDER'
+              do: write segments as [start, end] in seconds: 10 of 10 lie outside their videos, they look like numbers of frames: divide them by the \
+            frames per second
             """
         ) { try source([frames, frames], cuts: false) }
     }
@@ -46,9 +47,11 @@ final class SegmentImportTests: FolderTestCase {
     func testSomeSegmentsOutside() throws {
         assertFailure(
             """
-            error: the segment [9.0, 12.0] of class 'run' lies outside the video of 10.0 s; in all 2 of 17 segments do not fit, in 2 videos: 'v1', 'v2'
-              where: file 'a.json', video 'v1'
-              do: correct the annotations, or give --duration-from-features v1,v2 when the duration is wrong, or --cut-segments
+            error: 2 of 3 videos do not fit:
+                'v1': the segment [9.0, 12.0] of class 'run' lies outside the video of 10.0 s
+                'v2': the segment [3.0, 3.0] of class 'run' has no length
+              where: file 'FOLDER'
+              do: correct the annotations, or give --duration-from-features v1,v2 where the durations are wrong, or --cut-segments
             """
         ) { try source([good, good + [[9, 12]], good + [[3, 3]]], cuts: false) }
         let cut = try source([good, good, good + [[11, 12], [8, 12]], good], cuts: true)
