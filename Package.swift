@@ -121,11 +121,11 @@ let package = Package(
     swiftLanguageModes: [.v5]
 )
 
-// Fuzzers are part of the builds of launch/fuzz alone: they need a runtime of the compiler's.
+// Fuzzers are part of the builds of launch/fuzz alone, which links them with a runtime of the compiler's.
 if Context.environment["KAIROS_FUZZ"] != nil {
     package.targets.append(
-        .executableTarget(
-            name: "kairos-fuzz",
+        .target(
+            name: "Fuzzing",
             dependencies: [
                 "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "TemporalAnnotations", "TestSupport", "Training",
             ], path: "Tests/Fuzzing", exclude: ["Seeds"]))

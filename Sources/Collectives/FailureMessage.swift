@@ -26,6 +26,7 @@ struct FailureMessage: Codable {
             case .dataset(let name): Place(name: "dataset", text: name)
             case .parameter(let name): Place(name: "parameter", text: name)
             case .line(let number): Place(name: "line", number: number)
+            case .column(let number): Place(name: "column", number: number)
             case .rank(let rank): Place(name: "rank", number: rank)
             case .step(let step): Place(name: "step", number: step)
             }
@@ -41,6 +42,7 @@ struct FailureMessage: Codable {
             case "dataset": .dataset(place.text)
             case "parameter": .parameter(place.text)
             case "line": .line(place.number)
+            case "column": .column(place.number)
             case "rank": .rank(place.number)
             case "step": .step(place.number)
             default: nil

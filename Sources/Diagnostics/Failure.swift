@@ -24,6 +24,8 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         case dataset(String)
         case parameter(String)
         case line(Int)
+        /// Counted in characters, from 1.
+        case column(Int)
         case rank(Int)
         case step(Int)
 
@@ -35,6 +37,7 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
             case .dataset(let name): "dataset '\(name)'"
             case .parameter(let name): "parameter '\(name)'"
             case .line(let number): "line \(number)"
+            case .column(let number): "column \(number)"
             case .rank(let rank): "rank \(rank)"
             case .step(let step): "step \(step)"
             }

@@ -157,10 +157,11 @@ extension FeatureStore {
             throw Failure.badInput("this HDF5 file is not a feature store: its format is '\(format)'", at: .file(file.path), advice: advice)
         }
         let version = try file.intAttribute(of: "", named: "version")
-        guard version == FeatureStoreFormat.version else {
+        let newest = FeatureStoreFormat.versionWithWeakLabels
+        guard FeatureStoreFormat.version...newest ~= version else {
             throw Failure.badInput(
-                "the store has version \(version), this program reads version \(FeatureStoreFormat.version)", at: .file(file.path),
-                advice: version > FeatureStoreFormat.version
+                "the store has version \(version), this program reads versions \(FeatureStoreFormat.version) to \(newest)", at: .file(file.path),
+                advice: version > newest
                     ? "use the newer program that wrote it, or make the store again" : "make the store again")
         }
     }
@@ -236,6 +237,7 @@ extension FeatureStore {
             }
             instances[owners[index]].append(ActionInstance(segment: segment, label: labels[index]))
         }
+        let weakLabels = try FeatureStoreIndex.readWeakLabels(file, videos: ids, classCount: classCount, instances: instances)
         var expected = 0
         let videos = try ids.indices.map { index in
             let times: [(name: String, what: String, value: Double, most: Double)] = [
@@ -258,7 +260,7 @@ extension FeatureStore {
             expected += rows[index]
             let annotation = VideoAnnotation(
                 id: VideoID(ids[index]), subset: Subset(rawValue: subsets[index]), duration: durations[index], fps: fps[index],
-                instances: instances[index])
+                instances: instances[index], weakLabels: weakLabels[index])
             let grid = FeatureGrid(fps: fps[index], stride: strides[index], window: windows[index])
             return StoredVideo(firstRow: firstRows[index], rows: rows[index], grid: grid, annotation: annotation)
         }

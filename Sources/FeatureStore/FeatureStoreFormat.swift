@@ -4,6 +4,8 @@ import TemporalAnnotations
 enum FeatureStoreFormat {
     static let name = "kairos feature store"
     static let version = 1
+    /// Of stores with weak labels: programs that know nothing of these would take their recordings for recordings without actions.
+    static let versionWithWeakLabels = 2
     static let matrix = "features"
 
     /// The digest of one video's rows as they are stored: the leaves of the store's digest, so that ranks can make them apart.
@@ -39,13 +41,17 @@ struct FeatureStoreIndex {
         digest.add(name: "annotations/start", doubles: instances.map(\.1.segment.start))
         digest.add(name: "annotations/end", doubles: instances.map(\.1.segment.end))
         digest.add(name: "annotations/label", integers: instances.map(\.1.label))
+        if !weakLabels.isEmpty {
+            digest.add(name: "weak_labels/video", integers: weakLabels.map(\.video))
+            digest.add(name: "weak_labels/label", integers: weakLabels.map(\.label))
+        }
         for (video, leaf) in zip(videos, rowDigests) { digest.add(name: "features/\(video.id)", bytes: leaf) }
         return digest.hex()
     }
 
     func write(to file: HDF5File) throws {
         try file.setAttribute(of: "", named: "format", FeatureStoreFormat.name)
-        try file.setAttribute(of: "", named: "version", FeatureStoreFormat.version)
+        try file.setAttribute(of: "", named: "version", weakLabels.isEmpty ? FeatureStoreFormat.version : FeatureStoreFormat.versionWithWeakLabels)
         try file.writeStrings("classes", classes.names)
         try file.writeStrings("videos/id", videos.map(\.id.name))
         try file.writeStrings("videos/subset", videos.map(\.annotation.subset.rawValue))
@@ -60,5 +66,8 @@ struct FeatureStoreIndex {
         try file.writeDoubles("annotations/start", instances.map(\.1.segment.start))
         try file.writeDoubles("annotations/end", instances.map(\.1.segment.end))
         try file.writeInts("annotations/label", instances.map(\.1.label))
+        guard !weakLabels.isEmpty else { return }
+        try file.writeInts("weak_labels/video", weakLabels.map(\.video))
+        try file.writeInts("weak_labels/label", weakLabels.map(\.label))
     }
 }

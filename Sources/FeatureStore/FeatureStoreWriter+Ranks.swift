@@ -3,6 +3,7 @@ import COpenMPI
 import Collectives
 import Diagnostics
 import Foundation
+import TemporalAnnotations
 
 extension FeatureStoreWriter {
     /// Writes `source` to `path` with all ranks together: rank 0 makes the file and its index, every rank reads, converts and writes its share of the
@@ -64,14 +65,18 @@ extension FeatureStoreWriter {
         let encoder = try communicator.throwTogether { try RowEncoder(source: source, storage: storage) }
         var leaves: [UInt8] = []
         var failure: (any Error)?
+        var faults = ImportFaults()
         for round in 0..<rounds {
             // After a failure the rank still takes part in the collective writes, with no rows, so that no other rank waits for it.
             var rows = 0..<0
             if failure == nil, round < owned.count {
                 let video = index.videos[owned[round]]
                 do {
-                    leaves += try encoder.encode(owned[round])
-                    rows = video.firstRow..<video.firstRow + video.rows
+                    // After a fault the other videos are looked at all the same.
+                    if let leaf = try faults.attempt(.file, video.id, { try encoder.encode(owned[round]) }), faults.isEmpty {
+                        leaves += leaf
+                        rows = video.firstRow..<video.firstRow + video.rows
+                    }
                 } catch {
                     failure = error
                 }
@@ -84,16 +89,40 @@ extension FeatureStoreWriter {
             if failure == nil, round < owned.count { progress?(round + 1, owned.count) }
         }
         matrix.close()
+        let all = try faults.together(communicator)
         // Both ways all ranks flush and close together.
         try communicator.throwTogether {
             do { try file.finishWriting() } catch { failure = failure ?? error }
             if let failure { throw failure }
+            // One fault is said by the rank that found it.
+            try (all.faults.count > 1 ? all : faults).checkValues(of: count)
         }
         let gathered = try communicator.allGather(leaves)
         return (0..<count).map { number in
             let first = number / communicator.size * 32
             return Array(gathered[number % communicator.size][first..<first + 32])
         }
+    }
+}
+
+extension ImportFaults {
+    /// Features that were read and cannot be stored.
+    func checkValues(of count: Int) throws { try check("videos", "cannot be stored", of: count, at: []) }
+
+    /// The faults of all ranks' videos, sorted by name: equal on every rank.
+    func together(_ communicator: Communicator) throws -> ImportFaults {
+        struct Message: Codable {
+            let video: VideoID
+            let what: String
+            let advice: String
+        }
+        let own = faults.map { Message(video: $0.video, what: $0.failure.what, advice: $0.failure.advice) }
+        let messages = try communicator.allGather(try JSONEncoder().encode(own)).flatMap { try JSONDecoder().decode([Message].self, from: $0) }
+        var all = ImportFaults()
+        for message in messages.sorted(by: { $0.video < $1.video }) {
+            all.add(.file, message.video, Failure(.badInput, message.what, advice: message.advice))
+        }
+        return all
     }
 }
 

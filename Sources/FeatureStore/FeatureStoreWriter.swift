@@ -30,11 +30,16 @@ public struct FeatureStoreWriter {
             let matrix = try HDF5Matrix(in: file, FeatureStoreFormat.matrix)
             let encoder = try RowEncoder(source: source, storage: storage)
             var leaves: [[UInt8]] = []
+            var faults = ImportFaults()
             for (number, video) in index.videos.enumerated() {
-                leaves.append(try encoder.encode(number))
-                try matrix.writeStored(video.firstRow..<video.firstRow + video.rows, encoder.stored)
+                // After a fault the other videos are looked at all the same.
+                if let leaf = try faults.attempt(.file, video.id, { try encoder.encode(number) }), faults.isEmpty {
+                    leaves.append(leaf)
+                    try matrix.writeStored(video.firstRow..<video.firstRow + video.rows, encoder.stored)
+                }
                 progress?(number + 1, index.videos.count)
             }
+            try faults.checkValues(of: index.videos.count)
             matrix.close()
             try file.finishWriting()
             digest = try finish(index, rowDigests: leaves, at: part)

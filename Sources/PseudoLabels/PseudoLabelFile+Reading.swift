@@ -16,12 +16,14 @@ extension PseudoLabelFile {
             videos.append(video)
             for node in entry.list { labels.append(try Self.label(node, of: video, classes: classes, path: path)) }
         }
-        guard let external = root["external_data"], let round = external["round"]?.number else {
+        guard let external = root["external_data"], let node = external["round"] else {
             throw Failure.badInput(
                 "the file holds detections, not pseudo-labels: 'external_data' has no 'round'", at: .file(path),
                 advice: "give a file from the run's folder pseudo_labels")
         }
-        guard round >= 0, round <= 1e9, round == round.rounded() else { throw Self.malformed("round", external, path, "a whole number, at least 0") }
+        guard let round = node.number, round >= 0, round <= 1e9, round == round.rounded() else {
+            throw Self.malformed("round", external, path, "a whole number, at least 0")
+        }
         var perClass: [String: Double] = [:]
         for member in external["theta_per_class"]?.members ?? [] {
             guard let value = member.node.number else { throw Self.malformed("theta_per_class", external, path, "numbers by class name") }
@@ -46,7 +48,7 @@ extension PseudoLabelFile {
             guard let member = node[key] else { return nil }
             if case .null = member.value { return nil }
             guard let value = member.number, value.isFinite else {
-                throw failure("'\(key)' of the pseudo-label \(place) is no finite number", "write a number, or null where there is none")
+                throw failure("'\(key)' of the pseudo-label \(place) is \(member.described), no finite number", "write a number, or null where there is none")
             }
             return value
         }
@@ -54,9 +56,10 @@ extension PseudoLabelFile {
             throw failure("the pseudo-label \(place) has no 'P_cls'", "give a file from the run's folder pseudo_labels")
         }
         let known = PseudoLabelFate.allCases.map(\.rawValue)
-        guard let word = node["fate"]?.string else {
-            throw failure("the pseudo-label \(place) has no 'fate'", "add one of \(known.joined(separator: ", "))")
+        if let fault = node.fault(of: "fate", owner: "the pseudo-label \(place)", expected: "a string", { $0.string?.isEmpty == false }) {
+            throw failure(fault, "add one of \(known.joined(separator: ", "))")
         }
+        let word = node["fate"]?.string ?? ""
         guard let fate = PseudoLabelFate(rawValue: word) else {
             throw failure(
                 "the fate '\(word)' of the pseudo-label \(place) is unknown"
@@ -69,7 +72,7 @@ extension PseudoLabelFile {
 
     private static func malformed(_ key: String, _ parent: JSONNode, _ path: String, _ expected: String) -> Failure {
         .badInput(
-            "'\(key)' in 'external_data' is not \(expected)", at: .file(path), .line(parent[key]?.line ?? parent.line),
+            "'\(key)' in 'external_data' is \(parent[key].map { "\($0.described), " } ?? "")not \(expected)", at: .file(path), .line(parent[key]?.line ?? parent.line),
             advice: "give a file from the run's folder pseudo_labels, as it was written")
     }
 

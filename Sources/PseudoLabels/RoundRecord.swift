@@ -14,7 +14,9 @@ public enum RoundRecord {
         _ labels: [PseudoLabel], _ thresholds: PseudoLabelThresholds, round number: Int, name: String, videos: [Int],
         previous: PseudoLabelQuality?, _ run: RunContext
     ) throws -> PseudoLabelQuality? {
-        let truth = videos.map { run.store.videos[$0].annotation }
+        let annotations = videos.map { run.store.videos[$0].annotation }
+        // Weak labels say nothing of segments.
+        let truth = annotations.filter { !$0.isWeaklyLabelled }
         let quality = truth.contains { !$0.instances.isEmpty } ? PseudoLabelQuality(labels: labels, truth: truth) : nil
         let folder = run.folder + "/pseudo_labels"
         if !FileManager.default.fileExists(atPath: folder) {
@@ -26,7 +28,7 @@ public enum RoundRecord {
             }
         }
         let file = PseudoLabelFile(
-            round: number, labels: labels, videos: truth.map(\.id), thresholds: thresholds, quality: quality, previousQuality: previous)
+            round: number, labels: labels, videos: annotations.map(\.id), thresholds: thresholds, quality: quality, previousQuality: previous)
         try file.write(classes: run.store.classes, to: "\(folder)/round-\(number).json")
         try run.log?.append(
             note: RoundNote(step: run.state.step, stage: name, labels: labels, thresholds: thresholds, quality: quality, previous: previous))

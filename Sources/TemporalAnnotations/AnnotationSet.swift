@@ -3,8 +3,8 @@ import Diagnostics
 /// What an annotation file holds: classes in their one order, and videos in the order of the file.
 ///
 /// The JSON form is ActivityNet's: `{"version": ..., "database": {VIDEO: {"subset", "duration", "fps", "annotations": [{"label", "label_id",
-/// "segment": [start, end]}]}}}`, times in seconds; `fps` and `label_id` may be missing. Other members ("url", "segment(frames)", "taxonomy", ...)
-/// are passed over.
+/// "segment": [start, end]}]}}}`, times in seconds; `fps` and `label_id` may be missing. Weak labels are annotations without `segment`, or
+/// `"labels": [...]` at the video. Other members ("url", "segment(frames)", "taxonomy", ...) are passed over.
 public struct AnnotationSet: Sendable {
     public var version: String
     public var classes: ClassMap
@@ -38,6 +38,12 @@ public struct AnnotationSet: Sendable {
     public var subsets: [Subset] {
         var seen = Set<Subset>()
         return videos.map(\.subset).filter { seen.insert($0).inserted }
+    }
+
+    /// Groups of subsets whose names differ in case, spaces, underscores or hyphens alone, in order of first appearance.
+    public var subsetsAlike: [[Subset]] {
+        let groups = Dictionary(grouping: subsets) { foldedName($0.rawValue) }
+        return subsets.compactMap { subset in groups[foldedName(subset.rawValue)].flatMap { $0.count > 1 && $0[0] == subset ? $0 : nil } }
     }
 
     public func videos(in subset: Subset) -> [VideoAnnotation] { videos.filter { $0.subset == subset } }

@@ -33,6 +33,10 @@ public enum DetectionFile {
                     + (root.members == nil ? "its root is \(root.kind), not an object" : "it has no key 'results'"), at: .file(path),
                 advice: isAnnotations ? "this looks like a file of annotations; give the file of detections here" : formAdvice)
         }
+        if let repeated = root.repeatedName {
+            throw Failure.badInput(
+                "the key '\(repeated.name)' stands twice in the file", at: .file(path), .line(repeated.line), advice: "keep one of the two")
+        }
         guard let entries = results.members else {
             throw Failure.badInput("'results' is \(results.kind), not an object of videos", at: .file(path), .line(results.line), advice: formAdvice)
         }
@@ -57,15 +61,14 @@ public enum DetectionFile {
         func failure(_ what: String, _ advice: String) -> Failure {
             .badInput(what, at: .file(path), .line(node.line), .video(video.name), advice: advice)
         }
-        guard let label = node["label"]?.string else { throw failure("a detection has no 'label'", "add the class's name as a string") }
+        let label = try label(of: node, failure)
         guard let index = classes.index(of: label) else {
             throw failure(
                 "class '\(label)' is unknown" + (nearestName(to: label, among: classes.names).map { "; did you mean '\($0)'?" } ?? ""),
                 "use one of the \(classes.count) classes of the annotations")
         }
-        guard let pair = node["segment"]?.array, pair.count == 2, let start = pair[0].number, let end = pair[1].number else {
-            throw failure("a detection has no 'segment' of two numbers", "write the segment as [start, end] in seconds")
-        }
+        let segment = try node.segment(owner: "a detection", failure)
+        let (start, end) = (segment.start, segment.end)
         guard start.isFinite, end.isFinite else {
             throw failure("the segment [\(text(start)), \(text(end))] of class '\(label)' is not finite", "check what wrote the detections")
         }
@@ -73,11 +76,23 @@ public enum DetectionFile {
             throw failure(
                 "the segment [\(text(start)), \(text(end))] of class '\(label)' is reversed", "write the segment as [start, end] in seconds")
         }
-        guard let score = node["score"]?.number else { throw failure("a detection has no 'score'", "add the score as a number") }
+        if let fault = node.fault(of: "score", owner: "a detection", expected: "a number", { $0.number != nil }) {
+            throw failure(fault, "add the score as a number")
+        }
+        let score = node["score"]?.number ?? .nan
         guard score.isFinite else {
             throw failure("the score of class '\(label)' in [\(text(start)), \(text(end))] is \(text(score))", "check what wrote the detections")
         }
-        return Detection(video: video, segment: Segment(start: start, end: end), label: index, score: score)
+        return Detection(video: video, segment: segment, label: index, score: score)
+    }
+
+    /// - Parameter failure: makes the error from what is wrong and what to do.
+    static func label(of node: JSONNode, _ failure: (_ what: String, _ advice: String) -> Failure) throws -> String {
+        guard node.members != nil else { throw failure("a detection is \(node.described), not an object", formAdvice) }
+        if let fault = node.fault(of: "label", owner: "a detection", expected: "a string", { $0.string?.isEmpty == false }) {
+            throw failure(fault, "add the class's name as a string")
+        }
+        return node["label"]?.string ?? ""
     }
 
     /// Detections as JSON, videos in the order given (those without detections as empty lists), detections in theirs.

@@ -25,13 +25,22 @@ public struct VideoAnnotation: Hashable, Sendable {
     /// Frames per second, when the annotation file says so.
     public var fps: Double?
     public var instances: [ActionInstance]
-    public init(id: VideoID, subset: Subset, duration: Double, fps: Double?, instances: [ActionInstance]) {
+    /// Classes that are known to occur in the recording while nothing is known of when: ascending, distinct. A recording has either these or
+    /// instances (or nothing).
+    public var weakLabels: [Int]
+    public init(id: VideoID, subset: Subset, duration: Double, fps: Double?, instances: [ActionInstance], weakLabels: [Int] = []) {
         self.id = id
         self.subset = subset
         self.duration = duration
         self.fps = fps
         self.instances = instances
+        self.weakLabels = Set(weakLabels).sorted()
     }
+
+    /// Whether classes are known without segments.
+    public var isWeaklyLabelled: Bool { !weakLabels.isEmpty }
+    /// The classes known of the recording, with segments or without: ascending, distinct.
+    public var knownClasses: [Int] { Set(instances.map(\.label) + weakLabels).sorted() }
 }
 
 /// Class names and their indices: the one order in which logits, annotations and detections count classes.

@@ -15,6 +15,9 @@ struct DetectCommand: ParsableCommand {
         discussion: """
             Example:
               mpirun -np 2 kairos detect --checkpoint runs/sbhar/checkpoints/step-00000600.h5 --store sbhar.h5 --subset Test --output predictions.json
+
+            Classes are the checkpoint's, by name: the store may have others, fewer or none (new videos).
+            Rows must stand as far apart in time as those of the training; --resample brings them there.
             """)
 
     @Option(help: "A checkpoint of 'kairos train' or 'kairos import weights'.")
@@ -31,6 +34,8 @@ struct DetectCommand: ParsableCommand {
         name: .customLong("set"), parsing: .singleValue,
         help: ArgumentHelp("Set a key of the checkpoint's configuration.", valueName: "key.path=value"))
     var set: [String] = []
+    @Flag(help: "Bring rows that stand at another rate than those of the training to that rate, by linear interpolation in time.")
+    var resample = false
     @OptionGroup var report: OutputOptions
 
     struct Summary: Encodable {
@@ -38,6 +43,8 @@ struct DetectCommand: ParsableCommand {
         var detections: Int
         var seconds: Double
         var output: String
+        /// Videos whose rows were brought to another rate; with --resample alone.
+        var resampled: Int?
     }
 
     func run() throws {
@@ -55,6 +62,7 @@ struct DetectCommand: ParsableCommand {
             try loaded.agree(world)
             try world.agree(on: weights?.rawValue ?? "those of the configuration", name: "--weights")
             try world.agree(on: subset ?? "all", name: "--subset")
+            try world.agree(on: resample ? "on" : "off", name: "--resample")
             if let seconds = loaded.configuration.training.stallSeconds {
                 for line in try StallWatch.start(world, stallSeconds: Double(seconds)) where world.isRoot { note(line) }
             }
@@ -62,16 +70,18 @@ struct DetectCommand: ParsableCommand {
             let videos = try world.throwTogether {
                 try subset.map { try TrainingRun.videos(in: $0, key: "--subset", loaded.store) } ?? Array(loaded.store.videos.indices)
             }
+            let resampled = try world.throwTogether { try loaded.fitRate(videos: videos, resampling: resample) }
+            if world.isRoot { loaded.notes.forEach(note) }
             let began = Date()
             let found = try loaded.detect(videos: videos, communicator: world)
             try world.throwTogether {
                 guard let found else { return }
-                try DetectionFile.write(found, classes: loaded.store.classes, to: output)
+                try DetectionFile.write(found, classes: loaded.classes, to: output)
             }
             guard let found else { return }
             let summary = Summary(
                 videos: videos.count, detections: found.reduce(0) { $0 + $1.detections.count }, seconds: Date().timeIntervalSince(began),
-                output: output)
+                output: output, resampled: resample ? resampled : nil)
             try report.report(
                 summary, text: "\(output): \(summary.detections) detections in \(summary.videos) videos, \(String(format: "%.1f", summary.seconds)) s"
             )

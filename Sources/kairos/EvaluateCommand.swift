@@ -34,20 +34,22 @@ struct EvaluateCommand: ParsableCommand {
         try requireOneRank("evaluate")
         let thresholds = try tiouThresholds(tiou)
         let set = try AnnotationSet(readingJSON: annotations, segments: .asWritten)
-        let videos = set.videos(in: try set.subset(named: subset))
-        let detections = try DetectionFile.read(predictions, classes: set.classes, videos: Set(set.videos.map(\.id)))
-        let evaluated = Set(videos.map(\.id))
-        let outside = detections.reduce(0) { $0 + (evaluated.contains($1.video) ? 0 : 1) }
-        if outside > 0 {
-            note(
-                "warning: \(outside) of \(detections.count) detections lie in videos outside subset '\(subset)' and count as false positives")
+        let subset = try set.subset(named: subset), videos = set.videos(in: subset)
+        if let first = videos.first(where: \.isWeaklyLabelled) {
+            throw Failure.badInput(
+                "\(videos.count(where: \.isWeaklyLabelled)) of the \(videos.count) videos of subset '\(subset)' have weak labels only (classes without "
+                    + "segments): there is nothing to compare their detections with", at: .file(annotations), .video(first.id.name),
+                advice: "give annotations whose actions all have a segment")
         }
+        let compared = try ComparedDetections(readingJSON: predictions, annotations: set, subset: subset)
+        let doubts = try SegmentScale(videos).verdict(of: "annotated segments", at: [.file(annotations)])
+        for line in set.notes + doubts + compared.notes { note("warning: \(line)") }
         guard videos.contains(where: { !$0.instances.isEmpty }) else {
             throw Failure.badInput(
                 "the \(videos.count) videos of subset '\(subset)' hold no annotation to compare with", at: .file(annotations),
                 advice: "evaluate a subset whose annotations are public")
         }
-        let result = Evaluation(videos: videos, classes: set.classes, thresholds: thresholds).evaluate(detections)
+        let result = Evaluation(videos: videos, classes: set.classes, thresholds: thresholds).evaluate(compared.detections)
         try output.report(result, text: result.table(classOrder: set.classes.names))
     }
 }

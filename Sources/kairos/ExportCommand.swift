@@ -12,6 +12,7 @@ struct ExportCommand: ParsableCommand {
             Example:
               kairos export --checkpoint runs/sbhar/checkpoints/step-00000600.h5 --output sbhar.safetensors
 
+            The file's metadata name the classes ("kairos_classes") and the rate of the features ("kairos_feature_rate"), both as JSON.
             In Python: model.load_state_dict(safetensors.torch.load_file("sbhar.safetensors")).
             """)
 
@@ -32,8 +33,7 @@ struct ExportCommand: ParsableCommand {
         let source = try Checkpoint(path: checkpoint)
         try source.requireTrainedDetector()
         let chosen = try weights ?? RunConfiguration(yaml: source.header.configuration, file: checkpoint).training.evaluateWeights
-        let metadata = ["format": "pt", "kairos_step": "\(source.header.step)", "kairos_weights": chosen.rawValue]
-        try SafetensorsFile(arrays: try source.published(chosen), metadata: metadata).write(to: output)
+        try SafetensorsFile(arrays: try source.published(chosen), metadata: source.exportedMetadata(chosen)).write(to: output)
         try report.report(
             WeightSummary(parameters: source.parameterCount, tensors: source.parameters.count, output: output),
             text: "\(output): \(source.parameterCount) parameters in \(source.parameters.count) tensors")
@@ -44,4 +44,6 @@ struct WeightSummary: Encodable {
     var parameters: Int
     var tensors: Int?
     var output: String
+    /// In the order of the logits.
+    var classes: [String]?
 }

@@ -37,7 +37,7 @@ struct InspectCommand: ParsableCommand {
     /// Chooses by the file's name or, for HDF5 files, by the root attribute `format`.
     private func inspect() throws -> Inspection {
         if file.hasSuffix(".safetensors") {
-            let summary = WeightFileSummary(try SafetensorsFile(path: file), path: file)
+            let summary = try WeightFileSummary(try SafetensorsFile(path: file), path: file)
             return Inspection(object: summary, text: summary.text)
         }
         let hdf5 = try HDF5File.open(file)

@@ -1,19 +1,22 @@
 import ArgumentParser
 import Diagnostics
 import Foundation
+import Training
 
 @main
 struct Kairos: ParsableCommand {
-    static let configuration = CommandConfiguration(
+    /// Computed, since the build's digest is taken from the whole program: when it is asked for alone.
+    static var configuration: CommandConfiguration { CommandConfiguration(
         commandName: "kairos",
         abstract: "Temporal action localization from few or weak labels, trained data-parallel over MPI.",
         discussion: """
             Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 75 interrupted by a signal (start it again, train with --resume).
             """,
+        version: CommandLine.arguments.contains("--version") ? "kairos \(ProgramVersion.text)" : ProgramVersion.current,
         subcommands: [
             AblationCommand.self, BenchmarkCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self, HoldCommand.self, ImportCommand.self,
             InspectCommand.self, SynthesizeCommand.self, TrainCommand.self,
-        ])
+        ]) }
 
     /// Parses, runs, and turns every error into one message on standard error and the documented exit code.
     static func main() {

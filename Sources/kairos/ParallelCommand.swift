@@ -2,6 +2,7 @@ import ArgumentParser
 import Collectives
 import Diagnostics
 import Foundation
+import Training
 
 /// Runs the body of a command that all ranks run together, so that an error is said once.
 ///
@@ -13,6 +14,7 @@ func withRanks(_ body: (Communicator) throws -> Void) throws {
     do {
         let job = JobEnvironment()
         try job.requireOneWorld(ranks: world.size)
+        try world.agreeOnProgram()
         if world.isRoot, let warning = job.idleHostsWarning(ranks: world.size, hosts: Set(world.hosts).count, hostName: world.hostName) {
             note(warning)
         }

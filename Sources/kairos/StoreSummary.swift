@@ -13,12 +13,21 @@ struct StoreSummary: Encodable {
     var dimension: Int
     var classes: Int
     var instances: Int
+    /// Recordings whose classes are known without segments.
+    var weakly_labelled: Int
     var storage: String
     var subsets: [String: Int]
     var class_names: [String]
     var digest: String
+    /// nil for a store without videos.
+    var feature_rate: FeatureRate?
     /// Annotated videos that were left out for want of features (import only).
     var missing: [String]?
+    /// Values per row in each of the folders whose columns were joined (import only).
+    var part_dimensions: [Int]?
+    /// Actions of classes that `--classes` does not name, and the number of these classes (import only).
+    var background_instances: Int?
+    var background_classes: Int?
 
     init(_ store: FeatureStore) {
         path = store.path
@@ -27,10 +36,12 @@ struct StoreSummary: Encodable {
         dimension = store.dimension
         classes = store.classes.count
         instances = store.instanceCount
+        weakly_labelled = store.videos.count { $0.annotation.isWeaklyLabelled }
         storage = store.storage.rawValue
         subsets = Dictionary(grouping: store.videos, by: \.annotation.subset.rawValue).mapValues(\.count)
         class_names = store.classes.names
         digest = store.digest
+        feature_rate = store.rate
     }
 
     var text: String {
@@ -39,9 +50,18 @@ struct StoreSummary: Encodable {
             "\(path): \(kind)",
             "  videos     \(videos) (\(parts))",
             "  features   \(rows) rows of \(dimension) \(storage)",
-            "  instances  \(instances) of \(classes) classes",
+            "  rate       \(feature_rate?.summary ?? "no rows")",
+            classes == 0 && instances == 0
+                ? "  instances  none: the store has no annotations" : "  instances  \(instances) of \(classes) classes",
             "  digest     \(digest)",
         ]
+        if weakly_labelled > 0 { lines.insert("  weak       \(weakly_labelled) videos with weak labels only (classes without segments)", at: 4) }
+        if let background_instances, let background_classes {
+            lines.append("  background \(background_instances) actions of \(background_classes) other class\(background_classes == 1 ? "" : "es")")
+        }
+        if let part_dimensions, part_dimensions.count > 1 {
+            lines.append("  columns    \(part_dimensions.map(String.init).joined(separator: " + ")), joined")
+        }
         if let missing, !missing.isEmpty { lines.append("  left out   \(missing.count) videos without features") }
         return lines.joined(separator: "\n")
     }
@@ -52,7 +72,7 @@ enum StoreOutput {
     /// Writes the store with all ranks, and the annotations when asked for; rank 0 reports. `inputs` are files that were read and stay.
     static func write(
         _ source: some FeatureSource, to path: String, storage: FeatureStorage, annotationsOutput: String?, version: String,
-        inputs: [String?] = [], missing: [VideoID]? = nil, output: OutputOptions
+        inputs: [String?] = [], missing: [VideoID]? = nil, parts: [Int]? = nil, background: ClassOptions.Background? = nil, output: OutputOptions
     ) throws {
         let world = try Communicator.world()
         if let annotationsOutput {
@@ -78,6 +98,9 @@ enum StoreOutput {
             }
             var summary = StoreSummary(try FeatureStore(path: path))
             summary.missing = missing?.map(\.name)
+            summary.part_dimensions = parts
+            summary.background_instances = background?.instances
+            summary.background_classes = background?.classes
             try output.report(summary, text: summary.text)
         }
     }

@@ -24,8 +24,11 @@ struct SynthesizeCommand: ParsableCommand {
     var annotations: String?
     @Option(help: "Number of videos (without --annotations; default 60).")
     var videos: Int?
-    @Option(help: "Number of classes (without --annotations; default 5).")
-    var classes: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Number of classes (without --annotations; default 5). With --annotations: the classes whose actions are kept, all other actions become "
+                + "background; they are numbered in this order. \(NameList.help)", valueName: "number or A,B"))
+    var classes: [String] = []
     @Option(help: "Values per row (default 64, with --annotations 2048).")
     var dimension: Int?
     @Option(help: "Where the random numbers begin.")
@@ -44,30 +47,45 @@ struct SynthesizeCommand: ParsableCommand {
 
     func run() throws {
         try withRanks { world in
-            let (source, version) = try world.throwTogether {
+            let (source, version, background) = try world.throwTogether {
                 try requireWritablePlace(of: output, apartFrom: [annotations])
-                let set = try annotationSet()
+                let (set, background) = try annotationSet()
                 StoreOutput.warn(set.notes)
                 let isReal = annotations != nil
                 let source = try SyntheticFeatures(
                     annotations: set, dimension: dimension ?? (isReal ? 2048 : 64), stride: featureStride ?? (isReal ? 4 : 15),
                     window: window ?? (isReal ? 16 : 30), fps: fps, seed: seed)
-                return (source, set.version)
+                return (source, set.version, background)
             }
             try StoreOutput.write(
                 source, to: output, storage: storage ?? (annotations == nil ? .float32 : .float16), annotationsOutput: annotationsOutput,
-                version: version, inputs: [annotations], output: report)
+                version: version, inputs: [annotations], background: background, output: report)
         }
     }
 
-    private func annotationSet() throws -> AnnotationSet {
+    private func annotationSet() throws -> (AnnotationSet, ClassOptions.Background?) {
         guard let annotations else {
-            return try SyntheticFeatures.annotations(videos: videos ?? 60, classes: classes ?? 5, fps: fps, seed: seed)
+            return (try SyntheticFeatures.annotations(videos: videos ?? 60, classes: try classCount(), fps: fps, seed: seed), nil)
         }
-        for (name, value) in [("--videos", videos), ("--classes", classes)] where value != nil {
+        func both(_ name: String) -> Failure {
+            .wrongUsage("\(name) and --annotations were both given", advice: "leave one of them out: the annotations name videos and classes")
+        }
+        if videos != nil { throw both("--videos") }
+        var set: AnnotationSet? = try AnnotationSet(readingJSON: annotations, segments: .lenient)
+        // A number that names no class is a number of classes.
+        if classes.count == 1, Int(classes[0]) != nil, set?.classes.index(of: classes[0]) == nil { throw both("--classes") }
+        var options = ClassOptions()
+        options.classes = classes
+        let background = try options.select(in: &set)
+        return (set ?? AnnotationSet(version: "", classes: ClassMap(names: []), videos: []), background)
+    }
+
+    private func classCount() throws -> Int {
+        guard !classes.isEmpty else { return 5 }
+        guard classes.count == 1, let count = Int(classes[0]) else {
             throw Failure.wrongUsage(
-                "\(name) and --annotations were both given", advice: "leave one of them out: the annotations name videos and classes")
+                "--classes names '\(classes.joined(separator: ","))' without --annotations", advice: "give a number of classes, or --annotations")
         }
-        return try AnnotationSet(readingJSON: annotations, segments: .lenient)
+        return count
     }
 }

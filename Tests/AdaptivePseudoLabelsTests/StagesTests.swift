@@ -1,4 +1,5 @@
 import AdaptivePseudoLabels
+import Collectives
 import Detectors
 import FeatureStore
 import NeuralNetworks
@@ -19,8 +20,8 @@ final class StagesTests: XCTestCase {
     }
     override func tearDown() { try? FileManager.default.removeItem(atPath: path) }
 
-    private func method(_ overrides: [String], labeled: Int = 4) throws -> (AdaptivePseudoLabelMethod, TrainingRecordings, FeatureStore) {
-        let configuration = try RunConfiguration(
+    private func configuration(_ overrides: [String]) throws -> RunConfiguration {
+        try RunConfiguration(
             yaml: """
                 data: {store: \(path), virtual_shards: 2, batch_size: 2}
                 model: {backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 8], [8, 10000]]}
@@ -28,6 +29,10 @@ final class StagesTests: XCTestCase {
                 method: {name: apl}
                 apl: {round_iterations: 4, rounds: 3, unlabeled_batch_size: 4}
                 """, file: "run.yaml", overrides: overrides)
+    }
+
+    private func method(_ overrides: [String], labeled: Int = 4) throws -> (AdaptivePseudoLabelMethod, TrainingRecordings, FeatureStore) {
+        let configuration = try configuration(overrides)
         let store = try FeatureStore(path: path)
         let training = store.videos.indices.filter { store.videos[$0].annotation.subset == "Validation" }
         XCTAssertEqual(training.count, 14)
@@ -126,6 +131,21 @@ final class StagesTests: XCTestCase {
             XCTAssertTrue(text.hasPrefix("error: there is nothing to learn: none of the "), text)
             XCTAssertTrue(text.contains(" labelled actions can ever be positive: they have lengths that no pyramid level is responsible for, "), text)
         }
+        // Recordings to be labelled in which no row stands.
+        var clips = MadeRecordings()
+        clips.add("long", duration: 20, rows: 39, actions: [(2, 6, 0)])
+        for i in 0..<2 { clips.add("c\(i)", duration: 1.6, rows: 1, fps: 5, stride: 1, window: 64, actions: []) }
+        let mixed = try clips.store(path)
+        let warning =
+            "warning: no pseudo-label can ever be positive in 2 of the 2 unlabelled recordings, for example 'c0' of 1.6 s, whose one row stands "
+            + "at 6.4 s; look at the window, stride and fps that the features were imported with, and at model.regression_range"
+        for rounds in 0...1 {
+            let settings = try configuration(["data.virtual_shards=1", "data.batch_size=1", "apl.rounds=\(rounds)"])
+            let detector = ActionFormer(try settings.actionFormer(inputDimension: 4, classes: 2))
+            let method = try AdaptivePseudoLabelMethod(
+                configuration: settings, store: mixed, detector: detector, recordings: TrainingRecordings(labeled: [0], unlabeled: [1, 2]))
+            XCTAssertEqual(try method.review(), rounds > 0 ? [warning] : [])
+        }
         // Every other row is a point: an action around one row meets it when it is moved.
         var made = MadeRecordings()
         made.add("a", duration: 20, rows: 39, actions: [(1.8, 2.2, 0)])
@@ -146,6 +166,33 @@ final class StagesTests: XCTestCase {
                 detector: detector)
             XCTAssertEqual(found.total - found.learnable, count, "apl.mixup_alpha \(mixup)")
         }
+    }
+
+    /// Each stage's warm-up is compared with the stage.
+    func testWarmUpsAsLongAsTheirStages() throws {
+        func warnings(_ overrides: [String]) throws -> [String] {
+            let folder = path + "-run"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let run = try TrainingRun(
+                try configuration(overrides), folder: folder, resume: false, communicator: try Communicator.world(),
+                makeMethod: { try AdaptivePseudoLabelMethod(configuration: $0, store: $1, detector: $2, recordings: $3) })
+            return run.notes.filter { $0.contains("warm-up") }
+        }
+        let labels = ["data.labeled_fraction=0.3"]
+        XCTAssertEqual(try warnings(labels + ["apl.pretraining_iterations=4", "apl.round_warmup_iterations=3"]), [])
+        XCTAssertEqual(
+            try warnings(labels + ["apl.pretraining_iterations=3", "apl.round_warmup_iterations=4"]),
+            [
+                "warning: the warm-up of 3 iterations is as long as 'pre-training' (3) or longer: the learning rate only rises; "
+                    + "lower training.warmup_iterations",
+                "warning: the warm-up of 4 iterations lasts to the end of 'round 1' (4) or beyond; lower apl.round_warmup_iterations",
+            ])
+        XCTAssertEqual(
+            try warnings(labels + ["apl.round_warmup_iterations=12"]),
+            [
+                "warning: the warm-up of 12 iterations is as long as 'round 1' to 'round 3' (12) or longer: the learning rate only rises; "
+                    + "lower apl.round_warmup_iterations"
+            ])
     }
 
     func testEpochs() throws {

@@ -112,6 +112,62 @@ final class DamagedFileTests: FolderTestCase {
         XCTAssertGreaterThan(refused, 150)
     }
 
+    /// A store as other programs and version 0.1.0 write it.
+    private func bareStore() throws -> [UInt8] {
+        let whole = try store(rows: [2, 3])
+        return Array(whole.prefix(Damage.endOfHDF5(whole)))
+    }
+
+    /// The library would follow each of these: over the end of its memory, or for ever.
+    func testTheIndexOfAFileWithoutASealIsWalkedThrough() throws {
+        let whole = try bareStore()
+        func place(_ signature: String) throws -> Int {
+            let found = Data(whole).range(of: Data(signature.utf8))
+            return try XCTUnwrap(found?.lowerBound, signature)
+        }
+        func refused(_ what: String, at place: Int, _ change: (inout [UInt8]) -> Void, line: UInt = #line) throws {
+            var damaged = whole
+            change(&damaged)
+            try write(damaged, "b.h5")
+            assertFailure(
+                """
+                error: the file's index is damaged: \(what) at byte \(place)
+                  where: file 'FOLDER/b.h5'
+                  do: copy the file again from its source, or make it again
+                """, line: line
+            ) { try FeatureStore(path: path("b.h5")) }
+        }
+        let list = try place("SNOD"), tree = try place("TREE"), heap = try place("HEAP"), global = try place("GCOL")
+        try refused("a group's list of 65535 entries", at: list) { $0[list + 6] = 255; $0[list + 7] = 255 }
+        try refused("a tree of no known kind, or with 65535 entries", at: tree) { $0[tree + 6] = 255; $0[tree + 7] = 255 }
+        try refused("'HEAP' is missing", at: heap) { $0[heap] = 0 }
+        let names = number(whole, heap + 24), free = number(whole, heap + 16)
+        try refused("a free piece of 0 bytes", at: names + free) { for index in 8..<16 { $0[names + free + index] = 0 } }
+        try refused("a block beyond the end of the file", at: 1 << 40) { $0[heap + 24 + 5] = 1; for index in 0..<5 { $0[heap + 24 + index] = 0 } }
+        // The texts of attributes.
+        let size = number(whole, global + 24)
+        try refused("an object of \(size | 0xff00) bytes in a global heap", at: global + 16) { $0[global + 25] = 255 }
+        try refused("groups without room", at: 16) { $0[16] = 0 }
+        try refused("an object of no known version", at: number(whole, 64)) { $0[self.number(whole, 64)] = 9 }
+        try refused("a group of two places", at: 80) { $0[80] ^= 8 }
+    }
+
+    func testRandomDamagesWithoutASeal() throws {
+        let whole = try bareStore()
+        let regions = whole.indices.filter { whole[$0] != 0 }.map { $0..<$0 + 1 }
+        var refused = 0
+        for number in 0..<150 {
+            try write(Damage.damaged(whole, seed: 1, number: number, regions: regions), "b.h5")
+            do {
+                _ = try FeatureStore(path: path("b.h5"))
+            } catch {
+                XCTAssertEqual((error as? Failure)?.kind, .badInput, "number \(number): \(error)")
+                refused += 1
+            }
+        }
+        XCTAssertGreaterThan(refused, 50)
+    }
+
     // MARK: Sizes
 
     /// A file without a seal whose sizes are beyond what it can hold: nothing is asked of the memory.

@@ -199,10 +199,10 @@ final class FeatureStoreTests: FolderTestCase {
             try file.remove(name)
             try file.writeInts(name, values)
         }
-        let newer = try changed { try $0.setAttribute(of: "", named: "version", 2) }
+        let newer = try changed { try $0.setAttribute(of: "", named: "version", 3) }
         assertFailure(
             """
-            error: the store has version 2, this program reads version 1
+            error: the store has version 3, this program reads versions 1 to 2
               where: file 'FOLDER/a.h5'
               do: use the newer program that wrote it, or make the store again
             """

@@ -58,7 +58,8 @@ final class NumpyFileTests: FolderTestCase {
                 for type in ["<f2", "<f4", "<f8"] {
                     for comment in ["", "PK\u{5}\u{6}"] {
                         let zip = NumpyFixtures.Zip(method: method, isZip64: isZip64, comment: comment)
-                        let data = NumpyFixtures.npz([("feats.npy", NumpyFixtures.npy(shape: [60, 4], type: type)), ("notes.txt", Data("x".utf8))], zip)
+                        let array = NumpyFixtures.npy(shape: [60, 4], type: type)
+                        let data = NumpyFixtures.npz([("feats.npy", array), ("notes.txt", Data("x".utf8))], zip)
                         XCTAssertEqual(try values(data), expected, "\(zip)")
                         XCTAssertEqual(try values(data, array: "feats"), expected)
                     }
@@ -69,8 +70,8 @@ final class NumpyFileTests: FolderTestCase {
         let long = (0..<70_000).map { Float(($0 &* 2_654_435_761) % 1_000_003) }
         let data = NumpyFixtures.npz([("a.npy", NumpyFixtures.npy(shape: [35_000, 2], values: long))], .init(method: 8))
         XCTAssertEqual(try values(data), long)
-        XCTAssertEqual(
-            try values(NumpyFixtures.npz([("a.npy", NumpyFixtures.npy(shape: [60, 4], fortran: true))], .init(method: 8))).prefix(4), [0, 60, 120, 180])
+        let columnsFirst = NumpyFixtures.npz([("a.npy", NumpyFixtures.npy(shape: [60, 4], fortran: true))], .init(method: 8))
+        XCTAssertEqual(try values(columnsFirst).prefix(4), [0, 60, 120, 180])
     }
 
     func testTheArrayIsNamed() throws {
@@ -149,7 +150,8 @@ final class NumpyFileTests: FolderTestCase {
             """)
         refuses(NumpyFixtures.npz([("a.npy", array), ("a.npy", array)]), "error: the .npz file is damaged: it holds 'a.npy' twice" + copy)
         refuses(
-            NumpyFixtures.npz([("a.npy", array)], .init(sizeError: 1)), "error: the .npz file is damaged: 'a.npy' cannot be 1089 bytes in 1088" + copy)
+            NumpyFixtures.npz([("a.npy", array)], .init(sizeError: 1)),
+            "error: the .npz file is damaged: 'a.npy' cannot be 1089 bytes in 1088" + copy)
         refuses(
             NumpyFixtures.npz([("a.npy", array)], .init(method: 8, isZip64: true, sizeError: 1 << 60)),
             "error: the .npz file is damaged: 'a.npy' cannot be 1152921504606848064 bytes in \(packedSize(array))" + copy)
@@ -178,7 +180,8 @@ final class NumpyFileTests: FolderTestCase {
                 var stream = RandomStream(seed: 7, "damaged arrays", number, trial)
                 var bytes = [UInt8](form)
                 for _ in 0...stream.uniformIndex(below: 3) {
-                    bytes[stream.uniformIndex(below: bytes.count)] = [0, 255, 1, 127, UInt8(stream.uniformIndex(below: 256))][stream.uniformIndex(below: 5)]
+                    let value = [0, 255, 1, 127, UInt8(stream.uniformIndex(below: 256))][stream.uniformIndex(below: 5)]
+                    bytes[stream.uniformIndex(below: bytes.count)] = value
                 }
                 if stream.uniformIndex(below: 8) == 0 { bytes.removeLast(stream.uniformIndex(below: bytes.count)) }
                 do {
@@ -195,8 +198,8 @@ final class NumpyFileTests: FolderTestCase {
     func testWhatIsNoFile() throws {
         try FileManager.default.createDirectory(atPath: path("folder.npy"), withIntermediateDirectories: true)
         XCTAssertEqual(mkfifo(path("pipe.npy"), 0o666), 0)
-        for (name, what) in [("folder.npy", "a folder"), ("pipe.npy", "a device or a pipe")] {
-            assertFailure("error: this is not a file but \(what)\n  where: file 'FOLDER/\(name)'\n  do: give a file of its own") {
+        for (name, what) in [("folder.npy", "a folder"), ("pipe.npy", "a pipe")] {
+            assertFailure("error: this is \(what), not a file\n  where: file 'FOLDER/\(name)'\n  do: give the path of a file") {
                 try InputBytes(path: path(name))
             }
         }

@@ -48,7 +48,8 @@ enum NumpyFixtures {
             }
             let place = data.count
             let size = bytes.count + zip.sizeError
-            let head = little(20, 2) + little(Int(zip.flags), 2) + little(Int(zip.method), 2) + little(0, 4) + little(Int(checksum &+ zip.checksumError), 4)
+            let head = little(20, 2) + little(Int(zip.flags), 2) + little(Int(zip.method), 2) + little(0, 4)
+                + little(Int(checksum &+ zip.checksumError), 4)
             let unknown = little(0xffff_ffff, 4)
             // numpy.savez writes ZIP64 fields in front of every member.
             let localExtra = little(1, 2) + little(16, 2) + little(size, 8) + little(packed.count, 8)

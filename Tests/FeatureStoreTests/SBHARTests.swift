@@ -180,11 +180,37 @@ final class SBHARTests: FolderTestCase {
             """)
         assertFailure(
             """
-            error: the folder holds no folder 'RawData'
+            error: the folder does not exist
               where: file 'FOLDER/none'
-              do: give the unpacked 'HAPT Data Set', which holds RawData, Test and activity_labels.txt
+              do: check --source
             """
         ) { try SBHARRecordings(folder: path("none")) }
+        assertFailure(
+            """
+            error: the folder holds no folder 'RawData'; the folder holds 1 file (subject_id_test.txt)
+              where: file 'FOLDER/Test'
+              do: give the unpacked 'HAPT Data Set', which holds RawData, Test and activity_labels.txt
+            """
+        ) { try SBHARRecordings(folder: path("Test")) }
+        let above = URL(fileURLWithPath: folder).deletingLastPathComponent().path + "/above-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: above) }
+        try FileManager.default.createDirectory(atPath: above, withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: above + "/HAPT", withDestinationPath: folder)
+        assertFailure(
+            """
+            error: the folder holds no folder 'RawData'; it lies in 'HAPT'
+              where: file '\(above)'
+              do: give --source '\(above)/HAPT'
+            """
+        ) { try SBHARRecordings(folder: above) }
+        assertFailure(
+            """
+            error: the folder holds no folder 'RawData'; the folder holds 5 files (acc_exp01_user01.txt, acc_exp02_user02.txt, \
+            gyro_exp01_user01.txt, ...)
+              where: file 'FOLDER/RawData'
+              do: give the folder above this one
+            """
+        ) { try SBHARRecordings(folder: path("RawData")) }
         try makeFolder()
         assertFailure(
             "error: clips of 0.5 s are shorter than one window of 50 samples (1 s)\n  do: give --clip-seconds at least 1", kind: .wrongUsage
@@ -192,6 +218,34 @@ final class SBHARTests: FolderTestCase {
         assertFailure("error: --clip-seconds is 1e+30, more than 10000000\n  do: leave it out to keep recordings whole", kind: .wrongUsage) {
             try SBHARRecordings(folder: folder, clipSeconds: 1e30)
         }
+    }
+
+    func testAllRecordingsThatDoNotFitAreNamed() throws {
+        let nothing: String? = nil
+        try makeFolder([
+            "RawData/labels.txt": "1 1 2 5 161\n2 2 1 100 130\n7 3 1 5 60\n", "RawData/gyro_exp02_user02.txt": nothing,
+        ])
+        assertFailure(
+            """
+            error: 3 of 3 recordings do not fit:
+                'exp07_user03': the recording 'exp07_user03' is labelled, its file 'acc_exp07_user03.txt' is missing
+                'exp02_user02': the file is missing or cannot be read
+                'exp01_user01': the activity ends at sample 161, the recording 'exp01_user01' has 160
+              where: file 'FOLDER'
+              do: unpack the data set again; check that labels and recordings belong together
+            """
+        ) { try SBHARRecordings(folder: folder, channels: .all) }
+    }
+
+    func testChosenClasses() throws {
+        try makeFolder()
+        let source = try SBHARRecordings(folder: folder)
+        var selection = try ClassSelection(["SIT_TO_STAND", "WALKING"], among: source.classes)
+        source.select(&selection)
+        XCTAssertEqual(source.classes.names, ["SIT_TO_STAND", "WALKING"])
+        XCTAssertEqual(source.videos[0].annotation.instances, [ActionInstance(segment: Segment(start: 1.22, end: 1.6), label: 0)])
+        XCTAssertEqual(source.videos[1].annotation.instances, [ActionInstance(segment: Segment(start: 2, end: 2.6), label: 1)])
+        XCTAssertEqual([selection.backgroundInstances, selection.backgroundClasses], [1, 1])
     }
 
     /// The published annotations against the raw recordings, where these are given by KAIROS_HAPT; the recordings are not part of the repository.

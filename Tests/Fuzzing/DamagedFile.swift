@@ -44,7 +44,8 @@ enum DamagedFile: String, CaseIterable {
     private func childStatus(_ path: String) -> Int32 {
         fflush(stdout)
         var child = pid_t()
-        let arguments = [CommandLine.arguments[0], "read", rawValue, path].map { strdup($0) } + [nil]
+        let words = [CommandLine.arguments[0], "read", rawValue, path]
+        let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         defer { arguments.forEach { free($0) } }
         guard posix_spawn(&child, "/proc/self/exe", nil, nil, arguments, environ) == 0 else { return -1 }
         var status: Int32 = 0

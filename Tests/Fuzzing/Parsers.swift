@@ -78,7 +78,8 @@ let parsers: [String: Parser] = [
     "configuration": Parser { bytes in
         guard let text = String(data: Data(bytes), encoding: .utf8) else { return }
         let run = try RunConfiguration(yaml: text, file: "c.yaml")
-        precondition(try RunConfiguration(yaml: run.canonicalYAML, file: "again.yaml").canonicalYAML == run.canonicalYAML)
+        let again = try RunConfiguration(yaml: run.canonicalYAML, file: "again.yaml")
+        precondition(again.canonicalYAML == run.canonicalYAML)
     },
     "ablation-grid": Parser { bytes in _ = try AblationGrid(yaml: String(decoding: bytes, as: UTF8.self), file: "g.yaml") },
     "safetensors": Parser { bytes in _ = try SafetensorsFile(data: Data(bytes), file: "w.safetensors") },

@@ -131,8 +131,8 @@ final class AblationCommandTests: CommandTestCase {
             XCTAssertEqual(object["ranks"] as? Int, ranks)
             XCTAssertEqual((object["seconds"] as? [Double])?.count, 2)
             XCTAssertEqual((object["peak_rss_mib"] as? [Int])?.count, ranks)
-            // Half of the 1,200 labels come from the other rank: 41 bytes each, and 20 + "video_0000001" per recording.
-            XCTAssertEqual(object["bytes_gathered"] as? Int, ranks == 1 ? 0 : 600 * 41 + 20 * (8 + 13))
+            // Half of the 1,200 labels come from the other rank: 42 bytes each, and 20 + "video_0000001" per recording.
+            XCTAssertEqual(object["bytes_gathered"] as? Int, ranks == 1 ? 0 : 600 * 42 + 20 * (8 + 13))
             labels.append(object["labels"] as? Int)
         }
         XCTAssertEqual(labels[0], labels[1])

@@ -14,6 +14,29 @@ final class StartAgreementTests: FaultTestCase {
 
     private let advice = "  do: start the same program with the same configuration on every rank\n"
 
+    /// Another build of the program on one rank, whatever the command: a byte more makes another file.
+    func testPrograms() throws {
+        let other = folder + "/other"
+        try FileManager.default.copyItem(atPath: executable.path, toPath: other)
+        let handle = try XCTUnwrap(FileHandle(forWritingAtPath: other))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data([0]))
+        try handle.close()
+        let text = "error: the program differs between ranks: rank 0 has '0.1.0 (build X)'; rank 1 has '0.1.0 (build X)'\n  where: rank 1\n" + advice
+        func check(_ ended: (code: Int32, errors: String), line: UInt = #line) {
+            XCTAssertEqual(ended.code, 1, ended.errors, line: line)
+            let said = ended.errors.replacingOccurrences(of: "build [0-9a-f]{12}", with: "build X", options: .regularExpression)
+            XCTAssertTrue(said.contains(text), ended.errors, line: line)
+        }
+        check(try end("p", "[ $OMPI_COMM_WORLD_RANK = 0 ] || { shift; set -- '\(other)' \"$@\"; }; exec \"$@\""))
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/p"))
+        let made = try mpirun(
+            2, ["synthesize", "--output", folder + "/new.h5", "--videos", "4", "--classes", "2", "--dimension", "4", "--seed", "1"],
+            program: ["bash", "-c", "[ $OMPI_COMM_WORLD_RANK = 0 ] && exec \"$0\" \"$@\"; exec '\(other)' \"$@\"", executable.path])
+        check((made.code, made.errors))
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/new.h5"))
+    }
+
     func testConfigurations() throws {
         let ended = try end("c", "[ $OMPI_COMM_WORLD_RANK = 0 ] || set -- \"$@\" --set training.seed=9; exec \"$@\"")
         XCTAssertEqual(ended.code, 1, ended.errors)

@@ -164,6 +164,15 @@ final class WeakSupervisionCommandTests: CommandTestCase {
                 """
             ),
         ]
+        // Only what is far shorter than a row could be positive; the generator proposes longer actions.
+        let short = try train(2, "short", ["--set", "model.regression_range=[[0, 0.04], [5000, 10000], [5000, 10000]]"])
+        XCTAssertEqual(short.code, 3, short.errors)
+        let wanted =
+            "error: student: there is nothing to learn: none of the [0-9]+ proposals that the filter leaves can ever be positive: "
+            + "(they|[0-9]+ of them) have lengths that no pyramid level is responsible for, for example 'action_[0-2]' at .* rows from its farther end\n"
+            + "  where: .*key 'model.regression_range', video 'synthetic_[0-9]+'\n"
+            + "  do: widen model.regression_range until a level covers such lengths\n"
+        XCTAssertNotNil(short.errors.range(of: wanted, options: .regularExpression), short.errors)
         for (number, (settings, code, error)) in cases.enumerated() {
             let ended = try train(2, "e\(number)", settings.flatMap { ["--set", $0] })
             XCTAssertEqual(ended.code, code, ended.errors)

@@ -22,22 +22,22 @@ final class FeatureStoreWritingTests: XCTestCase {
         if world.isRoot { try FileManager.default.removeItem(atPath: folder) }
     }
 
-    /// Synthetic features, of which one value may be spoilt.
+    /// Synthetic features, of which one value of some videos may be spoilt.
     private struct Spoilt: FeatureSource {
         let source: SyntheticFeatures
-        var video: Int?
+        var spoilt: Set<Int>
         var classes: ClassMap { source.classes }
         var dimension: Int { source.dimension }
         var videos: [VideoPlan] { source.videos }
         func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
             try source.readRows(ofVideo: index, into: target)
-            if index == video { target[4] = .nan }
+            if spoilt.contains(index) { target[4] = .nan }
         }
     }
 
-    private func source(videos: Int = 7, spoilt: Int? = nil, seed: UInt64 = 1) throws -> Spoilt {
+    private func source(videos: Int = 7, spoilt: Set<Int> = [], seed: UInt64 = 1) throws -> Spoilt {
         let set = try SyntheticFeatures.annotations(videos: videos, classes: 2, seed: seed)
-        return Spoilt(source: try SyntheticFeatures(annotations: set, dimension: 3, stride: 15, window: 30, seed: 1), video: spoilt)
+        return Spoilt(source: try SyntheticFeatures(annotations: set, dimension: 3, stride: 15, window: 30, seed: 1), spoilt: spoilt)
     }
 
     func testAllRanksTogetherWriteTheFileOfOneRank() throws {
@@ -57,7 +57,7 @@ final class FeatureStoreWritingTests: XCTestCase {
 
     func testAFailureOfOneRankReachesAll() throws {
         for spoilt in [0, 3, 6] {
-            XCTAssertThrowsError(try FeatureStoreWriter().write(try source(spoilt: spoilt), to: folder + "/a.h5", communicator: world)) { error in
+            XCTAssertThrowsError(try FeatureStoreWriter().write(try source(spoilt: [spoilt]), to: folder + "/a.h5", communicator: world)) { error in
                 let failure = error as? Failure
                 XCTAssertEqual(failure?.what, "the features hold NaN at row 1, column 1")
                 let video = Failure.Place.video("synthetic_000\(spoilt + 1)")
@@ -67,6 +67,19 @@ final class FeatureStoreWritingTests: XCTestCase {
             XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder), [])
             try world.barrier()
         }
+    }
+
+    func testFaultsOfAllRanksAreNamed() throws {
+        XCTAssertThrowsError(try FeatureStoreWriter().write(try source(spoilt: [1, 2, 4]), to: folder + "/a.h5", communicator: world)) { error in
+            XCTAssertEqual(
+                (error as? Failure)?.what,
+                """
+                3 of 7 videos cannot be stored:
+                    'synthetic_0002', 'synthetic_0003', 'synthetic_0005': the features hold NaN at row 1, column 1
+                """)
+        }
+        try world.barrier()
+        XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: folder), [])
     }
 
     func testRanksMustMeanTheSameVideos() throws {

@@ -118,11 +118,11 @@ final class PseudoLabelFileTests: XCTestCase {
             "error: the pseudo-label of class 'run' in [1, 2.5] has no 'P_cls'\n  \(place)\n  do: give a file from the run's folder pseudo_labels")
         try refuses(
             one(", \"P_cls\": \"high\""),
-            "error: 'P_cls' of the pseudo-label of class 'run' in [1, 2.5] is no finite number\n  \(place)\n"
+            "error: 'P_cls' of the pseudo-label of class 'run' in [1, 2.5] is a string (\"high\"), no finite number\n  \(place)\n"
                 + "  do: write a number, or null where there is none")
         try refuses(
             one(", \"P_cls\": 1, \"fate\": \"positive\", \"similarity\": NaN"),
-            "error: 'similarity' of the pseudo-label of class 'run' in [1, 2.5] is no finite number\n  \(place)\n"
+            "error: 'similarity' of the pseudo-label of class 'run' in [1, 2.5] is a number (NaN), no finite number\n  \(place)\n"
                 + "  do: write a number, or null where there is none")
         try refuses(
             one(", \"P_cls\": 1"),
@@ -134,15 +134,15 @@ final class PseudoLabelFileTests: XCTestCase {
                 + "  do: use one of positive, removed, promoted, rejected")
         try refuses(
             "{\"results\": {},\n\"external_data\": {\"round\": 1,\n\"theta\": \"x\"}}",
-            "error: 'theta' in 'external_data' is not a finite number or null\n  where: file 'p.json', line 3\n"
+            "error: 'theta' in 'external_data' is a string (\"x\"), not a finite number or null\n  where: file 'p.json', line 3\n"
                 + "  do: give a file from the run's folder pseudo_labels, as it was written")
         try refuses(
             "{\"results\": {}, \"external_data\": {\"round\": 1.5}}",
-            "error: 'round' in 'external_data' is not a whole number, at least 0\n  where: file 'p.json', line 1\n"
+            "error: 'round' in 'external_data' is a number (1.5), not a whole number, at least 0\n  where: file 'p.json', line 1\n"
                 + "  do: give a file from the run's folder pseudo_labels, as it was written")
         try refuses(
             "{\"results\": {}, \"external_data\": {\"round\": 1, \"quality\": {}}}",
-            "error: 'quality' in 'external_data' is not an object of class_accuracy, average_tIoU, positive_accuracy and count, or null\n"
+            "error: 'quality' in 'external_data' is an object, not an object of class_accuracy, average_tIoU, positive_accuracy and count, or null\n"
                 + "  where: file 'p.json', line 1\n  do: give a file from the run's folder pseudo_labels, as it was written")
     }
 

@@ -57,9 +57,9 @@ final class AnnotationSetTests: XCTestCase {
 
     func testClassesWithoutIdsAreSorted() throws {
         let set = try AnnotationSet(
-            readingJSON: try file(
-                annotated("{\"label\": \"run\", \"segment\": [1, 2]}, {\"label\": \"jump\", \"label_id\": 9, \"segment\": [1, 2]}")))
+            readingJSON: try file(annotated("{\"label\": \"run\", \"segment\": [1, 2]}, {\"label\": \"jump\", \"segment\": [1, 2]}")))
         XCTAssertEqual(set.classes.names, ["jump", "run"])
+        XCTAssertEqual(set.notes, [])
     }
 
     func testWritingReadsBackTheSame() throws {
@@ -109,6 +109,7 @@ final class AnnotationSetTests: XCTestCase {
         XCTAssertEqual(
             lenient.notes,
             [
+                "segments left out: 2 of 3; cut to their videos: 1",
                 "video 'v': the segment [50, 70] of class 'r' was cut to the video of 60 s",
                 "video 'v': the segment [70, 80] of class 'r' was left out: it lies outside the video of 60 s",
                 "video 'v': the segment [5, 5] of class 'r' was left out: it has no length",
@@ -167,19 +168,31 @@ final class AnnotationSetTests: XCTestCase {
         }
     }
 
+    /// Line and column, and the member or the video in which the fault stands.
     func testNotJSON() throws {
-        let advice = "check that the path is right and that the file was copied whole"
-        try refuses("", "error: the file is not JSON: it is empty\n  where: file 'a.json', line 1\n  do: \(advice)")
-        try refuses("\u{89}HDF", "error: the file is not JSON: a value is missing\n  where: file 'a.json', line 1\n  do: \(advice)")
-        try refuses("{\"database\":\n {\"v\":", "error: the file is not JSON: it ends early\n  where: file 'a.json', line 2\n  do: \(advice)")
+        func refuses(_ text: String, _ what: String, _ place: String, line: UInt = #line) throws {
+            try self.refuses(
+                text, "error: the file is not JSON: \(what)\n  where: file 'a.json', \(place)\n"
+                    + "  do: check that the path is right and that the file was copied whole", line: line)
+        }
+        try refuses("", "it is empty", "line 1, column 1")
+        try refuses("\u{89}HDF", "a value is missing", "line 1, column 1")
+        try refuses("{\"database\":\n {\"v\":", "it ends early", "line 2, column 7, video 'v'")
+        try refuses("{\"database\": {}}}", "something follows after its end", "line 1, column 17")
+        try refuses("{\"a\": 1 \"b\"}", "a ',' or '}' is missing", "line 1, column 9, key 'a'")
+        try refuses("[truth]", "'truth' is no JSON value", "line 1, column 2")
+        try refuses(String(repeating: "[", count: 100_000), "more than 100 levels of nesting", "line 1, column 101")
+        // A byte order mark is no column, and a character is one whatever its bytes.
+        try refuses("\u{FEFF}{\"é\": tru}", "'tru' is no JSON value", "line 1, column 7, key 'é'")
+        let head = "{\"version\": \"1\", \"database\": {\"q0\": {\"duration\": 9, \"annotations\": [{\"label\": \"run\", \"segment\": [1, 2]}]}, "
+        let column = head.count + 1
+        try refuses(head + "}}", "a name in quotation marks is missing", "line 1, column \(column), video 'q0'")
+        try refuses(head + "\"q1\": {\"duration\": 9,}}}", "a name in quotation marks is missing", "line 1, column \(column + 21), video 'q1'")
         try refuses(
-            "{\"database\": {}}}",
-            "error: the file is not JSON: something follows after its end\n  where: file 'a.json', line 1\n  do: \(advice)")
-        try refuses("{\"a\": 1 \"b\"}", "error: the file is not JSON: a ',' or '}' is missing\n  where: file 'a.json', line 1\n  do: \(advice)")
-        try refuses("[truth]", "error: the file is not JSON: 'truth' is no JSON value\n  where: file 'a.json', line 1\n  do: \(advice)")
-        try refuses(
-            String(repeating: "[", count: 100_000),
-            "error: the file is not JSON: more than 100 levels of nesting\n  where: file 'a.json', line 1\n  do: \(advice)")
+            head + "\"q1\": {\"annotations\": [{\"segment\": [1, 2.5.1]}]}}}", "'2.5.1' is no JSON value",
+            "line 1, column \(column + 39), video 'q1'")
+        try refuses(head + "\"q1\": {} \"q2\": {}}}", "a ',' or '}' is missing", "line 1, column \(column + 9), video 'q1'")
+        try refuses(head + "\"q1\": {\"subset\": \"Te", "it ends inside a string", "line 1, column \(column + 20), video 'q1'")
     }
 
     func testNotActivityNets() throws {
@@ -255,11 +268,18 @@ final class AnnotationSetTests: XCTestCase {
                   do: check that the segment is in seconds and that the duration is right
                 """)
         }
-        for segment in ["[1]", "[1, \"2\"]", "{}", "[1, 2, 3]"] {
+        for (segment, fault) in [
+            ("[1]", "is a list of 1, not of two numbers"), ("{}", "is an object, not a list of two numbers"),
+            ("[1, 2, 3]", "is a list of 3, not of two numbers"), ("null", "is null, not a list of two numbers"),
+            ("\"1-2\"", "is a string (\"1-2\"), not a list of two numbers"),
+        ] {
             try refuses(
-                one(segment),
-                "error: an annotation has no 'segment' of two numbers\n  \(place)\n  do: write the segment as [start, end] in seconds")
+                one(segment), "error: 'segment' of an annotation \(fault)\n  \(place)\n  do: write the segment as [start, end] in seconds")
         }
+        try refuses(
+            one("[1, \"2\"]"),
+            "error: number 2 in 'segment' of an annotation is a string (\"2\"), not a number\n  \(place)\n"
+                + "  do: write the segment as [start, end] in seconds")
     }
 
     func testWrongClasses() throws {

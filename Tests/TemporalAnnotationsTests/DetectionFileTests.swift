@@ -79,7 +79,7 @@ final class DetectionFileTests: XCTestCase {
             "error: class 'rum' is unknown; did you mean 'run'?\n  \(place)\n  do: use one of the 2 classes of the annotations")
         try refuses(
             one("{\"label\": \"run\", \"segment\": [1], \"score\": 1}"),
-            "error: a detection has no 'segment' of two numbers\n  \(place)\n  do: write the segment as [start, end] in seconds")
+            "error: 'segment' of a detection is a list of 1, not of two numbers\n  \(place)\n  do: write the segment as [start, end] in seconds")
         try refuses(
             one("{\"label\": \"run\", \"segment\": [3, 2], \"score\": 1}"),
             "error: the segment [3, 2] of class 'run' is reversed\n  \(place)\n  do: write the segment as [start, end] in seconds")
@@ -89,6 +89,23 @@ final class DetectionFileTests: XCTestCase {
         try refuses(
             one("{\"label\": \"run\", \"segment\": [3, 4], \"score\": NaN}"),
             "error: the score of class 'run' in [3, 4] is NaN\n  \(place)\n  do: check what wrote the detections")
+        try refuses(
+            one("{\"label\": 1, \"segment\": [3, 4], \"score\": 1}"),
+            "error: 'label' of a detection is a number (1), not a string\n  \(place)\n  do: add the class's name as a string")
+        try refuses(
+            one("{\"label\": \"run\", \"segment\": [3, 4], \"score\": \"0.9\"}"),
+            "error: 'score' of a detection is a string (\"0.9\"), not a number\n  \(place)\n  do: add the score as a number")
+        try refuses(
+            one("{\"label\": \"run\", \"segment\": [3, 4], \"confidence\": 0.9}"),
+            "error: a detection has no 'score'; is 'confidence' meant?\n  \(place)\n  do: add the score as a number")
+        try refuses(one("[1, 2, 0.5]"), "error: a detection is a list, not an object\n  \(place)\n  do: \(form)")
+        try refuses(
+            "{\"results\": {\"a\": [{]}}",
+            """
+            error: the file is not JSON: a name in quotation marks is missing
+              where: file 'p.json', line 1, column 21, video 'a'
+              do: check that the path is right and that the file was copied whole
+            """)
         try refuses(
             one("{\"label\": \"run\", \"segment\": [3, 4]}"), "error: a detection has no 'score'\n  \(place)\n  do: add the score as a number")
     }

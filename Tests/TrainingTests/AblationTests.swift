@@ -263,7 +263,19 @@ final class AblationTests: XCTestCase {
                 + "  where: file 'F/plain-labels-0.1-seed-2/metrics.json'\n  do: remove the run's folder to repeat the run")
         try write("{", planned[1].name + "/metrics.json")
         try refuses(
-            "error: the metrics cannot be read\n  where: file 'F/plain-labels-0.1-seed-2/metrics.json'\n"
+            "error: the file is not JSON: it ends early\n  where: file 'F/plain-labels-0.1-seed-2/metrics.json', line 1, column 2\n"
                 + "  do: remove the run's folder to repeat the run")
+        for (text, what) in [
+            ("[]", "the metrics are a list, not an object"), ("{}", "the file has no 'tiou_thresholds'"),
+            ("{\"tiou_thresholds\": [0.5], \"mAP\": [\"0.6\"]}", "'mAP' of the file holds a string (\"0.6\"), not a number"),
+            (
+                "{\"tiou_thresholds\": [0.5], \"mAP\": [0.6], \"average_mAP\": \"0.6\"}",
+                "'average_mAP' of the file is a string (\"0.6\"), not a number"
+            ),
+        ] {
+            try write(text, planned[1].name + "/metrics.json")
+            try refuses(
+                "error: \(what)\n  where: file 'F/plain-labels-0.1-seed-2/metrics.json', line 1\n  do: remove the run's folder to repeat the run")
+        }
     }
 }

@@ -54,9 +54,13 @@ final class CheckpointTests: XCTestCase {
 
     private var header: Checkpoint.Header {
         Checkpoint.Header(
-            programVersion: "0.1.0", step: 7, optimizerStep: 7, seed: 3, lossNormalizer: 123.456, configuration: "data:\n  store: s.h5\n",
-            configurationDigest: "c", storeDigest: "s", classes: ["a", "b"], inputDimension: 2, metrics: "{}", methodState: ["round": [1, 2, 3]])
+            programVersion: "0.1.0", programDigest: "0123456789abcdef", step: 7, optimizerStep: 7, seed: 3, lossNormalizer: 123.456,
+            configuration: "data:\n  store: s.h5\n", configurationDigest: "c", storeDigest: "s", classes: ["a", "b"], inputDimension: 2,
+            featureRate: rate, metrics: "{}", methodState: ["round": [1, 2, 3]])
     }
+
+    private let rate = FeatureRate(
+        secondsPerRow: .init(least: 0.1, median: 2.0 / 15, greatest: 1.0 / 6), secondsPerWindow: .init(least: 0.5, median: 0.5, greatest: 0.7))
 
     private func arrays(_ state: TrainingState) -> [[Float]] {
         [state.arena.values, state.average.values, state.optimizer.firstMoments, state.optimizer.secondMoments].map {
@@ -105,6 +109,7 @@ final class CheckpointTests: XCTestCase {
         let usual = try digest { _, _ in }
         XCTAssertEqual(try digest { _, header in header.metrics = "{\"a\": 1}" }, usual)
         XCTAssertEqual(try digest { _, header in header.configuration = "data: {}" }, usual)
+        XCTAssertEqual(try digest { _, header in (header.programDigest, header.featureRate) = ("", nil) }, usual)
         let changes: [(String, (TrainingState, inout Checkpoint.Header) -> Void)] = [
             ("weight", { state, _ in state.arena.values[0] = state.arena.values[0].nextUp }),
             ("average", { state, _ in state.average.values[1] += 1 }),
@@ -118,6 +123,28 @@ final class CheckpointTests: XCTestCase {
             ("exchanged weights", { state, _ in (state.arena.values[0], state.arena.values[1]) = (state.arena.values[1], state.arena.values[0]) }),
         ]
         for (name, change) in changes { XCTAssertNotEqual(try digest(change), usual, name) }
+    }
+
+    /// A checkpoint says who wrote it; a run that another build goes on with says so.
+    func testPrograms() throws {
+        let header = header
+        XCTAssertEqual(header.writer, "kairos 0.1.0 (build 0123456789ab)")
+        XCTAssertNil(header.otherBuildNote(version: "0.1.0", digest: "0123456789abcdef"))
+        XCTAssertNil(header.otherBuildNote(version: "0.1.0", digest: ""))
+        let differs = "the result may differ in its last bits from that of an uninterrupted run"
+        XCTAssertEqual(
+            header.otherBuildNote(version: "0.1.0", digest: "fedcba9876543210"),
+            "warning: the checkpoint was written by kairos 0.1.0 (build 0123456789ab), this is kairos 0.1.0 (build fedcba987654): \(differs)")
+        var old = header
+        old.programDigest = ""
+        XCTAssertEqual(old.writer, "kairos 0.1.0")
+        XCTAssertNil(old.otherBuildNote(version: "0.1.0", digest: "fedcba9876543210"))
+        XCTAssertEqual(
+            old.otherBuildNote(version: "0.2.0", digest: "fedcba9876543210"),
+            "warning: the checkpoint was written by kairos 0.1.0, this is kairos 0.2.0 (build fedcba987654): \(differs)")
+        // The test's own program.
+        XCTAssertEqual(ProgramVersion.buildDigest.count, 64)
+        XCTAssertEqual(ProgramVersion.text, "0.1.0 (build \(ProgramVersion.buildDigest.prefix(12)))")
     }
 
     func testDamagedCheckpoints() throws {

@@ -347,6 +347,30 @@ final class RunConfigurationTests: XCTestCase {
             """)
     }
 
+    /// What is off is not checked.
+    func testKeysOfPartsThatAreOff() throws {
+        let apl = "data: {store: s.h5, virtual_shards: 2, batch_size: 2}\ntraining: {iterations: 5}\nmethod: {name: apl}\n"
+        for keys in ["unlabeled_batch_size: 3", "round_iterations: 2, round_epochs: 2", ""] {
+            XCTAssertNoThrow(try read(apl + "apl: {rounds: 0\(keys.isEmpty ? "" : ", " + keys)}\n"), keys)
+        }
+        refused(
+            apl + "apl: {rounds: 1, round_iterations: 2, unlabeled_batch_size: 3}\n",
+            """
+            error: unlabeled_batch_size 3 is not a multiple of virtual_shards 2
+              where: file 'run.yaml', key 'apl.unlabeled_batch_size', line 4
+              do: every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards
+            """)
+        let fustal = "data: {store: s.h5, virtual_shards: 2, batch_size: 3}\ntraining: {iterations: 5, epochs: 5}\nmethod: {name: fustal}\n"
+        XCTAssertNoThrow(try read(fustal + "fustal: {student: false, distill_after_epochs: 1, distill_after_iterations: 1}\n"))
+        refused(
+            fustal,
+            """
+            error: batch_size 3 is not a multiple of virtual_shards 2
+              where: file 'run.yaml', key 'data.batch_size', line 1
+              do: every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards
+            """)
+    }
+
     func testFilesThatAreNotConfigurations() {
         refused(
             "- a\n- b\n",

@@ -109,14 +109,29 @@ final class SamplingTests: XCTestCase {
             """)
         let path = NSTemporaryDirectory() + "kairos-order-\(UUID().uuidString).json"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        try Data("{\"a\": 1}".utf8).write(to: URL(fileURLWithPath: path))
+        for (text, what, place) in [
+            ("{\"a\": 1}", "the list of labelled recordings is an object, not a list of names", "line 1"),
+            ("[\"a\",\n7]", "entry 2 of the list of labelled recordings is a number (7), not a name", "line 2"),
+        ] {
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            XCTAssertThrowsError(try LabeledSubset.readOrder(path)) { error in
+                XCTAssertEqual(
+                    "\(error)",
+                    """
+                    error: \(what)
+                      where: file '\(path)', key 'data.labeled_order', \(place)
+                      do: write it as ["name", "name", ...]
+                    """)
+            }
+        }
+        try Data("[\"a\", b]".utf8).write(to: URL(fileURLWithPath: path))
         XCTAssertThrowsError(try LabeledSubset.readOrder(path)) { error in
             XCTAssertEqual(
                 "\(error)",
                 """
-                error: the file is not a JSON list of names
-                  where: file '\(path)', key 'data.labeled_order'
-                  do: write it as ["name", "name", ...]
+                error: the file is not JSON: 'b' is no JSON value
+                  where: file '\(path)', key 'data.labeled_order', line 1, column 7
+                  do: check that the path is right and that the file was copied whole
                 """)
         }
         try Data("[\"b\", \"a\"]".utf8).write(to: URL(fileURLWithPath: path))

@@ -173,11 +173,22 @@ final class StudentTests: XCTestCase {
     func testRecordingsWithoutAProposal() throws {
         var made = MadeRecordings()
         made.add("a", duration: 20, rows: 39, actions: [(2, 6, 0)])
-        made.add("b", duration: 1, rows: 1, actions: [(0.2, 0.8, 1)])
+        made.add("b", duration: 1, rows: 2, stride: 5, window: 10, actions: [(0.1, 0.8, 1)])
         XCTAssertEqual(try review(made), [])
+        let advice = "use features of a smaller stride, or raise fustal.segments and fustal.upsampling"
         XCTAssertEqual(
             try review(made, ["fustal.upsampling=1"]),
-            ["warning: 1 of the 2 recordings with classes is too short for a proposal, 'b' of 1 row; raise fustal.upsampling"])
+            ["warning: 1 of the 2 recordings with classes is too short for a proposal, 'b' of 2 rows; \(advice)"])
+        for name in ["c", "d"] { made.add(name, duration: 1, rows: 1, actions: [(0.2, 0.8, 1)]) }
+        XCTAssertEqual(
+            try review(made), ["warning: 2 of the 4 recordings with classes are too short for a proposal, for example 'c' of 1 row; \(advice)"])
+        refused(
+            made, ["fustal.segments=1"],
+            """
+            error: there is nothing to learn: all 4 recordings with classes are too short for a proposal, for example 'a' of 39 rows
+              where: file 'STORE', key 'fustal.segments', video 'a'
+              do: \(advice)
+            """)
     }
 
     /// No proposal can lie around a row: known before the generator is trained. Without a student nothing is asked of the detector.

@@ -131,7 +131,10 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     // MARK: Stages
 
     public func review() throws -> [String] {
-        try LearnableActions.review(labeled: recordings.labeled, configuration: configuration, store: store, detector: detector)
+        let lines = try LearnableActions.review(labeled: recordings.labeled, configuration: configuration, store: store, detector: detector)
+        guard configuration.pseudoLabels.rounds > 0 else { return lines }
+        let barren = BarrenRecordings(among: recordings.unlabeled, configuration: configuration, store: store, detector: detector)
+        return lines + [barren.warning("pseudo-label", "unlabelled recordings")].compactMap { $0 }
     }
 
     public func prepare(_ run: RunContext) throws { try discriminator?.prepare(run, labeled: recordings.labeled) }

@@ -51,7 +51,7 @@ public final class HDF5File {
             defer { H5Pclose(access) }
             try requireSignature(path)
             // What is written is this program's own, and by several ranks at once.
-            if !isWritable { try IndexSeal.check(path) }
+            if !isWritable, try !IndexSeal.check(path) { try HDF5Structure.check(path) }
             let id = H5Fopen(path, flags, access)
             guard id >= 0 else {
                 if let locked = lockFailure(path, .badInput) { throw locked }

@@ -60,22 +60,23 @@ enum IndexSeal {
 
     /// Compares a file's index with its seal, when it has one.
     ///
+    /// - Returns: whether it has one.
     /// - Throws: `Failure.badInput` when they differ, or the seal itself is not whole.
-    static func check(_ path: String) throws {
+    static func check(_ path: String) throws -> Bool {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard file >= 0 else { return }
+        guard file >= 0 else { return false }
         defer { close(file) }
         var information = stat()
-        guard fstat(file, &information) == 0 else { return }
+        guard fstat(file, &information) == 0 else { return false }
         let size = Int(information.st_size)
-        guard size >= frame, let end = read(file, size - 16, 16) else { return }
+        guard size >= frame, let end = read(file, size - 16, 16) else { return false }
         let length = number(end, 0)
         // A few bytes of the magic may be what is damaged.
         guard isMagic(end[8...]) else {
             if let begin = promisedEnd(file), begin < size, let head = read(file, begin, min(8, size - begin)), isMagic(head[...]) {
                 throw Failure.badInput("the file ends early: the digest of its index is not whole", at: .file(path), advice: advice)
             }
-            return
+            return false
         }
         guard length >= frame, length <= size, length <= frame + 16 << 20, let seal = read(file, size - length, length),
             Array(seal[..<8]) == magic, Array(end[8...]) == magic, number(seal, 8) == size - length, number(seal, 16) == (length - frame) / 16,
@@ -94,6 +95,7 @@ enum IndexSeal {
         guard found == recorded else {
             throw damaged(path, ": its digest is \(hex(found))..., \(hex(recorded))... is recorded")
         }
+        return true
     }
 
     private static func damaged(_ path: String, _ detail: String = "") -> Failure {

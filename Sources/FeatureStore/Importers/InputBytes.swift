@@ -15,17 +15,12 @@ package final class InputBytes {
     package init(path: String) throws {
         self.path = path
         memory = []
-        // A pipe that nobody writes to would be waited for otherwise.
+        try requireRegularFile(path)
         descriptor = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
-        guard descriptor >= 0 else {
-            throw Failure.badInput("the file does not exist or cannot be opened", at: .file(path), advice: "check the path and its permissions")
-        }
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
-            close(descriptor)
-            let isFolder = status.st_mode & S_IFMT == S_IFDIR
-            throw Failure.badInput(
-                "this is not a file but \(isFolder ? "a folder" : "a device or a pipe")", at: .file(path), advice: "give a file of its own")
+        guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
+            if descriptor >= 0 { close(descriptor) }
+            throw Failure.badInput("the file does not exist or cannot be opened", at: .file(path), advice: "check the path and its permissions")
         }
         count = Int(status.st_size)
     }

@@ -19,11 +19,17 @@ struct SBHARFolder {
         self.folder = folder
         raw = folder + "/RawData"
         var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: raw, isDirectory: &isFolder), isFolder.boolValue else {
-            throw Failure.badInput(
-                "the folder holds no folder 'RawData'", at: .file(folder),
-                advice: "give the unpacked 'HAPT Data Set', which holds RawData, Test and activity_labels.txt")
-        }
+        func isThere(_ path: String) -> Bool { FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue }
+        guard !isThere(raw) else { return }
+        guard isThere(folder) else { throw Failure.badInput("the folder does not exist", at: .file(folder), advice: "check --source") }
+        // One level too high, or too low.
+        let contents = FolderContents(folder)
+        let inner = contents.folders.first { isThere("\(folder)/\($0)/RawData") }
+        let isRaw = contents.paths.contains { $0.hasPrefix("acc_exp") }
+        throw Failure.badInput(
+            "the folder holds no folder 'RawData'; " + (inner.map { "it lies in '\($0)'" } ?? contents.summary), at: .file(folder),
+            advice: inner.map { "give --source '\(folder)/\($0)'" } ?? (isRaw
+                ? "give the folder above this one" : "give the unpacked 'HAPT Data Set', which holds RawData, Test and activity_labels.txt"))
     }
 
     var labelsPath: String { raw + "/labels.txt" }
@@ -100,12 +106,13 @@ struct SBHARFolder {
         return found
     }
 
-    /// Every labelled recording must be there.
-    func requireRecordings(of labels: [String: [Action]]) throws {
-        for (name, actions) in labels.sorted(by: { $0.key < $1.key }) where !FileManager.default.fileExists(atPath: path("acc_\(name)")) {
-            throw Failure.badInput(
+    /// The labelled recordings that are not there.
+    func missingRecordings(of labels: [String: [Action]]) -> [(name: String, failure: Failure)] {
+        labels.sorted { $0.key < $1.key }.filter { !FileManager.default.fileExists(atPath: path("acc_\($0.key)")) }.map { name, actions in
+            let failure = Failure.badInput(
                 "the recording '\(name)' is labelled, its file 'acc_\(name).txt' is missing", at: .file(labelsPath), .line(actions[0].line),
                 advice: "unpack the data set again")
+            return (name, failure)
         }
     }
 

@@ -22,7 +22,7 @@ public final class SBHARRecordings: FeatureSource {
     /// Samples between rows.
     public static let stride = 25
 
-    public let classes: ClassMap
+    public private(set) var classes: ClassMap
     public let dimension: Int
     public private(set) var videos: [VideoPlan] = []
     private let channels: Channels
@@ -56,19 +56,13 @@ public final class SBHARRecordings: FeatureSource {
         classes = try files.classes()
         let testUsers = try files.testUsers()
         let labels = try files.labels(classCount: classes.count)
-        for recording in try files.recordings() {
-            let total = try files.sampleCount("acc_\(recording.name)")
-            guard total >= Self.window else {
-                throw Failure.badInput(
-                    "the recording has \(total) samples, one window has \(Self.window)", at: .file(files.path("acc_\(recording.name)")),
-                    .video(recording.name), advice: "copy the file again, or remove the recording and its labels")
-            }
+        var faults = ImportFaults()
+        let recordings = try files.recordings()
+        for recording in recordings {
+            let id = VideoID(recording.name)
+            guard let total = try faults.attempt(.file, id, { try Self.samples(of: recording.name, files, channels) }) else { continue }
             let actions = labels[recording.name] ?? []
-            for action in actions where action.last > total {
-                throw Failure.badInput(
-                    "the activity ends at sample \(action.last), the recording '\(recording.name)' has \(total)",
-                    at: .file(files.labelsPath), .line(action.line), advice: "check that labels and recordings belong together")
-            }
+            guard try faults.attempt(.segment, id, { try Self.check(actions, of: recording.name, total: total, files) }) != nil else { continue }
             let subset: Subset = testUsers.contains(recording.user) ? "Test" : "Validation"
             let clip = clipSeconds.map { Int(($0 * Double(Self.sampleRate)).rounded()) } ?? total
             for (number, first) in Swift.stride(from: 0, to: total, by: clip).enumerated() {
@@ -78,9 +72,35 @@ public final class SBHARRecordings: FeatureSource {
                 let piece = Piece(recording: recording.name, total: total, samples: samples)
                 add(name, piece, subset, actions, file: files.path("acc_\(recording.name)"))
             }
-            if channels == .all { try files.requireFile("gyro_\(recording.name)") }
         }
-        try files.requireRecordings(of: labels)
+        for (name, failure) in files.missingRecordings(of: labels) { faults.add(.missing, VideoID(name), failure) }
+        try faults.check("recordings", of: Set(recordings.map(\.name)).union(labels.keys).count, at: [.file(folder)])
+    }
+
+    /// Samples of a recording, once its files have been looked at.
+    private static func samples(of name: String, _ files: SBHARFolder, _ channels: Channels) throws -> Int {
+        let total = try files.sampleCount("acc_\(name)")
+        guard total >= window else {
+            throw Failure.badInput(
+                "the recording has \(total) samples, one window has \(window)", at: .file(files.path("acc_\(name)")), .video(name),
+                advice: "copy the file again, or remove the recording and its labels")
+        }
+        if channels == .all { try files.requireFile("gyro_\(name)") }
+        return total
+    }
+
+    private static func check(_ actions: [SBHARFolder.Action], of name: String, total: Int, _ files: SBHARFolder) throws {
+        for action in actions where action.last > total {
+            throw Failure.badInput(
+                "the activity ends at sample \(action.last), the recording '\(name)' has \(total)", at: .file(files.labelsPath),
+                .line(action.line), advice: "check that labels and recordings belong together")
+        }
+    }
+
+    /// Keeps the actions of some classes; all others become background.
+    public func select(_ selection: inout ClassSelection) {
+        for index in videos.indices { videos[index].annotation = selection.select(videos[index].annotation) }
+        classes = selection.classes
     }
 
     private func add(_ name: String, _ piece: Piece, _ subset: Subset, _ actions: [SBHARFolder.Action], file: String) {

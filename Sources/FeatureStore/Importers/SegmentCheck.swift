@@ -9,10 +9,31 @@ struct SegmentCheck {
     /// Cut and leave out instead of refusing.
     let cuts: Bool
     /// What was changed, one sentence each.
-    var notes: [String] = []
+    private(set) var notes: [String] = []
+    private var losses = SegmentLosses()
+
+    init(classes: ClassMap, path: String?, cuts: Bool) {
+        self.classes = classes
+        self.path = path
+        self.cuts = cuts
+    }
+
+    /// What to do about several videos.
+    func advice(for videos: [VideoID]) -> String {
+        if losses.scale.isSuspicious, let guess = losses.scale.guess {
+            return "write segments as [start, end] in seconds: \(losses.scale.outside) of \(losses.scale.count) lie outside their videos, \(guess)"
+        }
+        let names = NameList.argument(videos.map(\.name))
+        return "correct the annotations, or give --duration-from-features \(names) where the durations are wrong, or --cut-segments"
+    }
 
     /// The video with its actions cut to it: up to `AnnotationSet.tolerance` seconds outside are always cut.
-    mutating func fit(_ video: VideoAnnotation) throws -> VideoAnnotation {
+    ///
+    /// - Throws: `Failure.badInput` for an action that may not be cut; all actions of the video are counted all the same.
+    mutating func fit(_ video: VideoAnnotation, grid: FeatureGrid) throws -> VideoAnnotation {
+        var timed = video
+        timed.fps = grid.fps
+        for instance in video.instances { losses.add(instance.segment, label: instance.label, of: timed, rowsPerSecond: grid.fps / grid.stride) }
         var fitted = video
         fitted.instances = try video.instances.compactMap { instance in
             let segment = instance.segment
@@ -35,5 +56,12 @@ struct SegmentCheck {
             return ActionInstance(segment: kept, label: instance.label)
         }
         return fitted
+    }
+
+    /// Counted warnings, when all videos were fitted.
+    ///
+    /// - Throws: `Failure.badInput` when too many actions would be lost.
+    func lossNotes() throws -> [String] {
+        try losses.finish(classes: classes, places: path.map { [.file($0)] } ?? [], advice: "write segments as [start, end] in seconds")
     }
 }

@@ -33,6 +33,11 @@ public final class SyntheticFeatures: FeatureSource {
         classes = annotations.classes
         self.dimension = dimension
         self.seed = seed
+        if let weak = annotations.videos.first(where: \.isWeaklyLabelled) {
+            throw Failure.badInput(
+                "the video has classes without segments, features are made from segments", at: .video(weak.id.name),
+                advice: "give annotations whose actions all have a segment")
+        }
         videos = try annotations.videos.map { video in
             guard let rate = video.fps ?? fps else {
                 throw Failure.badInput(

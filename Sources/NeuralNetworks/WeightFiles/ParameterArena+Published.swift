@@ -19,10 +19,9 @@ extension ParameterArena {
     public func load(published arrays: [SafetensorsFile.Array], file: String, ignoring ignored: (String) -> Bool = { _ in false }) throws {
         var byName: [String: SafetensorsFile.Array] = [:]
         for array in arrays {
-            let name = array.name.hasPrefix("module.") ? String(array.name.dropFirst(7)) : array.name
-            guard byName.updateValue(array, forKey: name) == nil else {
+            guard byName.updateValue(array, forKey: array.publishedName) == nil else {
                 throw Failure.badInput(
-                    "the tensor stands there twice, with and without the prefix 'module.'", at: .file(file), .parameter(name),
+                    "the tensor stands there twice, with and without the prefix 'module.'", at: .file(file), .parameter(array.publishedName),
                     advice: "keep one of the two")
             }
         }
@@ -62,4 +61,9 @@ extension ParameterArena {
     private static func few(_ names: [String]) -> String {
         names.prefix(3).joined(separator: ", ") + (names.count > 3 ? ", ..." : "")
     }
+}
+
+extension SafetensorsFile.Array {
+    /// The name without the prefix `module.` of wrapped models.
+    public var publishedName: String { name.hasPrefix("module.") ? String(name.dropFirst(7)) : name }
 }

@@ -28,19 +28,19 @@ public struct SafetensorsFile {
 
     /// Writes the file in one piece.
     public func write(to path: String) throws {
-        var header = "{"
+        var members: [String] = []
         if !metadata.isEmpty {
             let pairs = metadata.sorted { $0.key < $1.key }.map { "\(Self.quoted($0.key)):\(Self.quoted($0.value))" }
-            header += "\"__metadata__\":{\(pairs.joined(separator: ","))},"
+            members.append("\"__metadata__\":{\(pairs.joined(separator: ","))}")
         }
         var offset = 0
-        header += arrays.map { array in
+        members += arrays.map { array in
             let first = offset
             offset += array.values.count * 4
             let shape = array.shape.map(String.init).joined(separator: ",")
             return "\(Self.quoted(array.name)):{\"dtype\":\"F32\",\"shape\":[\(shape)],\"data_offsets\":[\(first),\(offset)]}"
-        }.joined(separator: ",")
-        header += "}"
+        }
+        var header = "{\(members.joined(separator: ","))}"
         // Values begin at a multiple of 8.
         header += String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
         var data = Data(capacity: 8 + header.utf8.count + offset)

@@ -19,6 +19,7 @@ package struct JSONNode {
     package var number: Double? { if case .number(let number) = value { number } else { nil } }
     package var string: String? { if case .string(let string) = value { string } else { nil } }
     package var array: [JSONNode]? { if case .array(let array) = value { array } else { nil } }
+    package var isNull: Bool { if case .null = value { true } else { false } }
     package var members: [(name: String, node: JSONNode)]? { if case .object(let members) = value { members } else { nil } }
 
     /// The first member of an object with this name; nil when there is none or the value is no object.
@@ -63,8 +64,11 @@ package struct JSONNode {
             do {
                 return try parser.document()
             } catch let error as JSONParser.Malformed {
-                throw Failure.badInput(
-                    "the file is not JSON: \(error.what)", at: .file(path), .line(error.line),
+                // Between `database` or `results` and the rest of a path stands a video.
+                let isVideo = error.path.count > 1 && ["database", "results"].contains(error.path[0])
+                let owner: [Failure.Place] = isVideo ? [.video(error.path[1])] : error.path.last.map { [.key($0)] } ?? []
+                throw Failure(
+                    .badInput, "the file is not JSON: \(error.what)", at: [.file(path), .line(error.line), .column(error.column)] + owner,
                     advice: "check that the path is right and that the file was copied whole")
             }
         }

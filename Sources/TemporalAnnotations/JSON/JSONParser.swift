@@ -5,11 +5,16 @@ struct JSONParser {
     struct Malformed: Error {
         var what: String
         var line: Int
+        /// Counted in characters, from 1.
+        var column: Int
+        /// Names of the members in which the fault stands, from the root; between two members, the one before it.
+        var path: [String]
     }
 
     private let bytes: UnsafeBufferPointer<UInt8>
     private var position = 0
     private var line = 1
+    private var path: [String] = []
     /// Deeper nesting is refused, so that no file can exhaust the stack.
     private static let deepest = 100
 
@@ -18,7 +23,7 @@ struct JSONParser {
     }
 
     mutating func document() throws -> JSONNode {
-        if bytes.count >= 3, bytes[0] == 0xEF, bytes[1] == 0xBB, bytes[2] == 0xBF { position = 3 }
+        if hasMark { position = 3 }
         skipSpace()
         guard position < bytes.count else { throw malformed("it is empty") }
         let node = try value(depth: 0)
@@ -27,7 +32,16 @@ struct JSONParser {
         return node
     }
 
-    private func malformed(_ what: String) -> Malformed { Malformed(what: what, line: line) }
+    /// - Parameter place: of the fault; nil: where the parser stands.
+    private func malformed(_ what: String, at place: Int? = nil) -> Malformed {
+        let place = place ?? position
+        let first = (bytes[..<place].lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
+        // Bytes that go on with a character, and those of a byte order mark, are not counted.
+        let characters = bytes[max(first, hasMark && first == 0 ? 3 : 0)..<max(place, first)].reduce(0) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }
+        return Malformed(what: what, line: line, column: characters + 1, path: path)
+    }
+
+    private var hasMark: Bool { bytes.count >= 3 && bytes[0] == 0xEF && bytes[1] == 0xBB && bytes[2] == 0xBF }
 
     private mutating func skipSpace() {
         while position < bytes.count {
@@ -57,10 +71,14 @@ struct JSONParser {
         position += 1
         skipSpace()
         if consume("}") { return members }
+        let depthOfPath = path.count
+        defer { path.removeLast(path.count - depthOfPath) }
         while true {
             guard position < bytes.count else { throw malformed("it ends early") }
             guard bytes[position] == UInt8(ascii: "\"") else { throw malformed("a name in quotation marks is missing") }
             let name = try string()
+            path.removeLast(path.count - depthOfPath)
+            path.append(name)
             skipSpace()
             guard consume(":") else { throw malformed("a ':' is missing after '\(name)'") }
             skipSpace()
@@ -170,7 +188,7 @@ struct JSONParser {
         guard let head = text.utf8.first, head == UInt8(ascii: "-") || (0x30...0x39).contains(head),
             text.utf8.allSatisfy({ (0x30...0x39).contains($0) || "+-.eE".utf8.contains($0) }), let number = Double(text)
         else {
-            throw malformed(text.isEmpty ? "a value is missing" : "'\(text.prefix(20))' is no JSON value")
+            throw malformed(text.isEmpty ? "a value is missing" : "'\(text.prefix(20))' is no JSON value", at: first)
         }
         return .number(number)
     }

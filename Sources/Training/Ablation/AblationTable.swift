@@ -86,12 +86,7 @@ public struct AblationTable: Encodable, Equatable, Sendable {
         rows = []
         for run in runs where run.state == .done {
             let path = run.folder + "/metrics.json"
-            let result: EvaluationResult
-            do {
-                result = try JSONDecoder().decode(EvaluationResult.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
-            } catch {
-                throw Failure.badInput("the metrics cannot be read", at: .file(path), advice: "remove the run's folder to repeat the run")
-            }
+            let result = try EvaluationResult(readingJSON: path, advice: "remove the run's folder to repeat the run")
             guard rows.isEmpty || result.tiouThresholds == tiouThresholds, result.mAP.count == result.tiouThresholds.count else {
                 throw Failure.badInput(
                     "the metrics are of the tIoU thresholds \(result.tiouThresholds), those before of \(tiouThresholds)", at: .file(path),

@@ -17,6 +17,8 @@ public final class Checkpoint {
     /// What a checkpoint holds besides arrays.
     public struct Header: Equatable, Sendable {
         public var programVersion: String
+        /// `ProgramVersion.buildDigest` of the program that wrote the file; empty when nobody recorded it.
+        public var programDigest: String
         /// Steps done; the next step's recordings and random numbers follow from it and the seed.
         public var step: Int
         public var optimizerStep: Int
@@ -30,6 +32,8 @@ public final class Checkpoint {
         public var storeDigest: String
         public var classes: [String]
         public var inputDimension: Int
+        /// How the rows of the features stand in time; nil when nobody recorded it.
+        public var featureRate: FeatureRate?
         /// JSON of the metrics known so far; empty when there are none.
         public var metrics: String
         /// `LabeledSubset.digest` of the recordings whose labels are used; empty when nobody recorded it.
@@ -40,12 +44,13 @@ public final class Checkpoint {
         public var methodState: [String: [UInt8]]
 
         public init(
-            programVersion: String, step: Int, optimizerStep: Int, seed: Int, lossNormalizer: Double, configuration: String,
-            configurationDigest: String,
-            storeDigest: String, classes: [String], inputDimension: Int, metrics: String = "", labeledDigest: String = "",
-            gemm: String = "", methodState: [String: [UInt8]] = [:]
+            programVersion: String, programDigest: String = "", step: Int, optimizerStep: Int, seed: Int, lossNormalizer: Double,
+            configuration: String, configurationDigest: String, storeDigest: String, classes: [String], inputDimension: Int,
+            featureRate: FeatureRate? = nil, metrics: String = "", labeledDigest: String = "", gemm: String = "",
+            methodState: [String: [UInt8]] = [:]
         ) {
             self.programVersion = programVersion
+            self.programDigest = programDigest
             self.step = step
             self.optimizerStep = optimizerStep
             self.seed = seed
@@ -55,6 +60,7 @@ public final class Checkpoint {
             self.storeDigest = storeDigest
             self.classes = classes
             self.inputDimension = inputDimension
+            self.featureRate = featureRate
             self.metrics = metrics
             self.labeledDigest = labeledDigest
             self.gemm = gemm
@@ -128,7 +134,15 @@ public final class Checkpoint {
         [
             ("program_version", header.programVersion), ("configuration", header.configuration), ("configuration_digest", header.configurationDigest),
             ("store_digest", header.storeDigest), ("metrics", header.metrics),
-        ] + [("labeled_digest", header.labeledDigest), ("gemm", header.gemm)].filter { !$0.1.isEmpty }
+        ] + optionalTexts(header).filter { !$0.1.isEmpty }
+    }
+
+    /// Those that files of earlier versions lack.
+    private static func optionalTexts(_ header: Header) -> [(String, String)] {
+        [
+            ("labeled_digest", header.labeledDigest), ("gemm", header.gemm), ("program_digest", header.programDigest),
+            ("feature_rate", header.featureRate?.json ?? ""),
+        ]
     }
 
     // MARK: Writing
@@ -210,18 +224,20 @@ public final class Checkpoint {
 
     private static func readHeader(_ file: HDF5File) throws -> Header {
         func text(_ name: String) throws -> String { try file.readStrings(name).first ?? "" }
+        func optionalText(_ name: String) throws -> String { file.exists(name) ? try text(name) : "" }
         var methodState: [String: [UInt8]] = [:]
         if file.exists("method_state") {
             for name in try file.children(of: "method_state") { methodState[name] = try file.readBytes("method_state/\(name)") }
         }
         return Header(
-            programVersion: try text("program_version"), step: try file.intAttribute(of: "", named: "step"),
+            programVersion: try text("program_version"), programDigest: try optionalText("program_digest"),
+            step: try file.intAttribute(of: "", named: "step"),
             optimizerStep: try file.intAttribute(of: "", named: "optimizer_step"), seed: try file.intAttribute(of: "", named: "seed"),
             lossNormalizer: try file.doubleAttribute(of: "", named: "loss_normalizer"), configuration: try text("configuration"),
             configurationDigest: try text("configuration_digest"), storeDigest: try text("store_digest"), classes: try file.readStrings("classes"),
-            inputDimension: try file.intAttribute(of: "", named: "input_dimension"), metrics: try text("metrics"),
-            labeledDigest: file.exists("labeled_digest") ? try text("labeled_digest") : "", gemm: file.exists("gemm") ? try text("gemm") : "",
-            methodState: methodState)
+            inputDimension: try file.intAttribute(of: "", named: "input_dimension"),
+            featureRate: FeatureRate(json: try optionalText("feature_rate")), metrics: try text("metrics"),
+            labeledDigest: try optionalText("labeled_digest"), gemm: try optionalText("gemm"), methodState: methodState)
     }
 
     /// Puts the saved state in place, checking first that the model is the same.
@@ -258,7 +274,7 @@ public final class Checkpoint {
     /// - Throws: `Failure.badInput` naming what differs between the checkpoint's model and the configuration's.
     private func requireModel(_ arena: ParameterArena) throws {
         let wanted = arena.parameters.map { ($0.name, $0.publishedShape) }
-        let held = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.shape) })
+        let held = Dictionary(parameters.map { ($0.name, $0.shape) }, uniquingKeysWith: { first, _ in first })
         let missing = wanted.filter { held[$0.0] == nil }.map(\.0)
         let names = Set(wanted.map(\.0))
         let surplus = parameters.map(\.name).filter { !names.contains($0) }

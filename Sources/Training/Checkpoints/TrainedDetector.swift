@@ -7,12 +7,24 @@ import NeuralNetworks
 import TemporalAnnotations
 
 /// A detector with the weights of a checkpoint, ready for a store.
+///
+/// Classes are the checkpoint's: the store's are compared with them by name, and may be others, fewer or none.
 public final class TrainedDetector {
     public let detector: any Detector
     public let configuration: RunConfiguration
     public let store: FeatureStore
+    /// What the detections' labels count: the checkpoint's.
+    public let classes: ClassMap
+    /// Warnings for people; rank 0 prints them.
+    public private(set) var notes: [String]
     /// Of the checkpoint.
     private let digest: String
+    private let path: String
+    /// Who wrote the checkpoint.
+    private let writer: String
+    /// The rate that the model was trained on; nil when nobody knows.
+    private let rate: FeatureRate?
+    private var adaptation: RateAdaptation?
     /// Of the run; nil when nobody recorded it.
     private let recordedGemm: MatrixMultiplyBackend?
     /// Owns the weights that the detector computes with.
@@ -21,10 +33,11 @@ public final class TrainedDetector {
     /// - Parameters:
     ///   - weights: nil: as the checkpoint's configuration says.
     ///   - overrides: keys of the checkpoint's configuration to set, for example `test.max_seg_num=100`.
-    /// - Throws: `Failure.badInput` when the store's columns or classes are not those the model was trained on.
+    /// - Throws: `Failure.badInput` when the store's columns are not those the model was trained on.
     public init(checkpoint path: String, store storePath: String, weights: TrainingConfiguration.Weights?, overrides: [String] = []) throws {
         let checkpoint = try Checkpoint(path: path)
         try checkpoint.requireTrainedDetector()
+        try checkpoint.requireDistinctClasses()
         let header = checkpoint.header
         configuration = try RunConfiguration(yaml: header.configuration, file: path, overrides: overrides)
         store = try FeatureStore(path: storePath)
@@ -34,25 +47,56 @@ public final class TrainedDetector {
                 .file(path),
                 advice: "use a store made in the same way as the one of the training")
         }
-        guard store.classes.names == header.classes else {
-            let place = zip(store.classes.names, header.classes).enumerated().first { $1.0 != $1.1 }
-            let detail =
-                place.map { "class \($0.offset) is '\($0.element.0)' here and '\($0.element.1)' there" }
-                ?? "\(store.classes.count) here and \(header.classes.count) there"
-            throw Failure.badInput(
-                "the store's classes are not those of the training: \(detail)", at: .file(storePath), .file(path),
-                advice: "use a store made from the same classes, in the same order")
-        }
+        self.path = path
+        writer = header.writer
+        classes = ClassMap(names: header.classes)
+        notes = ClassMatch(known: header.classes, asked: store.classes.names).warnings(store: storePath, holder: "the checkpoint")
+        rate = checkpoint.rate(knowing: store)
         digest = checkpoint.digest
         recordedGemm = header.recordedGemm
-        detector = try TrainingRun.makeDetector(configuration, store)
+        detector = try configuration.detector(
+            inputDimension: header.inputDimension, classes: header.classes.count, origin: .init(name: "the checkpoint", path: path))
         arena = ParameterArena(detector)
         try checkpoint.loadWeights(weights ?? configuration.training.evaluateWeights, into: arena)
     }
 
-    /// Checks that all ranks hold the same program, checkpoint, store and configuration; before anything else that ranks do together.
+    /// Compares the rows of the videos that will be detected with the rate that the model was trained on; adds to `notes`.
+    ///
+    /// - Parameters:
+    ///   - videos: positions in the store.
+    ///   - resampling: bring rows at other rates to that one.
+    /// - Returns: number of videos whose rows are brought to the rate.
+    /// - Throws: `Failure.badInput` when rows stand at another rate and stay, or have to be brought to a rate that nobody knows.
+    @discardableResult
+    public func fitRate(videos: [Int], resampling: Bool) throws -> Int {
+        guard let rate else {
+            guard !resampling else {
+                throw Failure.badInput(
+                    "the checkpoint, written by \(writer), does not record how far apart the rows of its training were", at: .file(path),
+                    advice: "leave --resample out, and make sure that the store was made with the stride of the training")
+            }
+            let found = FeatureRate(videos.map { store.videos[$0] })?.secondsPerRow.text ?? "0 s"
+            notes.append(
+                "warning: the checkpoint '\(path)', written by \(writer), does not record how far apart the rows of its training were: "
+                    + "make sure that they were \(found) apart, as in this store")
+            return 0
+        }
+        let comparison = RateComparison(rate, store, videos: videos)
+        if resampling {
+            adaptation = try RateAdaptation(comparison, videos: videos)
+        } else if let difference = comparison.difference() {
+            throw Failure(
+                .badInput, difference, at: [.file(store.path), .file(path)] + comparison.places,
+                advice: "use features of the training's extractor settings, or add --resample to interpolate the rows to \(comparison.target)")
+        }
+        notes += comparison.warnings(resampling: resampling)
+        let count = adaptation?.count ?? 0
+        if count > 0 { notes.append("the rows of \(count) of \(videos.count) videos are interpolated to \(comparison.target)") }
+        return count
+    }
+
+    /// Checks that all ranks hold the same checkpoint, store and configuration; before anything else that ranks do together.
     public func agree(_ communicator: Communicator) throws {
-        try communicator.agreeOnProgram()
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
         try communicator.agree(on: digest, name: "the checkpoint's digest")
         try communicator.agree(on: store.digest, name: "the feature store's digest")
@@ -62,6 +106,8 @@ public final class TrainedDetector {
     /// computed as in the run.
     public func detect(videos: [Int], communicator: Communicator) throws -> [(video: VideoID, detections: [Detection])]? {
         _ = try ProductChoice.set(configuration.training, recorded: recordedGemm, communicator: communicator)
-        return try withExtendedLifetime(arena) { try Inference.detect(detector, store: store, videos: videos, communicator: communicator) }
+        return try withExtendedLifetime(arena) {
+            try Inference.detect(detector, store: store, videos: videos, communicator: communicator, adaptation: adaptation)
+        }
     }
 }

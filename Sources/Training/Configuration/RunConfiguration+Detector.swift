@@ -6,19 +6,32 @@ extension RunConfiguration {
     /// The detector that `model.name` says, with the settings of the sections `model`, `training` and `test`.
     ///
     /// - Parameters:
-    ///   - inputDimension: columns of the store's features.
-    ///   - classes: number of the store's classes.
-    /// - Throws: `Failure` (`.badInput`) when `model.input_dimension` or `training.head_empty_cls` do not fit the store.
-    public func detector(inputDimension: Int, classes: Int) throws -> any PyramidDetector {
+    ///   - inputDimension: columns of the features.
+    ///   - classes: number of classes.
+    ///   - origin: what says both, for messages; nil: the store.
+    /// - Throws: `Failure` (`.badInput`) when `model.input_dimension` or `training.head_empty_cls` do not fit them.
+    public func detector(inputDimension: Int, classes: Int, origin: ModelOrigin? = nil) throws -> any PyramidDetector {
         switch model.name {
-        case .actionformer: ActionFormer(try actionFormer(inputDimension: inputDimension, classes: classes))
-        case .tridet: TriDet(try triDet(inputDimension: inputDimension, classes: classes))
+        case .actionformer: ActionFormer(try actionFormer(inputDimension: inputDimension, classes: classes, origin: origin))
+        case .tridet: TriDet(try triDet(inputDimension: inputDimension, classes: classes, origin: origin))
+        }
+    }
+
+    /// What says how many columns and classes a model has.
+    public struct ModelOrigin: Sendable {
+        /// "the checkpoint".
+        public var name: String
+        public var path: String
+
+        public init(name: String, path: String) {
+            self.name = name
+            self.path = path
         }
     }
 
     /// ActionFormer's own settings; parameters and errors as of `detector`.
-    public func actionFormer(inputDimension: Int, classes: Int) throws -> ActionFormerConfiguration {
-        var result = ActionFormerConfiguration(try pyramid(inputDimension: inputDimension, classes: classes))
+    public func actionFormer(inputDimension: Int, classes: Int, origin: ModelOrigin? = nil) throws -> ActionFormerConfiguration {
+        var result = ActionFormerConfiguration(try pyramid(inputDimension: inputDimension, classes: classes, origin: origin))
         result.heads = model.heads
         result.windows = model.attentionWindow.values(levels: model.levels) ?? []
         result.relativePositions = model.usesRelativePositions
@@ -27,8 +40,8 @@ extension RunConfiguration {
     }
 
     /// TriDet's own settings; parameters and errors as of `detector`.
-    public func triDet(inputDimension: Int, classes: Int) throws -> TriDetConfiguration {
-        var result = TriDetConfiguration(try pyramid(inputDimension: inputDimension, classes: classes))
+    public func triDet(inputDimension: Int, classes: Int, origin: ModelOrigin? = nil) throws -> TriDetConfiguration {
+        var result = TriDetConfiguration(try pyramid(inputDimension: inputDimension, classes: classes, origin: origin))
         result.windows = model.perceptionWindow.values(levels: model.levels) ?? []
         result.windowFactor = model.perceptionFactor
         result.hiddenDimension = model.perceptionHiddenDimension
@@ -42,8 +55,8 @@ extension RunConfiguration {
     }
 
     /// What the detectors share.
-    private func pyramid(inputDimension: Int, classes: Int) throws -> PyramidConfiguration {
-        try checkStore(inputDimension: inputDimension, classes: classes)
+    private func pyramid(inputDimension: Int, classes: Int, origin: ModelOrigin?) throws -> PyramidConfiguration {
+        try check(inputDimension: inputDimension, classes: classes, origin ?? ModelOrigin(name: "the store", path: data.store))
         var result = PyramidConfiguration(inputDimension: inputDimension, classes: classes)
         result.embeddingConvolutions = model.backboneArch[0]
         result.stemBlocks = model.backboneArch[1]
@@ -72,16 +85,16 @@ extension RunConfiguration {
         return result
     }
 
-    private func checkStore(inputDimension: Int, classes: Int) throws {
+    private func check(inputDimension: Int, classes: Int, _ origin: ModelOrigin) throws {
         if let expected = model.inputDimension, expected != inputDimension {
             throw Failure.badInput(
-                "the store's features have \(inputDimension) columns, the configuration says \(expected)", at: .file(data.store),
+                "\(origin.name)'s features have \(inputDimension) columns, the configuration says \(expected)", at: .file(origin.path),
                 .key("model.input_dimension"),
                 advice: "use the store that the configuration was written for, or leave model.input_dimension out")
         }
         if let unknown = training.emptyClasses.first(where: { $0 >= classes }) {
             throw Failure.badInput(
-                "class \(unknown) does not exist: the store has \(classes) classes", at: .file(data.store), .key("training.head_empty_cls"),
+                "class \(unknown) does not exist: \(origin.name) has \(classes) classes", at: .file(origin.path), .key("training.head_empty_cls"),
                 advice: "give indices from 0 to \(classes - 1)")
         }
     }

@@ -41,11 +41,12 @@ struct RunReview {
     }
 
     private func trainingLine(_ subset: Subset, count: Int) -> String {
-        let instances = recordings.labeled.map { store.videos[$0].annotation.instances }
+        let annotations = recordings.labeled.map { store.videos[$0].annotation }
         var line = "trains on the subset '\(subset)': \(Self.counted(count, "recording")), \(recordings.labeled.count) labelled, with "
-        line += Self.counted(instances.reduce(0) { $0 + $1.count }, "action")
-        line += " of \(Set(instances.joined().map(\.label)).count) of the \(Self.counted(store.classes.count, "class", "classes"))"
-        let empty = instances.reduce(0) { $0 + ($1.isEmpty ? 1 : 0) }
+        line += Self.counted(annotations.reduce(0) { $0 + $1.instances.count }, "action")
+        line += " of \(Set(annotations.flatMap(\.knownClasses)).count) of the \(Self.counted(store.classes.count, "class", "classes"))"
+        let weak = annotations.count(where: \.isWeaklyLabelled), empty = annotations.count { $0.knownClasses.isEmpty }
+        if weak > 0 { line += "; \(weak) with weak labels only" }
         if empty > 0 { line += "; \(empty) labelled without any action" }
         return line
     }
@@ -70,7 +71,7 @@ struct RunReview {
     /// A subset with actions that is probably meant: neither learnt from nor evaluated, named for training or of more recordings.
     private func likelierSubset(than own: Subset) -> Subset? {
         func labelled(_ subset: Subset) -> Int {
-            store.videos.reduce(0) { $0 + ($1.annotation.subset == subset && !$1.annotation.instances.isEmpty ? 1 : 0) }
+            store.videos.reduce(0) { $0 + ($1.annotation.subset == subset && !$1.annotation.knownClasses.isEmpty ? 1 : 0) }
         }
         func isNamedForTraining(_ subset: Subset) -> Bool { subset.rawValue.lowercased().hasPrefix("train") }
         guard !isNamedForTraining(own) else { return nil }
@@ -81,7 +82,7 @@ struct RunReview {
 
     private var classLines: [String] {
         var counts = [Int](repeating: 0, count: store.classes.count)
-        for video in recordings.labeled { for instance in store.videos[video].annotation.instances { counts[instance.label] += 1 } }
+        for video in recordings.labeled { for label in store.videos[video].annotation.knownClasses { counts[label] += 1 } }
         func names(_ classes: [Int]) -> String {
             classes.prefix(8).map { "'\(store.classes.names[$0])'" }.joined(separator: ", ") + (classes.count > 8 ? ", ..." : "")
         }

@@ -8,16 +8,19 @@ import TemporalAnnotations
 
 /// Detection over ranks: recording i of the list belongs to rank i mod ranks, so each is seen once.
 public enum Inference {
-    /// - Parameter videos: positions in the store.
+    /// - Parameters:
+    ///   - videos: positions in the store.
+    ///   - adaptation: brings recordings to another rate.
     /// - Returns: detections per recording in the order of `videos` on rank 0, nil on the others.
     public static func detect(
-        _ detector: any ActionLocalizer, store: FeatureStore, videos: [Int], communicator: Communicator, title: String = "detecting"
+        _ detector: any ActionLocalizer, store: FeatureStore, videos: [Int], communicator: Communicator, title: String = "detecting",
+        adaptation: RateAdaptation? = nil
     ) throws -> [(video: VideoID, detections: [Detection])]? {
         let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { $0 }
         // Per detection: place in the list, start, end, class, score.
         var found: [Double] = []
         try forEach(own.map { videos[$0] }, store: store, communicator: communicator, title: title) { place, batch in
-            for detection in detector.detect(batch)[0] {
+            for detection in detector.detect(adaptation?.adapted(batch, video: videos[own[place]]) ?? batch)[0] {
                 found += [Double(own[place]), detection.segment.start, detection.segment.end, Double(detection.label), detection.score]
             }
         }

@@ -29,8 +29,8 @@ public final class Trainer {
     private let reduction: GradientReduction
     /// Seconds spent waiting in collective calls outside the gradient reduction.
     private var waitedMPI = 0.0
-    /// JSON of metrics, kept in checkpoints.
-    public var metrics = ""
+    /// JSON of the metrics known last, kept in checkpoints.
+    public private(set) var metrics = ""
     /// Of the recordings whose labels are used, kept in checkpoints.
     var labeledDigest = ""
 
@@ -213,10 +213,10 @@ public final class Trainer {
         var methodState = method.state
         if !isDetectorTrained { methodState[Checkpoint.untrainedMark] = [1] }
         return Checkpoint.Header(
-            programVersion: ProgramVersion.current, step: state.step, optimizerStep: state.optimizer.step, seed: configuration.training.seed,
-            lossNormalizer: state.lossNormalizer, configuration: configuration.canonicalYAML, configurationDigest: configuration.digest,
-            storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension, metrics: metrics,
-            labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: methodState)
+            programVersion: ProgramVersion.current, programDigest: ProgramVersion.buildDigest, step: state.step, optimizerStep: state.optimizer.step,
+            seed: configuration.training.seed, lossNormalizer: state.lossNormalizer, configuration: configuration.canonicalYAML,
+            configurationDigest: configuration.digest, storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension,
+            featureRate: store.rate, metrics: metrics, labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: methodState)
     }
 
     /// Writes a checkpoint on rank 0 and removes the oldest.
@@ -226,6 +226,13 @@ public final class Trainer {
             _ = try Activity.during(.writingFile) { try Checkpoint.write(state, header: header, to: checkpoints.file(step: state.step)) }
             checkpoints.removeOld()
         }
+    }
+
+    /// Puts metrics into the checkpoint of the present step, whose digest stays. On rank 0; the others have none and wait for no one.
+    public func keep(metrics: String) throws {
+        guard communicator.isRoot, metrics != self.metrics else { return }
+        self.metrics = metrics
+        _ = try Activity.during(.writingFile) { try Checkpoint.write(state, header: header, to: checkpoints.file(step: state.step)) }
     }
 
     // MARK: Waiting
@@ -269,9 +276,4 @@ private struct Interval {
             lossNormalizer: normalizer, videosPerSecond: Double(videos) / max(seconds, 1e-9), secondsCompute: max(0, seconds - data - mpi),
             secondsWaitingData: data, secondsWaitingMPI: mpi)
     }
-}
-
-/// The version that checkpoints record and ranks compare.
-public enum ProgramVersion {
-    public static let current = "0.1.0"
 }

@@ -68,7 +68,6 @@ public final class TrainingRun {
         self.configuration = configuration
         self.folder = folder
         self.communicator = communicator
-        try communicator.agreeOnProgram()
         try communicator.agree(on: timeline ? "on" : "off", name: "--timeline")
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
         var warnings: [String] = []
@@ -111,13 +110,15 @@ public final class TrainingRun {
         self.lock = lock
         warnings += lock.warning.map { [$0] } ?? []
         try communicator.barrier()
-        notes += warnings
+        notes += warnings + RateComparison.warnings(configuration, evaluated: evaluated?.videos ?? [], store)
+        if communicator.isRoot { notes += (evaluated?.notes ?? []).map { "warning: \($0)" } }
         let (going, damaged) = try Activity.during(stage: "reading a checkpoint") {
             try communicator.throwTogether { try begin(resume: resume) }
         }
         notes.append(try ProductChoice.set(configuration.training, recorded: going?.header.recordedGemm, communicator: communicator))
-        if going != nil {
+        if let going {
             notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
+            if let note = going.header.otherBuildNote { notes.append(note) }
         } else if resume {
             notes.append("no checkpoint in '\(trainer.checkpoints.path)': starting afresh")
         }
@@ -187,7 +188,8 @@ public final class TrainingRun {
         let chosen = try LabeledSubset.choose(
             training.map { store.videos[$0].id.name }, fraction: data.labeledFraction, order: order, seed: UInt64(configuration.training.seed),
             file: data.labeledOrder ?? "")
-        guard chosen.contains(where: { !store.videos[training[$0]].annotation.instances.isEmpty }) else {
+        try WeakLabelCheck.check(chosen.map { training[$0] }, configuration, store)
+        guard chosen.contains(where: { !store.videos[training[$0]].annotation.knownClasses.isEmpty }) else {
             throw Failure.badInput(
                 "none of the \(chosen.count) labelled recordings has an action", at: .file(store.path), .key("data.labeled_fraction"),
                 advice: "label more recordings, or choose another data.training_subset")
@@ -265,6 +267,7 @@ public final class TrainingRun {
                     + "this one has \(store.digest.prefix(12))...",
                 at: .file(checkpoint.path), .file(store.path), advice: "resume with the store of the run")
         }
+        try checkpoint.requireClassesAndRate(of: store)
         if let wanted = ProductChoice.named(configuration.training), let used = header.recordedGemm, wanted != used {
             throw Failure.wrongUsage(
                 "the run multiplies with \(used.rawValue), but training.gemm is now \(wanted.rawValue)", at: .file(checkpoint.path),
@@ -346,12 +349,14 @@ public final class TrainingRun {
             let result = evaluation.evaluate(found.flatMap(\.detections))
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            try replaceFile(at: folder + "/metrics.json", with: try encoder.encode(result) + [UInt8(ascii: "\n")])
+            let json = try encoder.encode(result)
+            try replaceFile(at: folder + "/metrics.json", with: json + [UInt8(ascii: "\n")])
+            try trainer.keep(metrics: String(decoding: json, as: UTF8.self))
             return result
         }
         if communicator.isRoot, result == nil {
             notes.append(
-                "subset '\(evaluated.subset)' has no annotations: metrics.json was not written; the detections are in '\(folder)/predictions.json'")
+                "subset '\(evaluated.subset)' has \(truth.contains(where: \.isWeaklyLabelled) ? "weak labels only" : "no annotations"): metrics.json was not written; the detections are in '\(folder)/predictions.json'")
         }
         return result
     }

@@ -2,6 +2,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import RandomStreams
+import TemporalAnnotations
 
 /// Chooses the training recordings whose labels may be used: the first `round(fraction * count)` (at least 1) of an order.
 public enum LabeledSubset {
@@ -54,10 +55,22 @@ public enum LabeledSubset {
 
     /// - Parameter file: the name to say in errors.
     package static func names(in data: Data, file path: String) throws -> [String] {
-        guard let names = try? JSONDecoder().decode([String].self, from: data) else {
-            throw Failure.badInput(
-                "the file is not a JSON list of names", at: .file(path), .key("data.labeled_order"), advice: "write it as [\"name\", \"name\", ...]")
+        func refusal(_ what: String, _ line: Int) -> Failure {
+            .badInput(what, at: .file(path), .key("data.labeled_order"), .line(line), advice: "write it as [\"name\", \"name\", ...]")
         }
-        return names
+        let root: JSONNode
+        do {
+            root = try JSONNode.parse(data, file: path)
+        } catch var failure as Failure {
+            failure.places.insert(.key("data.labeled_order"), at: 1)
+            throw failure
+        }
+        guard let entries = root.array else { throw refusal("the list of labelled recordings is \(root.described), not a list of names", root.line) }
+        return try entries.enumerated().map { place, entry in
+            guard let name = entry.string else {
+                throw refusal("entry \(place + 1) of the list of labelled recordings is \(entry.described), not a name", entry.line)
+            }
+            return name
+        }
     }
 }

@@ -1,7 +1,6 @@
 import Detectors
 import Diagnostics
 import FeatureStore
-import TemporalAnnotations
 import Training
 
 /// Whether the generator can learn from the recordings' classes, and the student from any proposal: known before the first step. Where actions lie is
@@ -17,13 +16,7 @@ struct GeneratorReview {
     func lines() throws -> [String] {
         try requireClasses()
         var lines = warningsOfClasses()
-        let short = method.recordings.filter { isTooShort($0) }
-        if let first = short.first {
-            lines.append(
-                "warning: \(short.count) of the \(method.recordings.count) recordings with classes \(short.count == 1 ? "is" : "are") too short "
-                    + "for a proposal, \(short.count == 1 ? "" : "for example ")'\(store.videos[first].id.name)' of \(rows(first)); "
-                    + "raise fustal.upsampling")
-        }
+        lines += try linesOfShortRecordings()
         return lines + (method.settings.student ? try studentLines() : [])
     }
 
@@ -48,58 +41,38 @@ struct GeneratorReview {
         ]
     }
 
-    /// A proposal is a run of at least two up-sampled segments.
-    private func isTooShort(_ recording: Int) -> Bool {
-        min(store.videos[recording].rows, method.settings.segments) * method.settings.upsampling < 2
+    private func linesOfShortRecordings() throws -> [String] {
+        let short = method.recordings.filter(isTooShort), total = method.recordings.count
+        guard let first = short.first else { return [] }
+        let video = store.videos[first], isOne = short.count == 1
+        let example = "\(isOne ? "" : "for example ")'\(video.id.name)' of \(video.rows) row\(video.rows == 1 ? "" : "s")"
+        let advice = "use features of a smaller stride, or raise fustal.segments and fustal.upsampling"
+        guard short.count < total else {
+            throw Failure.badInput(
+                "there is nothing to learn: all \(total) recordings with classes are too short for a proposal, \(example)", at: .file(store.path),
+                .key("fustal.segments"), .video(video.id.name), advice: advice)
+        }
+        let verb = isOne ? "is" : "are"
+        return ["warning: \(short.count) of the \(total) recordings with classes \(verb) too short for a proposal, \(example); \(advice)"]
     }
 
-    private func rows(_ recording: Int) -> String {
-        let count = store.videos[recording].rows
-        return "\(count) row\(count == 1 ? "" : "s")"
+    /// A proposal is a run of at least two up-sampled segments above the least of the recording.
+    private func isTooShort(_ recording: Int) -> Bool {
+        let segments = min(store.videos[recording].rows, method.settings.segments)
+        return segments == 1 || segments * method.settings.upsampling < 3
     }
 
     // MARK: The student
 
     private func studentLines() throws -> [String] {
-        let lost = method.recordings.filter { !canLearn($0) }
-        guard let first = lost.first else { return [] }
-        let video = store.videos[first]
-        func seconds(_ position: Int) -> String { LearnableActions.short(video.grid.seconds(atPosition: Double(position))) }
-        let example =
-            "'\(video.id.name)' of \(LearnableActions.short(video.annotation.duration)) s, whose \(rows(first)) "
-            + (video.rows == 1 ? "stands at \(seconds(0)) s" : "stand at \(seconds(0)) to \(seconds(video.rows - 1)) s")
-        let advice = "look at the window, stride and fps that the features were imported with, and at model.regression_range"
-        guard lost.count < method.recordings.count else {
+        let barren = BarrenRecordings(
+            among: method.recordings, configuration: method.configuration, store: store, detector: method.detector)
+        if let first = barren.recordings.first, barren.recordings.count == barren.total {
             throw Failure.badInput(
-                "there is nothing to learn for the student: no proposal can ever be positive in any of the \(lost.count) recordings with classes, "
-                    + "for example \(example)",
-                at: .file(store.path), .key("model.regression_range"), .video(video.id.name), advice: advice)
+                "there is nothing to learn for the student: no proposal can ever be positive in any of the \(barren.total) recordings with classes, "
+                    + "for example \(barren.example)",
+                at: .file(store.path), .key("model.regression_range"), .video(store.videos[first].id.name), advice: BarrenRecordings.advice)
         }
-        return [
-            "warning: no proposal can ever be positive in \(lost.count) of the \(method.recordings.count) recordings with classes, "
-                + "\(lost.count == 1 ? "" : "for example ")\(example); \(advice)"
-        ]
-    }
-
-    /// Segments of one length that are looked at in a recording.
-    private static let mostSegments = 16
-
-    /// Whether some segment within the recording can be positive: the whole, halves, quarters and so on down to a row.
-    private func canLearn(_ recording: Int) -> Bool {
-        let video = store.videos[recording], duration = video.annotation.duration, row = video.grid.stride / video.grid.fps
-        var length = duration
-        while true {
-            let count = max(1, min(Self.mostSegments, Int(duration / length)))
-            let segments = (0..<count).map { part -> Segment in
-                let start = count > 1 ? Double(part) * (duration - length) / Double(count - 1) : 0
-                return Segment(start: start, end: start + length)
-            }
-            let learnable = LearnableActions(
-                segments.map { (recording, [ActionInstance(segment: $0, label: 0)]) }, configuration: method.configuration, store: store,
-                detector: method.detector, isCropped: false)
-            if learnable.learnable > 0 { return true }
-            guard length > 2 * row else { return false }
-            length /= 2
-        }
+        return [barren.warning("proposal", "recordings with classes")].compactMap { $0 }
     }
 }

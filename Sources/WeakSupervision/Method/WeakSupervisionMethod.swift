@@ -52,7 +52,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
         let data = configuration.data
         seed = UInt64(configuration.training.seed)
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
-        self.recordings = recordings.labeled.filter { !store.videos[$0].annotation.instances.isEmpty }.sorted()
+        self.recordings = recordings.labeled.filter { !store.videos[$0].annotation.knownClasses.isEmpty }.sorted()
         let videos = self.recordings.map { (index: $0, rows: store.videos[$0].rows) }
         generatorSampler = try TrainingSampler(
             videos: videos, shardCount: data.virtualShards, batchSize: configuration.weakSupervision.generatorBatchSize, seed: seed)
@@ -108,7 +108,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     }
 
     /// The classes that are known of a recording, ascending.
-    func classes(of recording: Int) -> [Int] { Set(store.videos[recording].annotation.instances.map(\.label)).sorted() }
+    func classes(of recording: Int) -> [Int] { store.videos[recording].annotation.knownClasses }
 
     // MARK: Stages
 

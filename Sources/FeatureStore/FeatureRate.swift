@@ -1,0 +1,96 @@
+import Foundation
+import TemporalAnnotations
+
+/// How densely the feature rows of some videos stand in time. A detector expects the rate that it was trained on: at another rate actions have other
+/// lengths in rows.
+public struct FeatureRate: Codable, Equatable, Sendable {
+    /// A time over videos, in seconds.
+    public struct Spread: Codable, Equatable, Sendable {
+        public var least: Double
+        public var median: Double
+        public var greatest: Double
+
+        public init(least: Double, median: Double, greatest: Double) {
+            self.least = least
+            self.median = median
+            self.greatest = greatest
+        }
+
+        /// - Precondition: there is a value.
+        init(_ values: [Double]) {
+            let sorted = values.sorted()
+            self.init(least: sorted[0], median: sorted[sorted.count / 2], greatest: sorted[sorted.count - 1])
+        }
+
+        /// The ratio, at least 1, by which `seconds` lies below the least or above the greatest.
+        public func excess(of seconds: Double) -> Double { max(1, seconds / greatest, least / seconds) }
+
+        /// "0.5 s", or "0.13 to 0.17 s" where the shortest and the longest differ.
+        public var text: String {
+            let ends = [least, greatest].map(FeatureRate.text)
+            return ends[0] == ends[1] ? "\(ends[0]) s" : "\(ends[0]) to \(ends[1]) s"
+        }
+
+        fileprivate var isPossible: Bool { least > 0 && least <= median && median <= greatest && greatest.isFinite }
+    }
+
+    /// From one row to the next.
+    public var secondsPerRow: Spread
+    /// Seen by one row.
+    public var secondsPerWindow: Spread
+    /// Rows of every video, where they span the video whatever its length (features rescaled to a fixed number of rows); nil: rows stand at a rate.
+    public var rowsPerVideo: Int?
+
+    enum CodingKeys: String, CodingKey {
+        case secondsPerRow = "seconds_per_row"
+        case secondsPerWindow = "seconds_per_window"
+        case rowsPerVideo = "rows_per_video"
+    }
+
+    public init(secondsPerRow: Spread, secondsPerWindow: Spread, rowsPerVideo: Int? = nil) {
+        self.secondsPerRow = secondsPerRow
+        self.secondsPerWindow = secondsPerWindow
+        self.rowsPerVideo = rowsPerVideo
+    }
+
+    /// Of some videos of a store; nil when there are none.
+    public init?(_ videos: [StoredVideo]) {
+        guard let first = videos.first else { return nil }
+        self.init(
+            secondsPerRow: Spread(videos.map(\.secondsPerRow)), secondsPerWindow: Spread(videos.map { $0.grid.window / $0.grid.fps }))
+        // As many rows in every video, whose strides, also in frames, differ with the videos' lengths.
+        let strides = Spread(videos.map(\.grid.stride))
+        let isSpanned = strides.greatest > 1.01 * strides.least && secondsPerRow.greatest > 1.01 * secondsPerRow.least
+        if isSpanned, videos.allSatisfy({ $0.rows == first.rows }) { rowsPerVideo = first.rows }
+    }
+
+    /// A number of seconds with four significant digits.
+    public static func text(_ seconds: Double) -> String { String(format: "%.4g", seconds) }
+
+    // MARK: In files
+
+    /// JSON with sorted keys, as checkpoints and weight files hold it.
+    public var json: String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .sortedKeys
+        return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    }
+
+    /// nil when the text is not such JSON, or the numbers are impossible.
+    public init?(json: String) {
+        guard let found = try? JSONDecoder().decode(FeatureRate.self, from: Data(json.utf8)), found.secondsPerRow.isPossible,
+            found.secondsPerWindow.isPossible, (found.rowsPerVideo ?? 1) > 0
+        else { return nil }
+        self = found
+    }
+}
+
+extension StoredVideo {
+    /// Seconds from one row to the next.
+    public var secondsPerRow: Double { grid.stride / grid.fps }
+}
+
+extension FeatureStore {
+    /// Of all videos; nil for a store without videos.
+    public var rate: FeatureRate? { FeatureRate(videos) }
+}

@@ -1,0 +1,74 @@
+import Collectives
+import FeatureStore
+import Foundation
+import TemporalAnnotations
+import Training
+import XCTest
+
+/// `data.annotations`: files that know other classes, other videos or another order than the store.
+final class DataAnnotationsTests: XCTestCase {
+    private var folder = ""
+    private let annotations = try? SyntheticFeatures.annotations(videos: 9, classes: 2, seed: 4)
+
+    override func setUpWithError() throws {
+        folder = NSTemporaryDirectory() + "kairos-annotations-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let source = try SyntheticFeatures(annotations: try XCTUnwrap(annotations), dimension: 5, stride: 15, window: 30, seed: 4)
+        try FeatureStoreWriter().write(source, to: folder + "/store.h5")
+    }
+    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
+
+    private func run(_ name: String, _ set: AnnotationSet?) throws -> TrainingRun {
+        try set?.write(to: "\(folder)/\(name).json")
+        let configuration = try RunConfiguration(
+            yaml: """
+                data: {store: "\(folder)/store.h5", virtual_shards: 2, batch_size: 4}
+                training: {iterations: 1, warmup_iterations: 0, learning_rate: 0.01, threads: 1}
+                """, file: "run.yaml", overrides: set == nil ? [] : ["data.annotations=\(folder)/\(name).json"])
+        return try TrainingRun(
+            configuration, folder: "\(folder)/\(name)", resume: false, communicator: try Communicator.world(),
+            makeDetector: { ToyDetector(columns: $1.dimension) })
+    }
+
+    /// The test videos alone, with the classes numbered the other way round: the same numbers as with the store's own annotations.
+    func testClassesAreMatchedByName() throws {
+        var set = try XCTUnwrap(annotations)
+        let own = try run("own", nil).run().evaluation
+        set.classes = ClassMap(names: set.classes.names.reversed())
+        set.videos = set.videos(in: "Test").map { video in
+            var video = video
+            video.instances = video.instances.map { ActionInstance(segment: $0.segment, label: 1 - $0.label) }
+            return video
+        }
+        XCTAssertEqual(try run("turned", set).run().evaluation, own)
+        // One class alone, and videos that the store does not have.
+        set.videos = set.videos.map { video in
+            var video = video
+            video.instances = video.instances.filter { $0.label == 0 }
+            return video
+        }
+        set.videos.append(VideoAnnotation(id: "elsewhere", subset: "Test", duration: 30, fps: 30, instances: []))
+        let fewer = try run("fewer", set)
+        XCTAssertTrue(
+            fewer.notes.contains(
+                "warning: the store lacks 1 of the 4 videos that '\(folder)/fewer.json' has of subset 'Test', the first is 'elsewhere': "
+                    + "their actions count as missed"), "\(fewer.notes)")
+        XCTAssertEqual(try XCTUnwrap(try fewer.run().evaluation).apPerClass.keys.sorted(), [set.classes.names[0]])
+    }
+
+    func testSegmentsInFramesAreRefused() throws {
+        var set = try XCTUnwrap(annotations)
+        set.videos = set.videos.map { video in
+            var video = video
+            video.instances = video.instances.map {
+                ActionInstance(segment: Segment(start: 30 * $0.segment.start, end: 30 * $0.segment.end), label: $0.label)
+            }
+            return video
+        }
+        XCTAssertThrowsError(try run("frames", set)) {
+            XCTAssertTrue(
+                "\($0)".contains("annotated segments lie outside their videos, or more than half of each does; they look like numbers of frames"), "\($0)")
+        }
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/frames"))
+    }
+}
