@@ -58,7 +58,7 @@ extension Failure {
     /// Says the error and ends this process at once with its exit code, from wherever it was found; under a launcher the other ranks are ended as
     /// those of a dead rank. For places that cannot throw.
     public func end() -> Never {
-        FileHandle.standardError.write(Data((description + "\n").utf8))
+        StandardError.write(description + "\n")
         UnfinishedFile.removeAll()
         _exit(exitCode)
     }

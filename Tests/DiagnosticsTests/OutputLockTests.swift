@@ -178,6 +178,25 @@ final class OutputLockTests: XCTestCase {
         XCTAssertEqual(try files("/checkpoints"), [])
     }
 
+    func testRenewalIsOfOwnLocksAlone() throws {
+        let lock = try OutputLock(.file(folder + "/a.h5"))
+        defer { lock.release() }
+        try write(distant(), "b.h5.lock", secondsAgo: 1_000)
+        func age(_ name: String) throws -> Double {
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(folder)/\(name)")
+            return -(try XCTUnwrap(attributes[.modificationDate] as? Date)).timeIntervalSinceNow
+        }
+        try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -1_000)], ofItemAtPath: folder + "/a.h5.lock")
+        XCTAssertGreaterThan(try age("a.h5.lock"), 900)
+        OutputLock.renew()
+        XCTAssertLessThan(try age("a.h5.lock"), 900)
+        XCTAssertGreaterThan(try age("b.h5.lock"), 900)
+        // Another's lock in the place of one's own.
+        try write(distant(), "a.h5.lock", secondsAgo: 1_000)
+        OutputLock.renew()
+        XCTAssertGreaterThan(try age("a.h5.lock"), 900)
+    }
+
     func testAnOwnerThatHasLostItsLockWritesNothing() throws {
         let lock = try OutputLock(.folder(folder, names: []))
         try replaceFile(at: folder + "/a.json", with: Data("first".utf8))

@@ -86,6 +86,40 @@ final class FullDiskTests: CommandTestCase {
         }
     }
 
+    func testALogThatDoesNotFit() throws {
+        let made = try start(synthesize("store.h5", "--videos", "12", "--classes", "3", "--dimension", "8"))
+        XCTAssertEqual(made.code, 0, made.errors)
+        try write(
+            """
+            data: {store: FOLDER/store.h5, virtual_shards: 2, batch_size: 2, max_rows: 100}
+            \(Self.tinyModel())
+            training: {iterations: 60, warmup_iterations: 2, checkpoint_every: 60, log_every: 1, threads: 1}
+            """, "run.yaml")
+        let ended = try start(limit: 8, [executable.path, "train", folder + "/run.yaml", "--output", folder + "/run"])
+        XCTAssertEqual(ended.code, 1)
+        XCTAssertTrue(
+            ended.errors.hasSuffix(
+                """
+                error: the log could not be written: File too large
+                  where: file 'FOLDER/run/log.jsonl'
+                  do: check the free space of the disk
+
+                """), ended.errors)
+        XCTAssertEqual(try files("/run"), ["checkpoints", "config.yaml", "log.jsonl"])
+        // The file's own text as soon as that is too long.
+        let first = try start(limit: 1, [executable.path, "train", folder + "/run.yaml", "--output", folder + "/other"])
+        XCTAssertEqual(first.code, 1)
+        XCTAssertTrue(
+            first.errors.hasSuffix(
+                """
+                error: the file could not be written: File too large
+                  where: file 'FOLDER/other/config.yaml'
+                  do: check the folder's permissions and free space
+
+                """), first.errors)
+        XCTAssertEqual(try files("/other"), ["checkpoints"])
+    }
+
     func testACheckpointThatDoesNotFitLeavesTheOneBefore() throws {
         let made = try start(synthesize("store.h5", "--videos", "12", "--classes", "3", "--dimension", "8"))
         XCTAssertEqual(made.code, 0, made.errors)

@@ -79,4 +79,40 @@ final class RecordsTests: XCTestCase {
             XCTAssertTrue(line.contains("\"\(key)\":"), key)
         }
     }
+
+    private struct Note: Encodable {
+        var step = 3
+        var stage = "x"
+    }
+
+    func testLinesGoToTheEndOfTheLogWhereverItIs() throws {
+        let path = NSTemporaryDirectory() + "kairos-log-\(UUID().uuidString).jsonl"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let log = try RunLog(path: path, cutBackTo: 0)
+        try log.append(note: Note())
+        XCTAssertEqual(truncate(path, 0), 0)
+        try log.append(note: Note())
+        XCTAssertEqual(try String(contentsOfFile: path, encoding: .utf8), "{\"stage\":\"x\",\"step\":3}\n")
+        try log.close()
+        try log.close()
+        XCTAssertThrowsError(try log.append(note: Note())) {
+            XCTAssertEqual("\($0)".split(separator: "\n").first, "error: the log could not be written: Bad file descriptor")
+        }
+    }
+
+    /// A folder stands for what cannot be read: it used to become an empty log.
+    func testALogThatCannotBeReadIsNotReplaced() throws {
+        let path = NSTemporaryDirectory() + "kairos-log-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        XCTAssertThrowsError(try RunLog(path: path, cutBackTo: 5)) {
+            XCTAssertEqual(
+                "\($0)",
+                """
+                error: the log of the run so far cannot be read
+                  where: file '\(path)'
+                  do: check its permissions, or move it away to begin a new one
+                """)
+        }
+    }
 }

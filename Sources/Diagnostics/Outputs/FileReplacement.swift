@@ -89,11 +89,13 @@ private func synchronize(_ path: String) -> String? {
 /// Writes `data` by `replaceFile(at:write:)`.
 public func replaceFile(at path: String, with data: Data) throws {
     try replaceFile(at: path) { part in
-        do {
-            try data.write(to: URL(fileURLWithPath: part))
-        } catch {
+        let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+        var code = descriptor < 0 ? errno : writeWhole(data, to: descriptor)
+        // A network's or quota's refusal may come as late as this.
+        if descriptor >= 0, close(descriptor) != 0, code == 0 { code = errno }
+        guard code == 0 else {
             throw Failure.failed(
-                "the file could not be written: \(error.localizedDescription)", at: .file(path),
+                "the file could not be written: \(String(cString: strerror(code)))", at: .file(path),
                 advice: "check the folder's permissions and free space")
         }
     }

@@ -5,7 +5,6 @@ import Foundation
 final class HeldLock: @unchecked Sendable {
     let path: String
     private let owner: LockOwner
-    private var identity: FileIdentity
     private var unfinished: UnfinishedFile
     private var holders = 1
 
@@ -15,9 +14,10 @@ final class HeldLock: @unchecked Sendable {
 
     private init(_ path: String, _ owner: LockOwner) {
         (self.path, self.owner) = (path, owner)
-        identity = FileIdentity(path)
         unfinished = UnfinishedFile(existing: path)
     }
+
+    private var isOwn: Bool { LockFile(path)?.owner?.token == owner.token }
 
     // MARK: Taking
 
@@ -35,7 +35,7 @@ final class HeldLock: @unchecked Sendable {
                 if try make(path, owner, output) {
                     let own = HeldLock(path, owner)
                     all[path] = own
-                    renewAll()
+                    beginRenewing()
                     return (own, warning)
                 }
                 guard let found = standing(path) else { continue }
@@ -204,7 +204,6 @@ final class HeldLock: @unchecked Sendable {
 
     private func remember() {
         unfinished.forget()
-        identity = FileIdentity(path)
         unfinished = UnfinishedFile(existing: path)
     }
 
@@ -212,20 +211,23 @@ final class HeldLock: @unchecked Sendable {
         Self.lock.withLock {
             holders -= 1
             guard holders == 0 else { return }
-            if LockFile(path)?.owner?.token == owner.token { unlink(path) }
+            if isOwn { unlink(path) }
             unfinished.forget()
             if Self.all[path] === self { Self.all[path] = nil }
         }
     }
 
+    /// Tells those who cannot ask that this process still lives.
+    static func renewAll() {
+        for held in lock.withLock({ Array(all.values) }) where held.isOwn { utimensat(AT_FDCWD, held.path, nil, 0) }
+    }
+
     /// Begins to renew all locks of this process now and then.
-    private static func renewAll() {
+    private static func beginRenewing() {
         guard timer == nil else { return }
         let source = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
         source.schedule(deadline: .now() + OutputLock.renewal, repeating: OutputLock.renewal, leeway: .seconds(2))
-        source.setEventHandler {
-            for held in lock.withLock({ Array(all.values) }) where FileIdentity(held.path) == held.identity { utimensat(AT_FDCWD, held.path, nil, 0) }
-        }
+        source.setEventHandler { renewAll() }
         source.resume()
         timer = source
     }
@@ -253,18 +255,6 @@ private struct LockFile {
     }
 
     static func time(_ status: stat) -> Double { Double(status.st_mtim.tv_sec) + 1e-9 * Double(status.st_mtim.tv_nsec) }
-}
-
-/// Which file a path leads to.
-private struct FileIdentity: Equatable {
-    var device: UInt = 0
-    var inode: UInt = 0
-
-    init(_ path: String) {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
-        (device, inode) = (UInt(status.st_dev), UInt(status.st_ino))
-    }
 }
 
 extension OutputLock.Output {

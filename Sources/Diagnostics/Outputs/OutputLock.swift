@@ -78,6 +78,9 @@ public final class OutputLock: @unchecked Sendable {
         if isFirst { held?.release() }
     }
 
+    /// What happens every `renewal` seconds.
+    package static func renew() { HeldLock.renewAll() }
+
     package static var ownToken: String { LockOwner.this.token }
 
     private static func place(of output: Output) -> (String, isFolder: Bool) {

@@ -8,7 +8,7 @@ public enum StandardOutput {
     ///
     /// - Throws: `Failure` (`.failed`) when not all of it could be written.
     public static func write(_ text: String) throws {
-        let code = writeAll(Data((text + "\n").utf8), to: STDOUT_FILENO)
+        let code = writeWhole(Data((text + "\n").utf8), to: STDOUT_FILENO)
         guard code != 0 else { return }
         if code == EPIPE {
             signal(SIGPIPE, SIG_DFL)
@@ -32,11 +32,13 @@ public enum StandardOutput {
 
 /// Standard error: what it does not take is lost, and the work goes on.
 public enum StandardError {
-    public static func write(_ text: String) { _ = writeAll(Data(text.utf8), to: STDERR_FILENO) }
+    public static func write(_ text: String) { _ = writeWhole(Data(text.utf8), to: STDERR_FILENO) }
 }
 
-/// - Returns: 0, or why not all of it was written.
-private func writeAll(_ data: Data, to descriptor: Int32) -> Int32 {
+/// Writes all of `data`, in as many pieces as it takes.
+///
+/// - Returns: 0, or the system's number of the error when not all of it was written.
+package func writeWhole(_ data: Data, to descriptor: Int32) -> Int32 {
     data.withUnsafeBytes { bytes in
         var first = 0
         while first < bytes.count {

@@ -25,7 +25,7 @@ public struct RunContext {
         guard communicator.isRoot else { return }
         // A progress bar may stand on the line.
         let begin = isatty(2) == 1 ? "\r\u{1B}[K" : ""
-        for line in lines { FileHandle.standardError.write(Data((begin + line + "\n").utf8)) }
+        for line in lines { StandardError.write(begin + line + "\n") }
     }
 }
 

@@ -53,32 +53,42 @@ public struct LogRecord: Codable, Equatable, Sendable {
 /// The run's log, one JSON object per line: records, and notes of stages.
 public final class RunLog {
     public let path: String
-    private let handle: FileHandle
+    /// Writes to the end of the file, wherever that is; negative once closed.
+    private var descriptor: Int32
 
     /// Opens the log for appending.
     ///
     /// - Parameter step: lines beyond this step are cut off, and a line left half-written with them; 0 begins a new log.
+    /// - Throws: `Failure` (`.failed`) when the log cannot be read, or be opened for writing.
     public init(path: String, cutBackTo step: Int) throws {
         self.path = path
-        try replaceFile(at: path, with: Self.kept(path, step))
-        let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
+        try replaceFile(at: path, with: try Self.kept(path, step))
+        descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw Failure.failed(
                 "the log could not be opened for writing: \(String(cString: strerror(errno)))", at: .file(path),
                 advice: "check the folder's permissions")
         }
-        handle = FileHandle(fileDescriptor: descriptor)
     }
 
-    deinit { try? handle.close() }
+    deinit { try? close() }
 
-    /// Ends the log.
+    /// Ends the log; harmless when it has ended.
     ///
     /// - Throws: `Failure` (`.failed`) when the disk did not take lines that were written before.
-    public func close() throws { try written { try handle.close() } }
+    public func close() throws {
+        guard descriptor >= 0 else { return }
+        let code = Foundation.close(descriptor) == 0 ? 0 : errno
+        descriptor = -1
+        try requireWritten(code)
+    }
 
-    private static func kept(_ path: String, _ step: Int) -> Data {
-        guard step > 0, let data = FileManager.default.contents(atPath: path) else { return Data() }
+    private static func kept(_ path: String, _ step: Int) throws -> Data {
+        guard step > 0, FileManager.default.fileExists(atPath: path) else { return Data() }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw Failure.failed(
+                "the log of the run so far cannot be read", at: .file(path), advice: "check its permissions, or move it away to begin a new one")
+        }
         // What a stage notes before its first step is noted again when the run goes on from just there.
         struct Stepped: Decodable {
             let step: Int
@@ -106,15 +116,13 @@ public final class RunLog {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "inf", negativeInfinity: "-inf", nan: "nan")
         let line = try encoder.encode(record) + [UInt8(ascii: "\n")]
-        try written { try handle.write(contentsOf: line) }
+        try requireWritten(writeWhole(line, to: descriptor))
     }
 
-    private func written(_ body: () throws -> Void) throws {
-        do {
-            try body()
-        } catch {
+    private func requireWritten(_ code: Int32) throws {
+        guard code == 0 else {
             throw Failure.failed(
-                "the log could not be written: \(error.localizedDescription)", at: .file(path), advice: "check the free space of the disk")
+                "the log could not be written: \(String(cString: strerror(code)))", at: .file(path), advice: "check the free space of the disk")
         }
     }
 
