@@ -1,4 +1,5 @@
 import Collectives
+import Diagnostics
 
 /// Rows of the global mini-batch: gathered from all virtual shards, and gradients with respect to them returned to the shards they came from.
 ///
@@ -66,10 +67,8 @@ public struct GlobalRows {
         }
         let mine = elements(shards.rank), perRank = (0..<shards.ranks).map { tree.nodes(of: shards.block(of: $0)) }
         let nodes = perRank.flatMap { $0 }
-        let received = UnsafeMutableBufferPointer<Float>.allocate(capacity: max(1, nodes.count * mine.count))
-        defer { received.deallocate() }
-        received.initialize(repeating: 0)
-        guard let base = received.baseAddress else { return [] }
+        let base = CheckedMemory.zeroedOrEnd(Float.self, count: nodes.count * mine.count, for: "gradients of the global mini-batch's rows")
+        defer { base.deallocate() }
         var requests: [Request] = [], slot = 0
         for (rank, list) in perRank.enumerated() {
             for node in list.indices {
@@ -100,6 +99,6 @@ public struct GlobalRows {
             let into = base + addition.into * mine.count, from = base + addition.from * mine.count
             for i in 0..<mine.count { into[i] += from[i] }
         }
-        return Array(received[0..<mine.count])
+        return Array(UnsafeBufferPointer(start: base, count: mine.count))
     }
 }

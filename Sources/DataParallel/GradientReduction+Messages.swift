@@ -140,6 +140,24 @@ extension GradientReduction {
     }
 }
 
+extension GradientReduction {
+    /// Bytes that the buffers of its messages will take.
+    ///
+    /// - Parameter parameters: elements of the arena.
+    public static func messageBytes(parameters count: Int, communicator: Communicator, shards: VirtualShards, options: Options) -> Int {
+        let plan = ReductionPlan(shards: shards, hosts: options.isHierarchical ? communicator.hosts : [])
+        // A slice of each level for every node that comes in; slices are rounded up to cache lines.
+        var length = 0.0, part = Double(count), sent = 0
+        for level in plan.levels {
+            part /= Double(max(1, level.members.count))
+            length += Double(level.foreignNodes) * part
+            sent += level.nodeCounts[level.place]
+        }
+        let packed = options.precision == .bfloat16 ? 2 * (length + Double(count) * Double(1 + sent)) : 0
+        return Int(min(4 * length + packed, 0x1p62))
+    }
+}
+
 /// Room for messages of all buckets.
 final class MessageBuffers {
     /// Where other ranks' nodes of this rank's slices come in, per level and bucket.
@@ -170,9 +188,12 @@ final class MessageBuffers {
         self.firstSent = firstSent
         self.count = count
         nodes = ParameterArena.makeArray(length)
-        packedNodes = .allocate(capacity: isPacked ? max(length, 1) : 1)
-        packedResults = .allocate(capacity: isPacked ? max(count, 1) : 1)
-        packedSent = .allocate(capacity: isPacked ? max(sent * count, 1) : 1)
+        func packed(_ count: Int) -> UnsafeMutablePointer<UInt16> {
+            CheckedMemory.allocateOrEnd(UInt16.self, count: isPacked ? count : 0, for: "messages of gradients")
+        }
+        packedNodes = packed(length)
+        packedResults = packed(count)
+        packedSent = packed(sent * count)
     }
 
     /// Room for a node on its way from this rank, as elements of the arena.

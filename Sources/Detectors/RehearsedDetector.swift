@@ -12,10 +12,12 @@ public protocol RehearsedDetector: Detector {
 }
 
 extension PyramidDetector {
-    public func rehearse(_ features: PackedSequence, _ pass: ForwardPass) { rehearse(heads(pyramid(features, pass), pass), pass) }
+    public func rehearse(_ features: PackedSequence, _ pass: ForwardPass) { rehearseHeads(pyramid(features, pass), pass) }
 
     /// The heads' part of it, for methods that need the levels too.
-    public func rehearse(_ outputs: Outputs, _ pass: ForwardPass) {
+    public func rehearseHeads(_ levels: [PackedSequence], _ pass: ForwardPass) { rehearse(heads(levels, pass), pass) }
+
+    private func rehearse(_ outputs: Outputs, _ pass: ForwardPass) {
         guard pass.tape.isRecording else { return }
         for tensor in outputs.predictions where tensor.requiresGradient { _ = tensor.gradientToWrite() }
     }

@@ -7,14 +7,15 @@ public enum CheckedMemory {
     ///
     /// - Parameters:
     ///   - count: elements; none is allowed.
+    ///   - alignment: in bytes, a power of two.
     ///   - purpose: for the message: "features of 3 recordings".
     /// - Throws: `Failure` (`.failed`) when the system has not so much.
-    public static func allocate<Element>(_ type: Element.Type, count: Int, for purpose: @autoclosure () -> String) throws
-        -> UnsafeMutablePointer<Element>
-    {
+    public static func allocate<Element>(
+        _ type: Element.Type, count: Int, alignment: Int = 64, for purpose: @autoclosure () -> String
+    ) throws -> UnsafeMutablePointer<Element> {
         let (bytes, overflow) = max(count, 1).multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
         var memory: UnsafeMutableRawPointer?
-        guard !overflow, count >= 0, posix_memalign(&memory, 64, bytes) == 0, let memory else {
+        guard !overflow, count >= 0, posix_memalign(&memory, alignment, bytes) == 0, let memory else {
             throw failure(bytes: overflow ? Int.max : bytes, purpose())
         }
         return memory.bindMemory(to: Element.self, capacity: max(count, 1))

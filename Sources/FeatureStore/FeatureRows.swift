@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// Some rows of one video, [rows.count, columns] row-major, as they are stored: half as many bytes to read where that is float16, and widened when
@@ -17,13 +18,13 @@ public final class FeatureRows: @unchecked Sendable {
     package init(
         video: Int, rows: Range<Int>, columns: Int, storage: FeatureStorage, from owner: RowMemory? = nil,
         fill: (UnsafeMutableRawPointer) throws -> Void
-    ) rethrows {
+    ) throws {
         self.video = video
         self.rows = rows
         self.columns = columns
         self.storage = storage
         self.owner = owner
-        memory = owner?.take() ?? RowMemory.new(rows.count * columns * storage.bytesPerValue)
+        memory = try owner?.take() ?? RowMemory.new(rows.count * columns * storage.bytesPerValue)
         try fill(memory)
     }
 
@@ -63,7 +64,8 @@ package final class RowMemory: @unchecked Sendable {
     /// Pieces that are not in use.
     package var keptCount: Int { lock.withLock { free.count } }
 
-    package func take() -> UnsafeMutableRawPointer { lock.withLock { free.popLast() } ?? Self.new(bytes) }
+    /// - Throws: `Failure` when the system has no memory for the longest rows.
+    package func take() throws -> UnsafeMutableRawPointer { try lock.withLock { free.popLast() } ?? Self.new(bytes) }
 
     package func giveBack(_ piece: UnsafeMutableRawPointer) {
         let isKept = lock.withLock {
@@ -74,5 +76,7 @@ package final class RowMemory: @unchecked Sendable {
     }
 
     /// Memory that begins on a page.
-    static func new(_ bytes: Int) -> UnsafeMutableRawPointer { .allocate(byteCount: max(bytes, 1), alignment: 4096) }
+    static func new(_ bytes: Int) throws -> UnsafeMutableRawPointer {
+        UnsafeMutableRawPointer(try CheckedMemory.allocate(UInt8.self, count: bytes, alignment: 4096, for: "features that are read ahead"))
+    }
 }

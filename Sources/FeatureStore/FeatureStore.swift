@@ -124,7 +124,8 @@ public final class FeatureStore {
 
     /// Computes the digest from what the file holds; reads all of it.
     public func contentDigest() throws -> String {
-        let buffer = UnsafeMutableRawPointer.allocate(byteCount: max(longestStoredBytes, 1), alignment: 64)
+        let buffer = UnsafeMutableRawPointer(
+            try CheckedMemory.allocate(UInt8.self, count: longestStoredBytes, for: "the rows of the longest recording"))
         defer { buffer.deallocate() }
         let leaves = try videos.map { video in
             try matrix.readStored(video.firstRow..<video.firstRow + video.rows, into: buffer)

@@ -73,7 +73,7 @@ struct DetectCommand: ParsableCommand {
             let resampled = try world.throwTogether { try loaded.fitRate(videos: videos, resampling: resample) }
             if world.isRoot { loaded.notes.forEach(note) }
             let began = Date()
-            let found = try loaded.detect(videos: videos, communicator: world)
+            let found = try loaded.detect(videos: videos, communicator: world, note: note)
             try world.throwTogether {
                 guard let found else { return }
                 try DetectionFile.write(found, classes: loaded.classes, to: output)

@@ -32,6 +32,8 @@ struct ExportCommand: ParsableCommand {
         lock.warning.map(note)
         let source = try Checkpoint(path: checkpoint)
         try source.requireTrainedDetector()
+        try MemoryCheck.requireAlone(
+            MemoryEstimate(parts: [.init("the weights and the file's bytes", bytes: 8 * source.parameterCount)], file: checkpoint))
         let chosen = try weights ?? RunConfiguration(yaml: source.header.configuration, file: checkpoint).training.evaluateWeights
         try SafetensorsFile(arrays: try source.published(chosen), metadata: source.exportedMetadata(chosen)).write(to: output)
         try report.report(

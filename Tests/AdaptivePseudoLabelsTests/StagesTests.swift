@@ -1,4 +1,5 @@
 import AdaptivePseudoLabels
+import Autograd
 import Collectives
 import Detectors
 import FeatureStore
@@ -256,5 +257,33 @@ final class StagesTests: XCTestCase {
         var other = state
         other["apl_labels"] = [Double](arrayLiteral: 1e6, 0, 1, 0).withUnsafeBytes { Array($0) }
         XCTAssertThrowsError(try method.restore(other), "a recording that the store does not have")
+    }
+
+    /// What is estimated of a run's memory, against what its buffers come to: all stages, both contrasts, MixUp.
+    func testMemory() throws {
+        for overrides in [[], ["apl.mixup_alpha=1"], ["acp.coarse=false", "acp.fine=false", "apl.pretraining_iterations=0"]] {
+            let overrides = [
+                "data.max_rows=50", "data.evaluation_subset=null", "data.labeled_fraction=0.4", "model.embd_dim=48", "model.fpn_dim=48",
+                "model.head_dim=48", "training.iterations=2", "training.warmup_iterations=1", "apl.pretraining_iterations=2",
+                "apl.round_iterations=2", "apl.rounds=1", "apl.selection_floor=0", "training.threads=1",
+            ] + overrides
+            let (method, _, store) = try method(overrides), configuration = try configuration(overrides), communicator = try Communicator.world()
+            let detector = try TrainingRun.makeDetector(configuration, store)
+            let planner = try MemoryPlanner(configuration, detector: detector, store: store, communicator: communicator)
+            let estimate = planner.run(method, evaluated: [])
+            let folder = path + ".run"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let run = try TrainingRun(configuration, folder: folder, resume: false, communicator: communicator) {
+                try AdaptivePseudoLabelMethod(configuration: $0, store: $1, detector: $2, recordings: $3)
+            }
+            let pool = BufferPool.shared, before = pool.usedBytes
+            pool.resetPeak()
+            _ = try run.run()
+            // Detection's phases have room for what is not in the pool.
+            let phase = try XCTUnwrap(estimate.phases.filter { !$0.comesFromData }.max { $0.bytes < $1.bytes })
+            let measured = Double(pool.peakBytes - before), estimated = Double(phase.bytes)
+            XCTAssertGreaterThan(estimated / measured, 0.9, "\(overrides): \(estimate.text), \(measured) measured")
+            XCTAssertLessThan(estimated / measured, 1.6, "\(overrides): \(estimate.text), \(measured) measured")
+        }
     }
 }

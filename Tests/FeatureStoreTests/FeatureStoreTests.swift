@@ -481,7 +481,7 @@ final class FeaturePrefetcherTests: FolderTestCase {
             rows.copy(to: &values)
             return values
         }
-        let first = memory.take(), second = memory.take(), third = memory.take()
+        let first = try memory.take(), second = try memory.take(), third = try memory.take()
         XCTAssertEqual(Set([first, second, third]).count, 3)
         for piece in [first, second, third] { memory.giveBack(piece) }
         XCTAssertEqual(memory.keptCount, 2)

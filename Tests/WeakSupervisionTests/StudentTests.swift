@@ -1,4 +1,5 @@
 import Autograd
+import Collectives
 import Detectors
 import FeatureStore
 import NeuralNetworks
@@ -65,8 +66,8 @@ final class StudentTests: XCTestCase {
     }
     override func tearDown() { try? FileManager.default.removeItem(atPath: path) }
 
-    private func method(_ overrides: [String]) throws -> (WeakSupervisionMethod, FeatureStore, [Int]) {
-        let configuration = try RunConfiguration(
+    private func configuration(_ overrides: [String]) throws -> RunConfiguration {
+        try RunConfiguration(
             yaml: """
                 data: {store: \(path), virtual_shards: 2, batch_size: 2}
                 model: {backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 8], [8, 10000]]}
@@ -74,7 +75,10 @@ final class StudentTests: XCTestCase {
                 method: {name: fustal}
                 fustal: {embedding_dim: 8, segments: 20, generator_iterations: 6, generator_batch_size: 4, generator_learning_rate: 0.5}
                 """, file: "run.yaml", overrides: overrides)
-        let store = try FeatureStore(path: path)
+    }
+
+    private func method(_ overrides: [String]) throws -> (WeakSupervisionMethod, FeatureStore, [Int]) {
+        let configuration = try configuration(overrides), store = try FeatureStore(path: path)
         let training = store.videos.indices.filter { store.videos[$0].annotation.subset == "Validation" }
         let detector = ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
         let recordings = TrainingRecordings(labeled: training, unlabeled: [])
@@ -250,6 +254,33 @@ final class StudentTests: XCTestCase {
                   where: key 'method.name'
                   do: resume with the configuration of the run, or use an older checkpoint
                 """)
+        }
+    }
+
+    /// What is estimated of a run's memory, against what its buffers come to: generator, proposals, student, distillation.
+    func testMemory() throws {
+        for overrides in [["fustal.distill_after_iterations=1"], ["fustal.student=false", "fustal.embedding_dim=256"]] {
+            let overrides = [
+                "data.max_rows=50", "data.evaluation_subset=null", "model.embd_dim=48", "model.fpn_dim=48", "model.head_dim=48",
+                "training.iterations=2", "training.warmup_iterations=1", "fustal.generator_iterations=2", "fustal.filter=none", "training.threads=1",
+            ] + overrides
+            let (method, store, _) = try method(overrides), configuration = try configuration(overrides), communicator = try Communicator.world()
+            let detector = try TrainingRun.makeDetector(configuration, store)
+            let planner = try MemoryPlanner(configuration, detector: detector, store: store, communicator: communicator)
+            let estimate = planner.run(method, evaluated: [])
+            let folder = path + ".run"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            let run = try TrainingRun(configuration, folder: folder, resume: false, communicator: communicator) {
+                try WeakSupervisionMethod(configuration: $0, store: $1, detector: $2, recordings: $3)
+            }
+            let pool = BufferPool.shared, before = pool.usedBytes
+            pool.resetPeak()
+            _ = try run.run()
+            // Detection's phases have room for what is not in the pool.
+            let phase = try XCTUnwrap(estimate.phases.filter { !$0.comesFromData }.max { $0.bytes < $1.bytes })
+            let measured = Double(pool.peakBytes - before), estimated = Double(phase.bytes)
+            XCTAssertGreaterThan(estimated / measured, 0.9, "\(overrides): \(estimate.text), \(measured) measured")
+            XCTAssertLessThan(estimated / measured, 1.6, "\(overrides): \(estimate.text), \(measured) measured")
         }
     }
 }

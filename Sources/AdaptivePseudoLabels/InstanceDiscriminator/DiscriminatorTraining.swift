@@ -18,9 +18,11 @@ final class DiscriminatorTraining {
     /// By position of the recording in the store.
     private var instances: [Int: Range<Int>] = [:]
 
-    init(_ settings: DiscriminatorConfiguration, columns: Int, seed: UInt64) {
+    /// - Throws: `Failure` when the machine has no room for its parameters.
+    init(_ settings: DiscriminatorConfiguration, columns: Int, seed: UInt64) throws {
         self.settings = settings
         discriminator = InstanceDiscriminator(columns: columns, hidden: settings.hidden)
+        try MemoryCheck.requireAlone(MemoryPlanner.parameters(discriminator, arrays: 4, key: "icd.hidden", file: nil))
         discriminator.initializeParameters(seed: seed)
         arena = ParameterArena(discriminator)
         optimizer = AdamW(arena, weightDecay: settings.weightDecay)

@@ -67,7 +67,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         all = plan.phases.contains(.pretraining) ? everything : nil
         discriminator =
             configuration.discriminator.isOn && apl.rounds > 0
-            ? DiscriminatorTraining(configuration.discriminator, columns: store.dimension, seed: seed) : nil
+            ? try DiscriminatorTraining(configuration.discriminator, columns: store.dimension, seed: seed) : nil
     }
 
     public var iterationsPerEpoch: Int { labeled.stepsPerEpoch }

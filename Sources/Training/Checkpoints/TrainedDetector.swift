@@ -56,6 +56,7 @@ public final class TrainedDetector {
         recordedGemm = header.recordedGemm
         detector = try configuration.detector(
             inputDimension: header.inputDimension, classes: header.classes.count, origin: .init(name: "the checkpoint", path: path))
+        try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 2, file: path))
         arena = ParameterArena(detector)
         try checkpoint.loadWeights(weights ?? configuration.training.evaluateWeights, into: arena)
     }
@@ -104,7 +105,16 @@ public final class TrainedDetector {
 
     /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`. Products are
     /// computed as in the run.
-    public func detect(videos: [Int], communicator: Communicator) throws -> [(video: VideoID, detections: [Detection])]? {
+    ///
+    /// - Parameter note: takes lines for people on rank 0.
+    public func detect(
+        videos: [Int], communicator: Communicator, note: (String) -> Void = { _ in }
+    ) throws -> [(video: VideoID, detections: [Detection])]? {
+        let planner = try communicator.throwTogether {
+            try MemoryPlanner(detecting: configuration, detector: detector, store: store, adaptation: adaptation, communicator: communicator)
+        }
+        let lines = try MemoryCheck.require(planner.detecting(videos), communicator: communicator)
+        if communicator.isRoot { lines.forEach(note) }
         _ = try ProductChoice.set(configuration.training, recorded: recordedGemm, communicator: communicator)
         return try withExtendedLifetime(arena) {
             try Inference.detect(detector, store: store, videos: videos, communicator: communicator, adaptation: adaptation)

@@ -7,10 +7,11 @@ public final class SupervisedMethod: TrainingMethod {
     private let store: FeatureStore
     private let detector: any Detector
     private let sampler: TrainingSampler
+    /// Positions in the store.
+    let labeled: [Int]
     private let cropping: Cropping
     private let seed: UInt64
     private let configuration: RunConfiguration
-    private let labeled: [Int]
 
     /// - Parameter labeled: positions in the store of the recordings to learn from.
     public init(store: FeatureStore, detector: any Detector, labeled: [Int], configuration: RunConfiguration) throws {

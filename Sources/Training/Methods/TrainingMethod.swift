@@ -76,6 +76,10 @@ public protocol TrainingMethod: AnyObject {
     var state: [String: [UInt8]] { get }
     /// What is learnt beside the detector; compared between ranks.
     var learntArrays: [UnsafeBufferPointer<Float>] { get }
+    /// What the method holds in memory beside the detector's training; called before anything is allocated for the run.
+    func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand
+    /// What detection with `localizer` holds, where that is not the detector.
+    func localizerDemand(_ planner: MemoryPlanner, evaluated: [Int]) -> MemoryEstimate.Phase?
     /// - Throws: `Failure.badInput` when the state is not this method's.
     func restore(_ state: [String: [UInt8]]) throws
 }

@@ -1,3 +1,4 @@
+import Autograd
 import Collectives
 import DetectionMetrics
 import Detectors
@@ -83,13 +84,23 @@ public final class TrainingRun {
         warnings += placement.dropFirst()
 
         // Every rank reads the same files and comes to the same verdict, but one may fail to read them.
-        (detector, trainer, notes) = try communicator.throwTogether {
+        let (made, method, recordings) = try communicator.throwTogether {
             let detector = try makeDetector(configuration, store)
+            try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, file: nil))
             detector.initializeParameters(seed: UInt64(configuration.training.seed))
             let recordings = try Self.recordings(configuration, store)
             let method = try makeMethod(configuration, store, detector, recordings)
+            return (detector, method, recordings)
+        }
+        evaluated = try communicator.throwTogether {
+            try EvaluatedRecordings(configuration, store, readsAnnotations: communicator.isRoot)
+        }
+        detector = made
+        let planner = try communicator.throwTogether { try MemoryPlanner(configuration, detector: made, store: store, communicator: communicator) }
+        warnings += try MemoryCheck.require(planner.run(method, evaluated: evaluated?.videos ?? []), communicator: communicator)
+        (trainer, notes) = try communicator.throwTogether {
             let trainer = try Trainer(
-                configuration: configuration, store: store, detector: detector, method: method, communicator: communicator, folder: folder)
+                configuration: configuration, store: store, detector: made, method: method, communicator: communicator, folder: folder)
             let rows = recordings.labeled.reduce(0) { $0 + store.videos[$1].rows }
             let note =
                 "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
@@ -98,10 +109,7 @@ public final class TrainingRun {
             let review = RunReview(
                 configuration: configuration, store: store, recordings: recordings, stages: trainer.stages,
                 iterationsPerEpoch: method.iterationsPerEpoch)
-            return (detector, trainer, [note, placement[0]] + review.lines + (try method.review()))
-        }
-        evaluated = try communicator.throwTogether {
-            try EvaluatedRecordings(configuration, store, readsAnnotations: communicator.isRoot)
+            return (trainer, [note, placement[0]] + review.lines + (try method.review()))
         }
         try communicator.throwTogether {
             if communicator.isRoot { try makeFolders() }
@@ -337,6 +345,8 @@ public final class TrainingRun {
     /// On rank 0 the metrics, nil on the others.
     private func evaluate(_ evaluated: EvaluatedRecordings) throws -> EvaluationResult? {
         let videos = evaluated.videos, truth = evaluated.truth
+        // Buffers of the training's sizes would lie beside those of whole recordings.
+        BufferPool.shared.releaseFree()
         func detect() throws -> [(video: VideoID, detections: [Detection])]? {
             try Inference.detect(trainer.method.localizer(detector), store: store, videos: videos, communicator: communicator)
         }

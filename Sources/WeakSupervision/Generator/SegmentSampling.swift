@@ -27,7 +27,7 @@ public enum SegmentSampling {
         var offsets = [0]
         for list in rows { offsets.append(offsets[offsets.count - 1] + list.count) }
         let y = Tensor(rows: offsets[offsets.count - 1], columns: x.columns, requiresGradient: false)
-        for (b, list) in rows.enumerated() {
+        for (b, list) in rows.enumerated() where !Rehearsal.isRunning {
             for (i, row) in list.enumerated() {
                 (y.values + (offsets[b] + i) * x.columns).update(from: x.tensor.values + (x.offsets[b] + row) * x.columns, count: x.columns)
             }

@@ -12,12 +12,14 @@ final class GeneratorTraining {
     private let reductionOptions: GradientReduction.Options
     private var reduction: GradientReduction?
 
-    init(_ settings: WeakSupervisionConfiguration, store: FeatureStore, seed: UInt64, reduction: GradientReduction.Options) {
+    /// - Throws: `Failure` when the machine has no room for its parameters.
+    init(_ settings: WeakSupervisionConfiguration, store: FeatureStore, seed: UInt64, reduction: GradientReduction.Options) throws {
         self.settings = settings
         reductionOptions = reduction
         generator = ProposalGenerator(
             inputDimension: store.dimension, embeddingDimension: settings.embeddingDimension, classes: store.classes.count,
             dropout: Float(settings.dropout))
+        try MemoryCheck.requireAlone(MemoryPlanner.parameters(generator, arrays: 4, key: "fustal.embedding_dim", file: store.path))
         generator.initializeParameters(seed: seed)
         arena = ParameterArena(generator)
         optimizer = AdamW(arena, weightDecay: settings.generatorWeightDecay, decay: .gradient)

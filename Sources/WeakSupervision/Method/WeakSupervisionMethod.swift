@@ -61,7 +61,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
         allRecordings = try TrainingSampler(
             videos: videos, shardCount: data.virtualShards, batchSize: batchSize, seed: seed &+ Self.sampling(round: 2))
         plan = try StagePlan(configuration, perEpoch: allRecordings.stepsPerEpoch)
-        training = GeneratorTraining(settings, store: store, seed: seed, reduction: configuration.training.reductionOptions)
+        training = try GeneratorTraining(settings, store: store, seed: seed, reduction: configuration.training.reductionOptions)
     }
 
     private static func sampling(round: Int) -> UInt64 { UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }

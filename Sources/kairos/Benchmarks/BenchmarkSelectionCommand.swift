@@ -78,6 +78,10 @@ struct BenchmarkSelectionCommand: ParsableCommand {
     func run() throws {
         try withRanks { world in
             var report = Report(ranks: world.size, videos: videos, predictions: predictions)
+            // A rank's own, their messages, and on rank 0 all of them with what selection makes of them.
+            let shares = world.isRoot ? 3 * world.size + 2 : 2, own = MemoryEstimate.product(videos / world.size + 1, predictions)
+            _ = try MemoryCheck.require(
+                .elements(PseudoLabel.self, counts: [own], copies: shares, name: "random predictions", key: "--predictions"), communicator: world)
             let mine = ownPredictions(world)
             report.residentBeforeMiB = try world.allGather(ComputeThreads.peakResidentMiB)
             var all: [PseudoLabel]?

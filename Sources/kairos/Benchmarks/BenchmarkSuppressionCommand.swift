@@ -5,6 +5,7 @@ import Foundation
 import PostProcessing
 import RandomStreams
 import TemporalAnnotations
+import Training
 
 struct BenchmarkSuppressionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -62,6 +63,8 @@ struct BenchmarkSuppressionCommand: ParsableCommand {
     }
 
     func run() throws {
+        try MemoryCheck.requireAlone(
+            .elements(Candidate.self, counts: [candidates, classes], copies: 4, name: "random candidates", key: "--candidates"))
         let settings = SuppressionSettings(maxSegments: limit), all = made()
         var report = Report(candidates: candidates, classes: classes, limit: limit), kept: [Candidate] = []
         for repetition in 0...repetitions {

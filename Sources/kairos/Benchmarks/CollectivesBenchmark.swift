@@ -39,9 +39,8 @@ struct CollectivesBenchmark {
         var sums: [(way: Way, once: () throws -> Double)] = []
         for way in ways {
             guard let options = way.options else {
-                let values = UnsafeMutableBufferPointer<Float>.allocate(capacity: count)
-                values.initialize(repeating: 0)
-                sums.append((way, { try timed { try world.allReduce(values.baseAddress!, count: count, .sum) } }))
+                let values = CheckedMemory.zeroedOrEnd(Float.self, count: count, for: "\(count) numbers to be summed")
+                sums.append((way, { try timed { try world.allReduce(values, count: count, .sum) } }))
                 continue
             }
             let arena = ParameterArena(Gradient(count)), shards = try VirtualShards(count: world.size, communicator: world)

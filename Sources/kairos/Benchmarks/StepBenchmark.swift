@@ -50,6 +50,8 @@ final class StepBenchmark {
         self.communicator = communicator
         let training = configuration.training
         detector = try configuration.detector(inputDimension: dimension, classes: classes)
+        try Self.requireMemory(
+            configuration, detector, phase: phase, dimension: dimension, classes: classes, steps: steps, communicator: communicator)
         detector.initializeParameters(seed: UInt64(training.seed))
         shards = try VirtualShards(count: configuration.data.virtualShards, communicator: communicator)
         let arena = ParameterArena(detector)
@@ -60,6 +62,22 @@ final class StepBenchmark {
         let longest = steps.joined().joined().map(\.rows).max() ?? 0
         var random = RandomStream(seed: UInt64(training.seed), "benchmark step")
         features = (0..<longest * dimension).map { _ in random.uniform(-1, 1) }
+    }
+
+    /// Refuses sizes that this machine has no room for.
+    private static func requireMemory(
+        _ configuration: RunConfiguration, _ detector: any PyramidDetector, phase: Phase, dimension: Int, classes: Int, steps: [[[Recording]]],
+        communicator: Communicator
+    ) throws {
+        let rows = steps.joined().joined().map(\.rows)
+        func total(_ batch: [Recording]) -> Int { batch.reduce(0) { $0 + $1.rows } }
+        let longest = steps.joined().max { total($0) < total($1) }
+        let planner = try MemoryPlanner(
+            configuration, detector: detector, dimension: dimension, classes: classes, rows: rows, communicator: communicator)
+        try MemoryCheck.requireAlone(
+            planner.benchmark(
+                training: phase == .train ? [longest?.map(\.rows) ?? []] : nil, detecting: Array(rows.indices),
+                features: MemoryEstimate.product(dimension, rows.max() ?? 0)))
     }
 
     /// Recordings that this rank takes part in, of one repetition.

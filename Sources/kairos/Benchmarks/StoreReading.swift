@@ -61,7 +61,8 @@ struct StoreReading {
             in: file, Self.dataset, rows: matrix.rows, columns: matrix.columns, storage: matrix.storage,
             chunkRows: min(chunkRows, max(1, matrix.rows)))
         let target = try HDF5Matrix(in: file, Self.dataset, layout: .chunked)
-        let buffer = UnsafeMutableRawPointer.allocate(byteCount: rows * matrix.bytesPerRow, alignment: 64)
+        let buffer = UnsafeMutableRawPointer(
+            try CheckedMemory.allocate(UInt8.self, count: rows * matrix.bytesPerRow, for: "\(rows) rows of the store"))
         defer { buffer.deallocate() }
         for first in stride(from: 0, to: matrix.rows, by: rows) {
             let range = first..<min(matrix.rows, first + rows)

@@ -1,0 +1,61 @@
+import Autograd
+import DataParallel
+import Detectors
+import NeuralNetworks
+import Training
+
+extension AdaptivePseudoLabelMethod {
+    public func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand {
+        let data = configuration.data, apl = configuration.pseudoLabels, shards = planner.shards.count
+        let labeled = planner.longestBatch(recordings.labeled, perStep: data.batchSize / shards)
+        let unlabeled = planner.longestBatch(recordings.unlabeled, perStep: apl.unlabeledBatchSize / shards)
+        let everything = planner.longestBatch(recordings.labeled + recordings.unlabeled, perStep: data.batchSize / shards)
+        // MixUp: the partners' features and the mixture.
+        let copies = apl.mixupAlpha == nil ? 0 : 2
+        let hasContrast = configuration.contrast.isOn && configuration.contrast.weight > 0
+        func joint(_ name: String, _ groups: [[Int]]) -> MemoryEstimate.Phase? {
+            let beside = hasContrast ? groups.map { contrastBytes($0.count * shards, shards: shards) } : []
+            return planner.training(
+                name, groups: groups, forwardOfAllFirst: hasContrast, copies: copies, beside: beside.max() ?? 0
+            ) { [detector] _, features, pass in
+                let levels = detector.pyramid(features, pass)
+                detector.rehearseHeads(levels, pass)
+                if hasContrast { self.sampleFrames(levels, pass) }
+            }
+        }
+        var demand = MemoryDemand(phases: [joint("burn-in", [labeled])])
+        func add(_ phase: MemoryEstimate.Phase?) { if let phase { demand.phases.append(phase) } }
+        if stages.first?.name == "pre-training" {
+            add(
+                planner.training(
+                    "pre-training", groups: [everything], forwardOfAllFirst: true, beside: contrastBytes(everything.count * shards, shards: shards),
+                    key: "acp.frames"
+                ) { [detector] _, features, pass in self.sampleFrames(detector.pyramid(features, pass), pass) })
+        }
+        if apl.rounds > 0 {
+            add(joint("a round", [labeled, unlabeled]))
+            add(planner.detection("labelling", videos: recordings.unlabeled))
+        }
+        if let discriminator {
+            let reduction = GradientReduction.Options(bucketElements: discriminator.arena.count)
+            demand.parts = planner.trainedParts(
+                discriminator.discriminator, name: "the discriminator", hasAverage: false, reduction: reduction)
+            let instances = recordings.labeled.reduce(0) { $0 + store.videos[$1].annotation.instances.count }
+            // The bank, and what was gathered for it.
+            demand.parts.append(.init("labelled instances", bytes: 3 * 4 * instances * store.dimension))
+        }
+        return demand
+    }
+
+    private func sampleFrames(_ levels: [PackedSequence], _ pass: ForwardPass) {
+        let frames = (0..<levels[0].count).map { Array(0..<min(configuration.contrast.frames, levels[0].rows(of: $0).count)) }
+        _ = pass.tape.multiScaleRows(levels, frames: frames).tensor.gradientToWrite()
+    }
+
+    /// Frames of all shards, gathered: embeddings, their unit vectors, sums of gradients on their way, inputs, similarities of a shard's frames.
+    private func contrastBytes(_ videos: Int, shards: Int) -> Int {
+        let frames = videos * configuration.contrast.frames, levels = configuration.model.levels * configuration.model.neckDimension
+        let rows = Double(frames), perShard = rows / Double(max(1, shards))
+        return Int(min(4 * (8 * rows * Double(levels) + 3 * rows * Double(store.dimension) + 2 * perShard * rows), 0x1p62))
+    }
+}

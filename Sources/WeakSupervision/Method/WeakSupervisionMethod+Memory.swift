@@ -1,0 +1,40 @@
+import Autograd
+import NeuralNetworks
+import Training
+
+extension WeakSupervisionMethod {
+    public func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand {
+        let shards = planner.shards.count
+        // The generator sees rows of whole recordings.
+        let whole = planner.longestBatch(recordings, perStep: settings.generatorBatchSize / shards, isCropped: false)
+        let generator = planner.training("the generator", groups: [whole], forwardOfAllFirst: true, key: "fustal.generator_batch_size") {
+            _, features, pass in
+            let outputs = self.generate(features, pass)
+            for tensor in [outputs.embeddings.tensor, outputs.activations.tensor] { _ = tensor.gradientToWrite() }
+        }
+        var demand = MemoryDemand(
+            parts: planner.trainedParts(
+                training.generator, name: "the generator", hasAverage: false, reduction: configuration.training.reductionOptions),
+            phases: [generator, proposing(planner, "proposing", recordings)])
+        guard settings.student else { return demand }
+        let cropped = planner.longestBatch(recordings, perStep: configuration.data.batchSize / shards)
+        // The features with noise.
+        let student = planner.training("the student", groups: [cropped], copies: settings.inputNoise > 0 ? 1 : 0)
+        demand.phases += [student, planner.detection("labelling", videos: recordings)].compactMap { $0 }
+        return demand
+    }
+
+    public func localizerDemand(_ planner: MemoryPlanner, evaluated: [Int]) -> MemoryEstimate.Phase? {
+        proposing(planner, "detection", evaluated)
+    }
+
+    private func proposing(_ planner: MemoryPlanner, _ name: String, _ videos: [Int]) -> MemoryEstimate.Phase? {
+        planner.detection(name, videos: videos) { features, pass in _ = self.generate(features, pass) }
+    }
+
+    /// The generator on as many rows as it takes of every recording, whichever.
+    private func generate(_ features: PackedSequence, _ pass: ForwardPass) -> ProposalGenerator.Outputs {
+        let rows = (0..<features.count).map { Array(0..<min(settings.segments, features.rows(of: $0).count)) }
+        return training.generator(SegmentSampling.take(features, rows: rows), pass)
+    }
+}
