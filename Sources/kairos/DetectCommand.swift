@@ -41,8 +41,7 @@ struct DetectCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.catchSignals()
-        try withRanks { world in
+        try withRanks(mindsSignals: true) { world in
             try world.throwTogether {
                 if world.isRoot { try requireWritablePlace(of: output, apartFrom: [checkpoint, store]) }
             }
@@ -50,14 +49,13 @@ struct DetectCommand: ParsableCommand {
             defer { lock.release() }
             lock.warning.map(note)
             let loaded = try world.throwTogether {
-                try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
+                RunWindow.readingInput.pass()
+                return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
             }
             try loaded.agree(world)
             try world.agree(on: weights?.rawValue ?? "those of the configuration", name: "--weights")
             try world.agree(on: subset ?? "all", name: "--subset")
-            if let seconds = loaded.configuration.training.stallSeconds {
-                for line in try StallWatch.start(world, stallSeconds: Double(seconds)) where world.isRoot { note(line) }
-            }
+            StallWatch.current?.hold(to: .detection(loaded.configuration.training.stallSeconds))
             _ = try ComputeThreads.set(loaded.configuration.training.threads, communicator: world)
             let videos = try world.throwTogether {
                 try subset.map { try TrainingRun.videos(in: $0, key: "--subset", loaded.store) } ?? Array(loaded.store.videos.indices)
@@ -66,6 +64,7 @@ struct DetectCommand: ParsableCommand {
             let found = try loaded.detect(videos: videos, communicator: world)
             try world.throwTogether {
                 guard let found else { return }
+                RunWindow.writingDetections.pass()
                 try DetectionFile.write(found, classes: loaded.store.classes, to: output)
             }
             guard let found else { return }
