@@ -1,8 +1,8 @@
 import CSignals
 import Foundation
 
-/// Waits until what was written to an open file is on the disk, piece by piece, so that a long wait is seen to get on. `fsync` must follow: this leaves
-/// out the file's size and name, and does nothing where the file system does not know it.
+/// Waits until what was written to an open file is on the disk, piece by piece, so that a long wait is seen to get on. `fsync` must follow: this
+/// leaves out the file's size and name, and does nothing where the file system does not know it.
 func writeBack(_ descriptor: Int32) {
     var information = stat()
     guard fstat(descriptor, &information) == 0 else { return }

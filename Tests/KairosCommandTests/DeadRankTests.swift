@@ -90,12 +90,13 @@ final class DeadRankTests: FaultTestCase {
         XCTAssertEqual(ended.code, 1, ended.errors)
         XCTAssertTrue(
             plain(ended.errors).contains(
-                "error: rank 1 on host '\(host)' (process N) has made no progress for \(stallSeconds) s; rank 0 in 'OPERATION'; rank 1 in 'OPERATION'\n"),
+                "error: rank 1 on host '\(host)' (process N) has made no progress for \(stallSeconds) s; "
+                    + "rank 0 in 'OPERATION'; rank 1 in 'OPERATION'\n"),
             ended.errors)
     }
 
-    /// Where `stall_seconds` is null a stopped rank may take any time, though a dead one ends the job; a whole job that is stopped for longer than the
-    /// limit goes on.
+    /// Where `stall_seconds` is null a stopped rank may take any time, though a dead one ends the job; a whole job that is stopped for longer than
+    /// the limit goes on.
     func testWhatIsForgiven() throws {
         let free = try start(.supervised, 2, "n", ["--set", "training.stall_seconds=null"], holds: [(.step, 1, 5)])
         let paused = try start(.supervised, 2, "p", holds: [(.step, 1, 10)])

@@ -86,7 +86,8 @@ final class WindowFaultTests: FaultTestCase {
         _ = try finish(.supervised, 1, "whole-supervised", resume: false)
         try makeFeatures()
         // What an undisturbed command of one rank leaves.
-        var expected: [RunWindow.Command: [Data]] = [.train: [try file("whole-supervised/predictions.json"), try file("whole-supervised/metrics.json")]]
+        var expected: [RunWindow.Command: [Data]] = [:]
+        expected[.train] = [try file("whole-supervised/predictions.json"), try file("whole-supervised/metrics.json")]
         for command in [RunWindow.Command.detect, .import, .synthesize] {
             let one = Case(command: command, window: .finished, rank: 0, fault: .kill)
             let ended = try mpirun(1, arguments(one, "e-\(command)"))

@@ -16,8 +16,8 @@ struct LocalRanks {
         let marks = ["PMIX_NAMESPACE", "SLURM_JOB_ID"].compactMap { name in environment[name].map { "\(name)=\($0)" } }
         guard let mark = marks.first, let name = Self.text("self/comm") else { return }
         for folder in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
-            guard let process = Int(folder), Self.text("\(folder)/comm") == name, let variables = Self.text("\(folder)/environ")?.split(separator: "\0"),
-                variables.contains(Substring(mark)),
+            guard let process = Int(folder), Self.text("\(folder)/comm") == name,
+                let variables = Self.text("\(folder)/environ")?.split(separator: "\0"), variables.contains(Substring(mark)),
                 let rank = ["OMPI_COMM_WORLD_RANK=", "PMIX_RANK=", "SLURM_PROCID="].lazy.compactMap({ prefix in
                     variables.first { $0.hasPrefix(prefix) }.flatMap { Int($0.dropFirst(prefix.count)) }
                 }).first

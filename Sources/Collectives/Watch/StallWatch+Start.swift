@@ -144,7 +144,8 @@ extension StallWatch {
         let local = LocalRanks()
         let names = ranks.prefix(4).map { "rank \($0)" + local.words($0, host: host) } + (ranks.count > 4 ? ["\(ranks.count - 4) more"] : [])
         return Failure(
-            .failed, "\(names.joined(separator: ", ")) \(ranks.count == 1 ? "has" : "have") not joined the other ranks within \(Int(seconds)) s of MPI_Init",
+            .failed,
+            "\(names.joined(separator: ", ")) \(ranks.count == 1 ? "has" : "have") not joined the other ranks within \(Int(seconds)) s of MPI_Init",
             at: ranks.prefix(8).map { .rank($0) }, advice: limit.advice)
     }
 }

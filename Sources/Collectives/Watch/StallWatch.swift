@@ -6,11 +6,11 @@ import Foundation
 ///
 /// A thread of every rank reports four times a second (once, above 256 ranks) over a TCP connection of its own to rank 0 what the rank does
 /// (`Activity`). A connection that breaks without a goodbye means a dead process; reports that cease, or say the same for as long as the limit of
-/// something that does not wait for other ranks, mean a stopped or stuck one. Rank 0 then names it and ends the job; rank 1 does so when rank 0 is the
-/// one. Not MPI carries these messages: it cannot be relied on once a rank is dead, and would need its costly level of thread support.
+/// something that does not wait for other ranks, mean a stopped or stuck one. Rank 0 then names it and ends the job; rank 1 does so when rank 0 is
+/// the one. Not MPI carries these messages: it cannot be relied on once a rank is dead, and would need its costly level of thread support.
 ///
-/// The watch holds from the moment after MPI_Init until every process is gone: a rank that has left MPI_Finalize says so, waits until rank 0 has heard
-/// that of all, and ends; rank 0 stays until all other connections are closed, which the system does when their processes are gone.
+/// The watch holds from the moment after MPI_Init until every process is gone: a rank that has left MPI_Finalize says so, waits until rank 0 has
+/// heard that of all, and ends; rank 0 stays until all other connections are closed, which the system does when their processes are gone.
 ///
 /// A signal noted on one rank (`Interruption`) reaches all ranks with the reports.
 public final class StallWatch: @unchecked Sendable {
