@@ -146,6 +146,9 @@ public final class Communicator {
         exit(code)
     }
 
+    /// How many seconds this rank waits before it says an error that all may have, so that one alone says it.
+    public var secondsBeforeSpeaking: Double { StallWatch.turn(of: rank) }
+
     /// This rank says why the job ends, and `abort`s. Does not come back when the watch is just doing so.
     public func takeOver() { StallWatch.current?.takeOver() }
 

@@ -41,7 +41,7 @@ func withRanks(mindsSignals: Bool = false, _ body: (Communicator) throws -> Void
         }
         // A failing message may mean a dead rank, which the watch names.
         if world.hasFailed { Thread.sleep(forTimeInterval: 1) }
-        if !world.isRoot { Thread.sleep(forTimeInterval: 3 + 0.1 * Double(min(world.rank, 20))) }
+        Thread.sleep(forTimeInterval: world.secondsBeforeSpeaking)
         var said = error
         if var failure = error as? Failure, !failure.places.contains(where: { if case .rank = $0 { true } else { false } }) {
             failure.places.insert(.rank(world.rank), at: 0)

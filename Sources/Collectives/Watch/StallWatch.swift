@@ -74,6 +74,7 @@ public final class StallWatch: @unchecked Sendable {
     /// Begins; `warnings` are for people.
     func begin(_ warnings: [String]) {
         Self.current = self
+        Failure.willEnd = { StallWatch.current?.announceEnd($0) }
         Self.warnings = warnings
         let thread = Thread { [self] in
             rank == 0 ? watchAll() : watchFirst()
