@@ -41,14 +41,15 @@ extension StallWatch {
         ].joined(separator: "\t")
         let message = UnsafeMutablePointer<UInt8>.allocate(capacity: placeBytes), words = UnsafeMutablePointer<UInt8>.allocate(capacity: size)
         message.initialize(repeating: 0, count: placeBytes)
-        for (place, byte) in text.utf8.prefix(placeBytes - 1).enumerated() { message[place] = byte }
+        let said = text.utf8.prefix(placeBytes - 1)
+        for (place, byte) in said.enumerated() { message[place] = byte }
         words.initialize(repeating: 0, count: size)
         var waiting: [(rank: Int, requests: [MPI_Request?])] = []
         for other in 1..<size {
             var requests = [MPI_Request?](repeating: nil, count: 2)
             try Communicator.check(MPI_Irecv(words + other, 1, UInt8.messageType, Int32(other), tag, handle, &requests[0]), "MPI_Irecv", rank: 0)
             try Communicator.check(
-                MPI_Isend(message, Int32(placeBytes), UInt8.messageType, Int32(other), tag, handle, &requests[1]), "MPI_Isend", rank: 0)
+                MPI_Isend(message, Int32(said.count), UInt8.messageType, Int32(other), tag, handle, &requests[1]), "MPI_Isend", rank: 0)
             waiting.append((other, requests))
         }
         let began = now()
