@@ -51,7 +51,8 @@ extension Communicator {
         guard size > 1 else { return }
         try inPieces(count) { first, piece in
             let status = Activity.during(.allReduce) {
-                MPI_Allreduce(kairos_mpi_in_place(), buffer + first, piece, T.messageType, reduction.operation, handle)
+                RunWindow.collective.pass()
+                return MPI_Allreduce(kairos_mpi_in_place(), buffer + first, piece, T.messageType, reduction.operation, handle)
             }
             try check(status, "MPI_Allreduce")
         }

@@ -21,7 +21,9 @@ public final class Communicator {
     public var isRoot: Bool { rank == 0 }
 
     /// Equal for ranks of one machine, also where its parts have host names of their own (network namespaces, containers).
-    public var machine: String {
+    public var machine: String { Self.machine(hostName) }
+
+    private static func machine(_ hostName: String) -> String {
         let boot = (try? String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8)) ?? hostName
         return boot.filter { !$0.isWhitespace }
     }
@@ -36,19 +38,14 @@ public final class Communicator {
     /// MPI is ended when the process exits with code 0; with another code it is left as it is, so that `mpirun` ends the other ranks instead of
     /// letting them wait.
     ///
-    /// - Throws: `Failure` (`.failed`) when MPI does not start or cannot be used beside threads.
-    public static func world() throws -> Communicator {
+    /// - Parameter limit: several ranks are watched from before MPI_Init until all are gone (`StallWatch`), with this limit at first; nil: nobody
+    ///   watches.
+    /// - Throws: `Failure` (`.failed`) when MPI does not start or cannot be used beside threads, or a rank does not come.
+    public static func world(watched limit: StallLimit? = nil) throws -> Communicator {
         if let existing { return existing }
         var initialised: Int32 = 0
         try check(MPI_Initialized(&initialised), "MPI_Initialized", rank: nil)
-        if initialised == 0 {
-            if !wasLaunched {
-                // One rank alone needs no daemon beside it.
-                setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
-            }
-            var provided: Int32 = 0
-            try check(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_SERIALIZED), &provided), "MPI_Init_thread", rank: nil)
-        }
+        if initialised == 0 { try initialize(limit) }
         var level: Int32 = 0
         try check(MPI_Query_thread(&level), "MPI_Query_thread", rank: nil)
         guard level >= Int32(MPI_THREAD_FUNNELED) else {
@@ -56,15 +53,55 @@ public final class Communicator {
                 "this MPI library cannot be used by programs with threads (level \(level) of \(MPI_THREAD_FUNNELED) needed)",
                 advice: "install an MPI built with thread support (Debian: libopenmpi-dev openmpi-bin)")
         }
+        if let limit { try startWatch(limit) }
+        RunWindow.joined.pass()
         let communicator = try Communicator(handle: kairos_mpi_comm_world())
         try communicator.requireTags()
         existing = communicator
         on_exit(
             { status, _ in
-                StallWatch.current?.finish()
-                if status == 0 { Communicator.started?.finalize() }
+                if status == 0 {
+                    Communicator.started?.finalize()
+                } else {
+                    StallWatch.current?.announceEnd(status)
+                }
             }, nil)
         return communicator
+    }
+
+    private static func initialize(_ limit: StallLimit?) throws {
+        if !wasLaunched {
+            // One rank alone needs no daemon beside it.
+            setenv("OMPI_MCA_ess_singleton_isolated", "1", 0)
+        }
+        RunWindow.beforeInit.pass()
+        var timer: InitializationTimer?
+        if let limit, let launched = JobEnvironment().launched {
+            timer = InitializationTimer(limit, rank: launched.rank, host: ProcessInfo.processInfo.hostName)
+        }
+        var provided: Int32 = 0
+        let status = MPI_Init_thread(nil, nil, Int32(MPI_THREAD_SERIALIZED), &provided)
+        timer?.end()
+        try check(status, "MPI_Init_thread", rank: nil)
+        RunWindow.afterInit.pass()
+    }
+
+    private static func startWatch(_ limit: StallLimit) throws {
+        guard let handle = kairos_mpi_comm_world() else { return }
+        let (rank, size, hostName) = try place(handle)
+        guard size > 1 else { return }
+        try StallWatch.start(handle, rank: rank, size: size, host: hostName, machine: machine(hostName), limit: limit)
+    }
+
+    /// What MPI knows of this rank without a message.
+    private static func place(_ handle: MPI_Comm) throws -> (rank: Int, size: Int, hostName: String) {
+        try check(MPI_Comm_set_errhandler(handle, kairos_mpi_errors_return()), "MPI_Comm_set_errhandler", rank: nil)
+        var rank: Int32 = 0, size: Int32 = 0
+        try check(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank", rank: nil)
+        try check(MPI_Comm_size(handle, &size), "MPI_Comm_size", rank: Int(rank))
+        var name = [CChar](repeating: 0, count: Int(MPI_MAX_PROCESSOR_NAME) + 1), length: Int32 = 0
+        try check(MPI_Get_processor_name(&name, &length), "MPI_Get_processor_name", rank: Int(rank))
+        return (Int(rank), Int(size), String(cString: name))
     }
 
     /// This rank by itself, however many `mpirun` started: what it does there is what a run of one rank does.
@@ -83,42 +120,50 @@ public final class Communicator {
 
     private init(handle: MPI_Comm) throws {
         self.handle = handle
-        try Self.check(MPI_Comm_set_errhandler(handle, kairos_mpi_errors_return()), "MPI_Comm_set_errhandler", rank: nil)
-        var rank: Int32 = 0
-        var size: Int32 = 0
-        try Self.check(MPI_Comm_rank(handle, &rank), "MPI_Comm_rank", rank: nil)
-        try Self.check(MPI_Comm_size(handle, &size), "MPI_Comm_size", rank: Int(rank))
-        self.rank = Int(rank)
-        self.size = Int(size)
-        var name = [CChar](repeating: 0, count: Int(MPI_MAX_PROCESSOR_NAME) + 1)
-        var length: Int32 = 0
-        try Self.check(MPI_Get_processor_name(&name, &length), "MPI_Get_processor_name", rank: Int(rank))
-        hostName = String(cString: name)
+        (rank, size, hostName) = try Self.place(handle)
         var neighbours: MPI_Comm? = kairos_mpi_comm_null()
         try Self.check(
-            MPI_Comm_split_type(handle, kairos_mpi_comm_type_shared(), rank, kairos_mpi_info_null(), &neighbours), "MPI_Comm_split_type",
-            rank: Int(rank))
-        var lowest = rank, hosts = [Int32](repeating: 0, count: Int(size))
+            MPI_Comm_split_type(handle, kairos_mpi_comm_type_shared(), Int32(rank), kairos_mpi_info_null(), &neighbours), "MPI_Comm_split_type",
+            rank: rank)
+        var lowest = Int32(rank), hosts = [Int32](repeating: 0, count: Int(size))
         if neighbours != nil {
-            try Self.check(MPI_Bcast(&lowest, 1, kairos_mpi_int32(), 0, neighbours), "MPI_Bcast", rank: Int(rank))
+            try Self.check(MPI_Bcast(&lowest, 1, kairos_mpi_int32(), 0, neighbours), "MPI_Bcast", rank: rank)
             _ = MPI_Comm_free(&neighbours)
         }
-        try Self.check(
-            MPI_Allgather(&lowest, 1, kairos_mpi_int32(), &hosts, 1, kairos_mpi_int32(), handle), "MPI_Allgather", rank: Int(rank))
+        try Self.check(MPI_Allgather(&lowest, 1, kairos_mpi_int32(), &hosts, 1, kairos_mpi_int32(), handle), "MPI_Allgather", rank: rank)
         self.hosts = hosts.map(Int.init)
     }
 
     /// Ends all ranks at once, with `code` as the exit code of `mpirun`.
     public func abort(_ code: Int32) -> Never {
+        StallWatch.current?.announceEnd(code)
+        // Should MPI not listen, this process ends all the same.
+        Thread.detachNewThread {
+            sleep(5)
+            _exit(code)
+        }
         _ = MPI_Abort(handle, code)
         exit(code)
     }
 
-    /// Ends MPI; all ranks must come here. Called at a successful exit; calling it twice is harmless.
+    /// How many seconds this rank waits before it says an error that all may have, so that one alone says it.
+    public var secondsBeforeSpeaking: Double { StallWatch.turn(of: rank) }
+
+    /// This rank says why the job ends, and `abort`s. Does not come back when the watch is just doing so.
+    public func takeOver() { StallWatch.current?.takeOver() }
+
+    /// Ends MPI and waits until this process may end; all ranks must come here. Called at a successful exit; calling it twice is harmless.
     public func finalize() {
         var finalized: Int32 = 0
         guard MPI_Finalized(&finalized) == MPI_SUCCESS, finalized == 0 else { return }
-        _ = MPI_Finalize()
+        Activity.begin(stage: "ending")
+        fflush(stdout)
+        RunWindow.beforeFinalize.pass()
+        StallWatch.current?.finalizing()
+        _ = Activity.during(.finalize) { MPI_Finalize() }
+        RunWindow.afterFinalize.pass()
+        StallWatch.current?.leave()
+        RunWindow.leaving.pass()
     }
 
     /// Turns an MPI status into a `Failure`.

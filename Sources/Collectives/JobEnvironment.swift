@@ -26,6 +26,20 @@ public struct JobEnvironment {
         return nil
     }
 
+    /// Whether the launcher says that all ranks run on this host, and so reach each other over the loopback device.
+    var isOnOneHost: Bool {
+        guard let ranks = number(["OMPI_COMM_WORLD_SIZE"]) else { return false }
+        return number(["OMPI_COMM_WORLD_LOCAL_SIZE"]) == ranks
+    }
+
+    /// More than one: that many ranks were started together, as the launcher says; and which of them this one is.
+    public var launched: (rank: Int, ranks: Int)? {
+        guard let ranks = number(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"]), ranks > 1,
+            let rank = number(["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"])
+        else { return nil }
+        return (rank, ranks)
+    }
+
     /// Refuses to be one of several lone ranks: started by a batch system whose MPI is another, each rank would find itself alone and do
     /// all the work.
     ///

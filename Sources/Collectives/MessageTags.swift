@@ -26,9 +26,13 @@ public struct MessageTags: Equatable, Sendable {
     public static let globalRows = all[3]
     /// Two for every gradient bucket.
     public static let gradients = all[4]
+    /// The beginning of `StallWatch`.
+    package static let watch = all[5]
 
     /// One range after another, from tag 0.
-    package static let all = dealt([("unnamed messages", 16), ("gathering", 1), ("pseudo-labels", 1), ("global rows", 64), ("gradients", 16_000)])
+    package static let all = dealt([
+        ("unnamed messages", 16), ("gathering", 1), ("pseudo-labels", 1), ("global rows", 64), ("gradients", 16_000), ("the watch", 1),
+    ])
 
     package static func dealt(_ users: [(user: String, count: Int)]) -> [MessageTags] {
         var next = 0

@@ -6,7 +6,7 @@ import Synchronization
 public enum Activity {
     public enum Operation: UInt8, CaseIterable, Sendable {
         case computing, readingFeatures, readingFile, writingFile
-        case barrier, broadcast, allReduce, allGather, gather, send, receive, wait
+        case barrier, broadcast, allReduce, allGather, gather, send, receive, wait, writingTogether, finalize, leaving
 
         /// Whether it ends only when other ranks do their part.
         public var waitsForRanks: Bool { rawValue >= Operation.barrier.rawValue }
@@ -27,6 +27,9 @@ public enum Activity {
             case .send: return "MPI_Send to" + rank
             case .receive: return "MPI_Recv from" + rank
             case .wait: return "MPI_Wait for" + rank
+            case .writingTogether: return "writing a file with all ranks"
+            case .finalize: return "MPI_Finalize"
+            case .leaving: return "waiting for the other ranks to end"
             }
         }
     }

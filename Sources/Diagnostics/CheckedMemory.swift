@@ -56,10 +56,14 @@ public enum CheckedMemory {
 }
 
 extension Failure {
-    /// Says the error and ends this process at once with its exit code, from wherever it was found; under a launcher the other ranks are ended as
-    /// those of a dead rank. For places that cannot throw.
+    /// Tells other ranks that this process has said an error and ends with an exit code.
+    nonisolated(unsafe) package static var willEnd: (@Sendable (Int32) -> Void)?
+
+    /// Says the error and ends this process at once with its exit code, from wherever it was found; several ranks end with it. For places that cannot
+    /// throw.
     public func end() -> Never {
         StandardError.write(description + "\n")
+        Self.willEnd?(exitCode)
         UnfinishedFile.removeAll()
         _exit(exitCode)
     }

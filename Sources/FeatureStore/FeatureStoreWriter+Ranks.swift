@@ -33,6 +33,7 @@ extension FeatureStoreWriter {
             let leaves = try writeRows(of: source, index, to: part, communicator)
             try communicator.throwTogether {
                 guard communicator.isRoot else { return }
+                RunWindow.finishingStore.pass()
                 _ = try finish(index, rowDigests: leaves, at: part)
                 try lock.requireHeld()
                 try putInPlace(part, path)
@@ -51,7 +52,7 @@ extension FeatureStoreWriter {
         let count = index.videos.count
         let owned = Array(stride(from: communicator.rank, to: count, by: communicator.size))
         let rounds = (count + communicator.size - 1) / communicator.size
-        let file = try communicator.throwTogether { try HDF5File.openTogether(part, communicator) }
+        let file = try communicator.throwTogether { try Activity.during(.writingTogether) { try HDF5File.openTogether(part, communicator) } }
         defer { file.close() }
         let matrix = try communicator.throwTogether { try HDF5Matrix(in: file, FeatureStoreFormat.matrix) }
         defer { matrix.close() }
@@ -67,13 +68,16 @@ extension FeatureStoreWriter {
         var failure: (any Error)?
         var faults = ImportFaults()
         for round in 0..<rounds {
+            RunWindow.writingRows.pass()
             // After a failure the rank still takes part in the collective writes, with no rows, so that no other rank waits for it.
             var rows = 0..<0
             if failure == nil, round < owned.count {
                 let video = index.videos[owned[round]]
                 do {
                     // After a fault the other videos are looked at all the same.
-                    if let leaf = try faults.attempt(.file, video.id, { try encoder.encode(owned[round]) }), faults.isEmpty {
+                    if let leaf = try faults.attempt(.file, video.id, { try Activity.during(.readingFile) { try encoder.encode(owned[round]) } }),
+                        faults.isEmpty
+                    {
                         leaves += leaf
                         rows = video.firstRow..<video.firstRow + video.rows
                     }
@@ -82,17 +86,17 @@ extension FeatureStoreWriter {
                 }
             }
             do {
-                try matrix.writeStored(rows, encoder.stored, transfer: transfer)
+                try Activity.during(.writingTogether) { try matrix.writeStored(rows, encoder.stored, transfer: transfer) }
             } catch {
                 failure = failure ?? error
             }
             if failure == nil, round < owned.count { progress?(round + 1, owned.count) }
         }
-        matrix.close()
+        Activity.during(.writingTogether) { matrix.close() }
         let all = try faults.together(communicator)
         // Both ways all ranks flush and close together.
         try communicator.throwTogether {
-            do { try file.finishWriting() } catch { failure = failure ?? error }
+            do { try Activity.during(.writingTogether) { try file.finishWriting() } } catch { failure = failure ?? error }
             if let failure { throw failure }
             // One fault is said by the rank that found it.
             try (all.faults.count > 1 ? all : faults).checkValues(of: count)

@@ -32,6 +32,7 @@ public struct FeatureStoreWriter {
             var leaves: [[UInt8]] = []
             var faults = ImportFaults()
             for (number, video) in index.videos.enumerated() {
+                RunWindow.writingRows.pass()
                 // After a fault the other videos are looked at all the same.
                 if let leaf = try faults.attempt(.file, video.id, { try encoder.encode(number) }), faults.isEmpty {
                     leaves.append(leaf)

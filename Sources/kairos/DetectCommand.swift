@@ -48,8 +48,7 @@ struct DetectCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.catchSignals()
-        try withRanks { world in
+        try withRanks(mindsSignals: true) { world in
             try world.throwTogether {
                 if world.isRoot { try requireWritablePlace(of: output, apartFrom: [checkpoint, store]) }
             }
@@ -57,15 +56,14 @@ struct DetectCommand: ParsableCommand {
             defer { lock.release() }
             lock.warning.map(note)
             let loaded = try world.throwTogether {
-                try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
+                RunWindow.readingInput.pass()
+                return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
             }
             try loaded.agree(world)
             try world.agree(on: weights?.rawValue ?? "those of the configuration", name: "--weights")
             try world.agree(on: subset ?? "all", name: "--subset")
             try world.agree(on: resample ? "on" : "off", name: "--resample")
-            if let seconds = loaded.configuration.training.stallSeconds {
-                for line in try StallWatch.start(world, stallSeconds: Double(seconds)) where world.isRoot { note(line) }
-            }
+            StallWatch.current?.hold(to: .detection(loaded.configuration.training.stallSeconds))
             _ = try ComputeThreads.set(loaded.configuration.training.threads, communicator: world)
             let videos = try world.throwTogether {
                 try subset.map { try TrainingRun.videos(in: $0, key: "--subset", loaded.store) } ?? Array(loaded.store.videos.indices)
@@ -76,6 +74,7 @@ struct DetectCommand: ParsableCommand {
             let found = try loaded.detect(videos: videos, communicator: world, note: note)
             try world.throwTogether {
                 guard let found else { return }
+                RunWindow.writingDetections.pass()
                 try DetectionFile.write(found, classes: loaded.classes, to: output)
             }
             guard let found else { return }

@@ -48,6 +48,7 @@ struct ImportSBHARCommand: ParsableCommand {
     func run() throws {
         try withRanks { world in
             let (recordings, background) = try world.throwTogether {
+                RunWindow.readingInput.pass()
                 try requireWritablePlace(of: output)
                 let recordings = try SBHARRecordings(folder: source, channels: channels, clipSeconds: clipSeconds)
                 return (recordings, try selection.select(in: recordings))

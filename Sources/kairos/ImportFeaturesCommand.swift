@@ -64,6 +64,7 @@ struct ImportFeaturesCommand: ParsableCommand {
     func run() throws {
         try withRanks { world in
             let (source, version, background) = try world.throwTogether {
+                RunWindow.readingInput.pass()
                 try requireWritablePlace(of: output, apartFrom: [annotations])
                 try checkOptions()
                 var set = try annotations.map { try AnnotationSet(readingJSON: $0, segments: .asWritten) }

@@ -11,6 +11,9 @@ struct Kairos: ParsableCommand {
         abstract: "Temporal action localization from few or weak labels, trained data-parallel over MPI.",
         discussion: """
             Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 75 interrupted by a signal (start it again, train with --resume).
+
+            Of several ranks one that gets on with nothing for 60 s is named and the job ended; KAIROS_STALL_SECONDS in the environment sets another
+            limit, training.stall_seconds that of a training.
             """,
         version: CommandLine.arguments.contains("--version") ? "kairos \(ProgramVersion.text)" : ProgramVersion.current,
         subcommands: [

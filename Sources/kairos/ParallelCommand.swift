@@ -9,9 +9,23 @@ import Training
 /// Errors that all ranks share are said by rank 0, which then ends all ranks. A rank that fails alone waits a moment for that, then speaks and ends
 /// all ranks itself: those that wait for it would wait for ever where nobody watches over exit codes (`srun` without `--kill-on-bad-exit`).
 /// An interruption is an orderly end that all ranks come to together: they end MPI, then each exits with the code of interruptions.
-func withRanks(_ body: (Communicator) throws -> Void) throws {
-    let world = try Communicator.world()
+///
+/// - Parameter mindsSignals: `body` asks `Interruption` whether to end; otherwise the watch ends several ranks at a signal, and the signal one alone.
+func withRanks(mindsSignals: Bool = false, _ body: (Communicator) throws -> Void) throws {
+    let launched = JobEnvironment().launched
+    if mindsSignals || launched != nil { Interruption.catchSignals() }
+    let limit: StallLimit
     do {
+        limit = try .usual()
+    } catch {
+        // Rank 0 speaks; its exit ends the others under mpirun.
+        if let launched, launched.rank > 0 { Thread.sleep(forTimeInterval: 3) }
+        throw error
+    }
+    let world = try Communicator.world(watched: limit)
+    do {
+        StallWatch.warnings.forEach(note)
+        if !mindsSignals { StallWatch.current?.endAtSignals() }
         let job = JobEnvironment()
         try job.requireOneWorld(ranks: world.size)
         try world.agreeOnProgram()
@@ -19,24 +33,23 @@ func withRanks(_ body: (Communicator) throws -> Void) throws {
             note(warning)
         }
         try body(world)
-        StallWatch.current?.finish()
+        RunWindow.finished.pass()
     } catch {
         guard world.size > 1 else { throw error }
         if let failure = error as? Failure, failure.kind == .interrupted {
-            StallWatch.current?.finish()
             if world.isRoot { _ = Kairos.say(failure) }
             world.finalize()
             Foundation.exit(failure.exitCode)
         }
         // A failing message may mean a dead rank, which the watch names.
         if world.hasFailed { Thread.sleep(forTimeInterval: 1) }
-        if !world.isRoot { Thread.sleep(forTimeInterval: 3 + 0.1 * Double(min(world.rank, 20))) }
+        Thread.sleep(forTimeInterval: world.secondsBeforeSpeaking)
         var said = error
         if var failure = error as? Failure, !failure.places.contains(where: { if case .rank = $0 { true } else { false } }) {
             failure.places.insert(.rank(world.rank), at: 0)
             said = failure
         }
-        StallWatch.current?.finish()
+        world.takeOver()
         world.abort(Kairos.say(said))
     }
 }

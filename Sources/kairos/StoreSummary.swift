@@ -88,6 +88,7 @@ enum StoreOutput {
         defer { locks.forEach { $0.release() } }
         locks.compactMap(\.warning).forEach(note)
         let progress = ProgressLine("writing", unit: "videos", isShown: world.isRoot)
+        Activity.begin(stage: "writing the store")
         let writer = FeatureStoreWriter(storage: storage) { progress.update($0, of: $1) }
         try writer.write(source, to: path, communicator: world)
         progress.finish()

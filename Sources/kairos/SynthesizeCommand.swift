@@ -48,6 +48,7 @@ struct SynthesizeCommand: ParsableCommand {
     func run() throws {
         try withRanks { world in
             let (source, version, background) = try world.throwTogether {
+                RunWindow.readingInput.pass()
                 try requireWritablePlace(of: output, apartFrom: [annotations])
                 let (set, background) = try annotationSet()
                 StoreOutput.warn(set.notes)

@@ -47,10 +47,13 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
-        Interruption.catchSignals()
-        try withRanks { world in
+        try withRanks(mindsSignals: true) { world in
             let overrides = set + (seed.map { ["training.seed=\($0)"] } ?? []) + (gemm.map { ["training.gemm=\($0)"] } ?? [])
-            let configuration = try world.throwTogether { try RunConfiguration(path: config, overrides: overrides) }
+            let configuration = try world.throwTogether {
+                RunWindow.readingInput.pass()
+                return try RunConfiguration(path: config, overrides: overrides)
+            }
+            StallWatch.current?.hold(to: .training(configuration.training.stallSeconds))
             let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, timeline: timeline, makeMethod: makeMethod)
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count

@@ -14,9 +14,9 @@ final class MessageTagsTests: XCTestCase {
             state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
         }
         assertDisjoint(MessageTags.all, MessageTags.all.map(\.count))
-        let named: [MessageTags] = [.unnamed, .gathering, .pseudoLabels, .globalRows, .gradients]
+        let named: [MessageTags] = [.unnamed, .gathering, .pseudoLabels, .globalRows, .gradients, .watch]
         XCTAssertEqual(named, MessageTags.all)
-        XCTAssertEqual(MessageTags.all.map(\.user), ["unnamed messages", "gathering", "pseudo-labels", "global rows", "gradients"])
+        XCTAssertEqual(MessageTags.all.map(\.user), ["unnamed messages", "gathering", "pseudo-labels", "global rows", "gradients", "the watch"])
     }
 
     private func assertDisjoint(_ ranges: [MessageTags], _ counts: [Int]) {

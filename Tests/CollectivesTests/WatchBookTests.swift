@@ -99,6 +99,56 @@ final class WatchBookTests: XCTestCase {
         XCTAssertNotNil(book.stalled(at: 3_660, after: 60))
     }
 
+    /// A rank whose processor cores are taken by other programs gets on slowly; that time is not counted.
+    func testARankWithoutAProcessorCoreIsNotNamed() {
+        var book = book(2)
+        func hear(at time: Double, starved: Double) {
+            book.hear(report(1, "burn-in, step 3: computing"), from: 0, at: time, starved: starved)
+            book.hear(report(1, "burn-in, step 3: MPI_Allreduce", waits: true), from: 1, at: time)
+        }
+        // Half of the time it waits for a core.
+        for time in stride(from: 0.0, through: 19, by: 1) {
+            hear(at: time, starved: 5 + time / 2)
+            XCTAssertNil(book.stalled(at: time, after: 10), "\(time)")
+        }
+        hear(at: 20, starved: 15)
+        XCTAssertEqual(book.stalled(at: 20, after: 10)?.places, [.rank(0)])
+        // More than has passed is no credit for later.
+        var other = self.book(1)
+        other.hear(report(1, "x"), from: 0, at: 0, starved: 0)
+        other.hear(report(1, "x"), from: 0, at: 1, starved: 50)
+        other.hear(report(1, "x"), from: 0, at: 11, starved: 50)
+        XCTAssertNotNil(other.stalled(at: 11, after: 10))
+    }
+
+    /// A training goes on with --resume; before its configuration is read, and in other commands, other settings hold.
+    func testLimitsSayWhatToDo() throws {
+        XCTAssertEqual(StallLimit.training(60).advice, String(advice.dropFirst(6)))
+        XCTAssertEqual(try StallLimit.usual([:]), StallLimit(seconds: 60, setting: "KAIROS_STALL_SECONDS"))
+        XCTAssertEqual(try StallLimit.usual(["KAIROS_STALL_SECONDS": "300"]).seconds, 300)
+        XCTAssertNil(try StallLimit.usual(["KAIROS_STALL_SECONDS": "null"]).seconds)
+        for text in ["0", "", "86401", "1.5", "off"] {
+            XCTAssertThrowsError(try StallLimit.usual(["KAIROS_STALL_SECONDS": text])) {
+                XCTAssertEqual(
+                    "\($0)",
+                    """
+                    error: KAIROS_STALL_SECONDS is '\(text)', neither a number of seconds from 1 to 86400 nor null
+                      do: correct the environment variable
+                    """)
+                XCTAssertEqual(($0 as? Failure)?.exitCode, 2)
+            }
+        }
+        var book = book(2)
+        book.limit = StallLimit(seconds: 5, setting: "KAIROS_STALL_SECONDS")
+        book.hear(report(1, "starting: computing"), from: 1, at: 0)
+        XCTAssertEqual(
+            book.stalled(at: 5, after: 5)?.advice,
+            "look on that host for a stopped process, a full or slow disk, or a lost connection, then start again; "
+                + "where the operation rightly takes so long, raise KAIROS_STALL_SECONDS")
+        book.lose(1)
+        XCTAssertEqual(book.lost(at: 5)?.advice, "look on that host for the reason (killed, out of memory, crash, power), then start again")
+    }
+
     func testLostRanksAreNamedWithTheirLastOperation() {
         var book = book(7)
         for rank in 0..<7 { book.hear(report(1, "burn-in, step \(rank + 1): computing"), from: rank, at: 5 - 0.1 * Double(rank)) }

@@ -86,7 +86,7 @@ final class TimelineTests: XCTestCase {
             Timeline.during(.backward) {}
             done.fulfill()
         }
-        wait(for: [done], timeout: 10)
+        wait(for: [done], timeout: 120)
         Timeline.current?.endStep()
         let text = String(decoding: try XCTUnwrap(Timeline.current).traceJSON(), as: UTF8.self)
         XCTAssertTrue(text.contains("\"forward\"") && !text.contains("\"backward\""), text)

@@ -423,7 +423,7 @@ final class FeaturePrefetcherTests: FolderTestCase {
             waits.add(1, ordering: .sequentiallyConsistent).newValue
         }
         for _ in 0..<10 { prefetcher.request(video: 0, rows: 0..<5) }
-        let deadline = Date().addingTimeInterval(10)
+        let deadline = Date().addingTimeInterval(60)
         while prefetcher.readyCount < 2, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
         Thread.sleep(forTimeInterval: 0.05)
         XCTAssertEqual(prefetcher.readyCount, 2)
@@ -449,7 +449,7 @@ final class FeaturePrefetcherTests: FolderTestCase {
             }
         }
         func readyCount(becomes count: Int) -> Bool {
-            let deadline = Date().addingTimeInterval(10)
+            let deadline = Date().addingTimeInterval(60)
             while prefetcher.readyCount != count, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
             return prefetcher.readyCount == count
         }
@@ -514,7 +514,7 @@ final class FeaturePrefetcherTests: FolderTestCase {
             XCTAssertEqual(prefetcher.wantsRequests, window > 0)
             for _ in 0..<10 { prefetcher.request(video: 0, rows: 0..<5) }
             XCTAssertFalse(prefetcher.wantsRequests)
-            let deadline = Date().addingTimeInterval(10)
+            let deadline = Date().addingTimeInterval(60)
             while prefetcher.readyCount < 2 || 2 * prefetcher.announcedBytes < window, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
             Thread.sleep(forTimeInterval: 0.05)
             // Announced again when half of it is read; the request that fills the window is announced whole.
@@ -557,7 +557,7 @@ final class FeaturePrefetcherTests: FolderTestCase {
         XCTAssertEqual(posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED), 0)
         try XCTSkipIf(share(2) > 0, "the file system does not let go of files")
         store.announce([(2, 0..<rows), (9, 0..<1), (0, 0..<rows + 1)])
-        let deadline = Date().addingTimeInterval(10)
+        let deadline = Date().addingTimeInterval(60)
         while share(2) < 1, Date() < deadline { Thread.sleep(forTimeInterval: 0.005) }
         XCTAssertEqual(share(2), 1)
         XCTAssertEqual(share(0), 0)

@@ -6,11 +6,14 @@ class CommandTestCase: XCTestCase {
     private(set) var folder = ""
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    override func setUpWithError() throws {
+    override func setUpWithError() throws { try makeFolder() }
+    override func tearDown() { removeFolder() }
+
+    func makeFolder() throws {
         folder = NSTemporaryDirectory() + "/kairos-train-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     }
-    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
+    func removeFolder() { try? FileManager.default.removeItem(atPath: folder) }
 
     /// A model that trains in milliseconds, as a section of a configuration.
     static func tinyModel(width: Int = 8) -> String {

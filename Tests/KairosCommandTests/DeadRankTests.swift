@@ -3,16 +3,7 @@ import XCTest
 
 /// Ranks that are killed or stopped: the job ends soon, the message names the rank, the host and what it did, and the run goes on.
 final class DeadRankTests: FaultTestCase {
-    override var stallSeconds: Int { 2 }
-
-    private var host: String { ProcessInfo.processInfo.hostName }
-
-    /// A message with process numbers and times put as N.
-    private func plain(_ text: String) -> String {
-        text.replacingOccurrences(of: "process [0-9]+", with: "process N", options: .regularExpression)
-            .replacingOccurrences(of: "[0-9]+\\.[0-9] s before", with: "N s before", options: .regularExpression)
-            .replacingOccurrences(of: "'[a-z0-9: -]+(, step [0-9]+)?: [A-Za-z_ ]+[0-9]*'", with: "'OPERATION'", options: .regularExpression)
-    }
+    override var stallSeconds: Int { Self.shortStall }
 
     private func match(_ pattern: String, _ text: String) -> Bool { text.range(of: pattern, options: .regularExpression) != nil }
 
@@ -24,10 +15,10 @@ final class DeadRankTests: FaultTestCase {
         ]
         for (number, one) in cases.enumerated() {
             let run = "k\(number)", what = "\(one)"
-            let job = try start(one.method, one.ranks, run, options: one.options)
-            job.wait(forStep: one.step)
+            let job = try start(one.method, one.ranks, run, options: one.options, holds: [(.step, one.rank, one.step)])
+            XCTAssertTrue(job.waitUntilHeld(one.rank), what)
             XCTAssertTrue(job.send(SIGKILL, to: .rank(one.rank)), what)
-            let ended = try job.end(within: 10)
+            let ended = try job.end()
             XCTAssertNotEqual(ended.code, 0, what)
             XCTAssertNotEqual(ended.code, 75, what)
             XCTAssertTrue(
@@ -50,10 +41,11 @@ final class DeadRankTests: FaultTestCase {
 
     /// Where nobody watches over processes (`srun` without `--kill-on-bad-exit`): the other ranks end the job themselves.
     func testAKilledRankUnderALauncherThatDoesNotWatch() throws {
-        let job = try start(.supervised, 2, "c", options: ["bash", "-c", "\"$@\"; sleep 30; exit 0", "launcher"])
-        job.wait(forStep: 5)
+        let job = try start(
+            .supervised, 2, "c", options: ["bash", "-c", "\"$@\"; sleep 300; exit 0", "launcher"], holds: [(.step, 1, 5)])
+        XCTAssertTrue(job.waitUntilHeld(1))
         XCTAssertTrue(job.send(SIGKILL, to: .rank(1)))
-        let ended = try job.end(within: 10)
+        let ended = try job.end()
         XCTAssertEqual(ended.code, 1, ended.errors)
         XCTAssertTrue(plain(ended.errors).contains("error: rank 1 on host '\(host)' (process N) has gone without a word; "), ended.errors)
         XCTAssertFalse(job.isLeft)
@@ -61,15 +53,19 @@ final class DeadRankTests: FaultTestCase {
 
     func testAStoppedRankIsNamed() throws {
         let cases: [(ranks: Int, rank: Int)] = [(2, 1), (4, 2), (2, 0)]
-        for (number, one) in cases.enumerated() {
-            let run = "t\(number)", what = "\(one)"
-            let job = try start(.apl, one.ranks, run)
-            job.wait(forStep: 10)
-            XCTAssertTrue(job.send(SIGSTOP, to: .rank(one.rank)), what)
-            let ended = try job.end(within: 12)
+        // All wait together.
+        let jobs = try cases.enumerated().map { number, one in
+            let job = try start(.apl, one.ranks, "t\(number)", holds: [(.step, one.rank, 10)])
+            XCTAssertTrue(job.waitUntilHeld(one.rank), "\(one)")
+            XCTAssertTrue(job.send(SIGSTOP, to: .rank(one.rank)), "\(one)")
+            return job
+        }
+        for (one, job) in zip(cases, jobs) {
+            let what = "\(one)", ended = try job.end()
             XCTAssertEqual(ended.code, 1, what)
             let text = plain(ended.errors)
-            XCTAssertTrue(text.contains("error: rank \(one.rank) on host '\(host)' (process N) has made no progress for 2 s; "), ended.errors)
+            XCTAssertTrue(
+                text.contains("error: rank \(one.rank) on host '\(host)' (process N) has made no progress for \(stallSeconds) s; "), ended.errors)
             XCTAssertTrue(text.contains("rank \(one.rank) in 'OPERATION', silent"), ended.errors)
             XCTAssertTrue(
                 text.contains(
@@ -82,22 +78,38 @@ final class DeadRankTests: FaultTestCase {
                     """), ended.errors)
             XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, "\(what): \(ended.errors)")
             XCTAssertFalse(job.isLeft, what)
-            try requireResumes(.apl, 4, run, what)
+            try requireResumes(.apl, 4, job.run, what)
         }
     }
 
-    /// A rank that is stopped for less than `stall_seconds`, and a whole job that is stopped for longer, go on.
-    func testPausesAreForgiven() throws {
-        let job = try start(.supervised, 2, "p")
-        job.wait(forStep: 5)
-        XCTAssertTrue(job.send(SIGSTOP, to: .rank(1)))
-        usleep(800_000)
-        XCTAssertTrue(job.send(SIGCONT, to: .rank(1)))
-        job.wait(forStep: 10)
-        for rank in 0..<2 { job.send(SIGSTOP, to: .rank(rank)) }
-        sleep(4)
-        for rank in 0..<2 { job.send(SIGCONT, to: .rank(rank)) }
-        let ended = try job.end(within: 60)
+    /// A rank that is at work on nothing (here: held by the test), though its watch reports.
+    func testAStuckRankIsNamed() throws {
+        let job = try start(.supervised, 2, "u", holds: [(.building, 1, 1)])
+        XCTAssertTrue(job.waitUntilHeld(1))
+        let ended = try job.end()
+        XCTAssertEqual(ended.code, 1, ended.errors)
+        XCTAssertTrue(
+            plain(ended.errors).contains(
+                "error: rank 1 on host '\(host)' (process N) has made no progress for \(stallSeconds) s; "
+                    + "rank 0 in 'OPERATION'; rank 1 in 'OPERATION'\n"),
+            ended.errors)
+    }
+
+    /// Where `stall_seconds` is null a stopped rank may take any time, though a dead one ends the job; a whole job that is stopped for longer than
+    /// the limit goes on.
+    func testWhatIsForgiven() throws {
+        let free = try start(.supervised, 2, "n", ["--set", "training.stall_seconds=null"], holds: [(.step, 1, 5)])
+        let paused = try start(.supervised, 2, "p", holds: [(.step, 1, 10)])
+        for job in [free, paused] { XCTAssertTrue(job.waitUntilHeld(1)) }
+        XCTAssertTrue(free.send(SIGSTOP, to: .rank(1)))
+        for rank in 0..<2 { XCTAssertTrue(paused.send(SIGSTOP, to: .rank(rank))) }
+        sleep(UInt32(stallSeconds) + 2)
+        XCTAssertTrue(free.process.isRunning, free.said)
+        XCTAssertTrue(free.send(SIGKILL, to: .rank(1)))
+        for rank in 0..<2 { XCTAssertTrue(paused.send(SIGCONT, to: .rank(rank))) }
+        paused.release()
+        let dead = try free.end(), ended = try paused.end()
+        XCTAssertTrue(plain(dead.errors).contains("error: rank 1 on host '\(host)' (process N) has gone without a word; "), dead.errors)
         XCTAssertEqual(ended.code, 0, ended.errors)
         XCTAssertEqual(try XCTUnwrap(file("p/metrics.json")), try whole(.supervised).files["metrics.json"])
     }

@@ -1,7 +1,8 @@
+import Diagnostics
 import Foundation
 import XCTest
 
-/// Short jobs of several ranks that are signalled, killed and stopped while they run.
+/// Short jobs of several ranks that are signalled, killed and stopped at named places (`RunWindow`): nothing here depends on how fast the machine is.
 class FaultTestCase: CommandTestCase {
     enum Method: String {
         case supervised, apl
@@ -10,8 +11,20 @@ class FaultTestCase: CommandTestCase {
         var steps: Int { self == .apl ? 44 : 30 }
     }
 
-    /// Reads `stall_seconds` and the number of recordings from the test.
-    var stallSeconds: Int { 30 }
+    /// How many times longer than on an idle machine of today a short job of two ranks takes; at least 1.
+    static let slowness: Double = {
+        let test = FaultTestCase(name: "slowness", testClosure: { _ in })
+        guard (try? test.makeFolder()) != nil else { return 1 }
+        defer { test.removeFolder() }
+        let began = Date()
+        _ = try? test.mpirun(2, "synthesize", "--output", test.folder + "/s.h5", "--videos", "2", "--dimension", "2")
+        return max(1, Date().timeIntervalSince(began) / 0.6)
+    }()
+
+    /// Read from the test, as is the number of recordings. Only a rank that is stopped may reach it.
+    var stallSeconds: Int { 60 }
+    /// For tests that wait for it.
+    static let shortStall = Int(8 * max(1, slowness / 4))
     var recordings: Int { 24 }
 
     override func setUpWithError() throws {
@@ -45,15 +58,26 @@ class FaultTestCase: CommandTestCase {
         private let mark = UUID().uuidString
         private let output: String
 
-        fileprivate init(_ test: FaultTestCase, ranks: Int, run: String, arguments: [String], options: [String]) throws {
+        private let stallSeconds: Int
+
+        /// A rank that is held at a place where it comes for the nth time.
+        typealias Hold = (window: RunWindow, rank: Int, occurrence: Int)
+
+        fileprivate init(_ test: FaultTestCase, ranks: Int, run: String, arguments: [String], options: [String], holds: [Hold]) throws {
             folder = test.folder
             self.run = run
+            stallSeconds = test.stallSeconds
             output = "\(folder)/\(mark)"
             process.executableURL = test.root.appendingPathComponent("launch/mpirun")
             process.arguments = ["\(ranks)"] + options + [test.executable.path] + arguments
             let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
             process.environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
-                .merging(["KAIROS_FAULT_JOB": mark]) { $1 }
+                .merging(["KAIROS_FAULT_JOB": mark, "KAIROS_STALL_SECONDS": "\(stallSeconds)"]) { $1 }
+            if !holds.isEmpty {
+                let text = holds.map { "\($0.window.rawValue):\($0.rank):\($0.occurrence)" }.joined(separator: ";")
+                process.environment?.merge(["KAIROS_TEST_HOLD": text, "KAIROS_TEST_HOLD_FOLDER": output + "-held"]) { $1 }
+                try FileManager.default.createDirectory(atPath: output + "-held", withIntermediateDirectories: true)
+            }
             for path in [output, output + "e"] { _ = FileManager.default.createFile(atPath: path, contents: nil) }
             process.standardOutput = FileHandle(forWritingAtPath: output)
             process.standardError = FileHandle(forWritingAtPath: output + "e")
@@ -83,48 +107,71 @@ class FaultTestCase: CommandTestCase {
         @discardableResult
         func send(_ signal: Int32, to target: Target) -> Bool { find(target).map { kill($0, signal) == 0 } ?? false }
 
-        /// Steps that the log holds.
-        var logged: Int {
-            let text = FileManager.default.contents(atPath: "\(folder)/\(run)/log.jsonl") ?? Data()
-            return text.split(separator: UInt8(ascii: "\n")).last.flatMap {
-                (try? JSONSerialization.jsonObject(with: Data($0)) as? [String: Any])?["step"] as? Int
-            } ?? 0
+        /// Returns when a rank is held, or the job has ended.
+        ///
+        /// - Returns: whether it is held.
+        func waitUntilHeld(_ rank: Int) -> Bool {
+            while process.isRunning {
+                if FileManager.default.fileExists(atPath: output + "-held/held-\(rank)") { return true }
+                usleep(2_000)
+            }
+            return false
         }
 
-        /// Returns when the log has come to a step, or the job has ended.
-        func wait(forStep step: Int) {
-            while logged < step, process.isRunning { usleep(2_000) }
-        }
+        /// Lets all that are held go on.
+        func release() { try? FileManager.default.removeItem(atPath: output + "-held") }
 
-        func wait(forFile name: String) {
-            while !FileManager.default.fileExists(atPath: "\(folder)/\(run)/\(name)"), process.isRunning { usleep(2_000) }
-        }
-
-        /// Waits for the end; a job that takes longer fails the test and is killed.
-        func end(within seconds: Double, line: UInt = #line) throws -> (code: Int32, errors: String, seconds: Double) {
-            let began = Date()
-            while process.isRunning, Date().timeIntervalSince(began) < seconds { usleep(5_000) }
+        /// Waits for the end; a job that takes minutes fails the test and is killed.
+        func end(line: UInt = #line) throws -> (code: Int32, errors: String, seconds: Double) {
+            let began = Date(), limit = Double(stallSeconds) + 120 * FaultTestCase.slowness
+            while process.isRunning, Date().timeIntervalSince(began) < limit { usleep(5_000) }
             let taken = Date().timeIntervalSince(began)
             if process.isRunning {
-                let said = (try? String(contentsOfFile: output + "e", encoding: .utf8)) ?? ""
-                XCTFail("the job has not ended within \(seconds) s: \(said)", line: line)
+                XCTFail("the job has not ended within \(limit) s: \(said)", line: line)
                 for one in processes("kairos") + processes("mpirun") { kill(one.process, SIGKILL) }
             }
             process.waitUntilExit()
-            let errors = try String(contentsOfFile: output + "e", encoding: .utf8).replacingOccurrences(of: folder, with: "FOLDER")
-            return (process.terminationStatus, errors, taken)
+            return (process.terminationStatus, said.replacingOccurrences(of: folder, with: "FOLDER"), taken)
         }
 
-        /// Whether a process of the job is left.
-        var isLeft: Bool { !(processes("kairos") + processes("mpirun")).isEmpty }
+        /// What the job has said on standard error.
+        var said: String { (try? String(contentsOfFile: output + "e", encoding: .utf8)) ?? "" }
+
+        /// Whether a process of the job is left, a while after its end.
+        var isLeft: Bool {
+            for _ in 0..<Int(200 * FaultTestCase.slowness) where isThere { usleep(50_000) }
+            return isThere
+        }
+
+        private var isThere: Bool { !(processes("kairos") + processes("mpirun")).isEmpty }
     }
 
-    func start(_ method: Method, _ ranks: Int, _ run: String, _ more: [String] = [], options: [String] = []) throws -> Job {
-        try Job(
-            self, ranks: ranks, run: run,
-            arguments: ["train", folder + "/run.yaml", "--output", folder + "/" + run, "--set", "method.name=\(method.rawValue)"] + more,
-            options: options)
+    func arguments(_ method: Method, _ run: String) -> [String] {
+        ["train", folder + "/run.yaml", "--output", folder + "/" + run, "--set", "method.name=\(method.rawValue)"]
     }
+
+    /// Starts a training.
+    func start(
+        _ method: Method, _ ranks: Int, _ run: String, _ more: [String] = [], options: [String] = [], holds: [Job.Hold] = []
+    ) throws -> Job {
+        try start(ranks, arguments(method, run) + more, run: run, options: options, holds: holds)
+    }
+
+    /// Starts a command.
+    func start(_ ranks: Int, _ arguments: [String], run: String, options: [String] = [], holds: [Job.Hold] = []) throws -> Job {
+        // Ranks that wait for a held one leave the processor to the others.
+        try Job(
+            self, ranks: ranks, run: run, arguments: arguments, options: ["--mca", "mpi_yield_when_idle", "1"] + options, holds: holds)
+    }
+
+    /// A message with process numbers and times put as N, and operations as 'OPERATION'.
+    func plain(_ text: String) -> String {
+        text.replacingOccurrences(of: "process [0-9]+", with: "process N", options: .regularExpression)
+            .replacingOccurrences(of: "[0-9]+\\.[0-9] s before", with: "N s before", options: .regularExpression)
+            .replacingOccurrences(of: "'[a-z0-9: -]+(, step [0-9]+)?: [A-Za-z_ ]+[0-9]*'", with: "'OPERATION'", options: .regularExpression)
+    }
+
+    var host: String { ProcessInfo.processInfo.hostName }
 
     /// What an uninterrupted run leaves: the digest of its last checkpoint, and its files.
     struct Whole {
@@ -149,10 +196,7 @@ class FaultTestCase: CommandTestCase {
 
     /// Trains to the end and returns the digest.
     func finish(_ method: Method, _ ranks: Int, _ run: String, resume: Bool = true, line: UInt = #line) throws -> String {
-        let ended = try mpirun(
-            ranks,
-            ["train", folder + "/run.yaml", "--output", folder + "/" + run, "--set", "method.name=\(method.rawValue)", "--json"]
-                + (resume ? ["--resume"] : []))
+        let ended = try mpirun(ranks, arguments(method, run) + ["--json"] + (resume ? ["--resume"] : []))
         return try XCTUnwrap(try object(ended, line: line)["digest"] as? String, line: line)
     }
 

@@ -1,11 +1,9 @@
+import Diagnostics
 import Foundation
 import XCTest
 
 /// Signals that ask a run to end: a checkpoint, exit code 75, and `--resume` on another number of ranks to the bits of the uninterrupted run.
 final class InterruptionTests: FaultTestCase {
-    /// Enough that detecting takes longer than a signal.
-    override var recordings: Int { 120 }
-
     private func interrupted(_ signal: String, in stage: String, _ run: String, step: Int, of method: Method) -> String {
         """
         interrupted: \(signal) came in \(stage); the run is kept at step \(step) of \(method.steps)
@@ -25,18 +23,17 @@ final class InterruptionTests: FaultTestCase {
         ]
         for (number, one) in cases.enumerated() {
             let run = "s\(number)", what = "\(one)"
-            let job = try start(one.method, one.ranks, run)
-            job.wait(forStep: one.step)
+            var held = 0
+            if case .rank(let rank) = one.target { held = rank }
+            let job = try start(one.method, one.ranks, run, holds: [(.step, held, one.step)])
+            XCTAssertTrue(job.waitUntilHeld(held), what)
             XCTAssertTrue(job.send(one.signal, to: one.target), what)
-            let ended = try job.end(within: 60)
+            let ended = try job.end()
             XCTAssertEqual(ended.code, 75, "\(what): \(ended.errors)")
-            let step = try XCTUnwrap(steps(run).last, what)
-            XCTAssertGreaterThanOrEqual(step, one.step, what)
+            XCTAssertEqual(steps(run).last, one.step, what)
             let stages = [(4, "pre-training"), (34, "burn-in"), (39, "round 1"), (44, "round 2")]
-            let stage = one.method == .supervised ? "training" : stages.first { step <= $0.0 }?.1 ?? ""
-            // A signal may come at the end of a stage, and so in the labelling that begins the next one.
-            let texts = [stage, "round 1: labelling", "round 2: labelling"].map { interrupted(one.name, in: $0, run, step: step, of: one.method) }
-            XCTAssertTrue(texts.contains { ended.errors.contains($0) }, "\(what): \(ended.errors)")
+            let stage = one.method == .supervised ? "training" : stages.first { one.step <= $0.0 }?.1 ?? ""
+            XCTAssertTrue(ended.errors.contains(interrupted(one.name, in: stage, run, step: one.step, of: one.method)), "\(what): \(ended.errors)")
             XCTAssertFalse(ended.errors.contains("error: "), "\(what): \(ended.errors)")
             XCTAssertEqual(unfinished(run), [], what)
             XCTAssertFalse(job.isLeft, what)
@@ -46,13 +43,15 @@ final class InterruptionTests: FaultTestCase {
 
     /// Labelling and detecting write nothing on their way, so the stage begins again.
     func testSignalsWhileDetecting() throws {
-        let cases: [(method: Method, step: Int, title: String)] = [(.supervised, 30, "detecting"), (.apl, 34, "round 1: labelling")]
-        for (method, step, title) in cases {
+        let cases: [(method: Method, step: Int, title: String, window: RunWindow)] = [
+            (.supervised, 30, "detecting", .detecting), (.apl, 34, "round 1: labelling", .labelling),
+        ]
+        for (method, step, title, window) in cases {
             let run = "d-\(method)"
-            let job = try start(method, 2, run)
-            job.wait(forFile: "checkpoints/" + checkpoint(step))
+            let job = try start(method, 2, run, holds: [(window, 1, 1)])
+            XCTAssertTrue(job.waitUntilHeld(1))
             XCTAssertTrue(job.send(SIGUSR1, to: .rank(1)))
-            let ended = try job.end(within: 60)
+            let ended = try job.end()
             XCTAssertEqual(ended.code, 75, ended.errors)
             XCTAssertTrue(ended.errors.contains(interrupted("SIGUSR1", in: title, run, step: step, of: method)), ended.errors)
             for name in ["predictions.json", "pseudo_labels"] { XCTAssertFalse(FileManager.default.fileExists(atPath: "\(folder)/\(run)/\(name)")) }
@@ -69,16 +68,12 @@ final class InterruptionTests: FaultTestCase {
         process.arguments = [
             "detect", "--checkpoint", path, "--store", folder + "/store.h5", "--output", folder + "/p.json", "--set", "training.threads=1",
         ]
+        process.environment = ProcessInfo.processInfo.environment
+            .merging(["KAIROS_TEST_HOLD": "detecting:0", "KAIROS_TEST_HOLD_FOLDER": folder]) { $1 }
         process.standardError = errors
         process.standardOutput = FileHandle.nullDevice
         try process.run()
-        // As soon as the handler is there: bit 15 of the caught signals is SIGTERM's.
-        while process.isRunning {
-            let status = (try? String(contentsOfFile: "/proc/\(process.processIdentifier)/status", encoding: .utf8)) ?? ""
-            let line = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }
-            if (line?.split(separator: "\t").last.flatMap { UInt64($0, radix: 16) } ?? 0) >> 14 & 1 == 1 { break }
-            usleep(1_000)
-        }
+        while process.isRunning, !FileManager.default.fileExists(atPath: folder + "/held-0") { usleep(1_000) }
         process.terminate()
         let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()

@@ -17,18 +17,16 @@ final class OutputLockCommandTests: FaultTestCase {
             pattern.numberOfMatches(in: ended.errors, range: NSRange(ended.errors.startIndex..., in: ended.errors)), 1, ended.errors, line: line)
     }
 
-    /// Runs `body` while a job of two ranks stands still within its work.
-    private func whileStopped(_ job: Job, _ body: (Int32) throws -> Void) throws {
-        let first = try XCTUnwrap(job.find(.rank(0)))
-        XCTAssertTrue(job.send(SIGSTOP, to: .rank(0)))
-        defer { job.send(SIGCONT, to: .rank(0)) }
-        try body(first)
+    /// Runs `body` while a job of two ranks is held within its work.
+    private func whileHeld(_ job: Job, _ body: (Int32) throws -> Void) throws {
+        XCTAssertTrue(job.waitUntilHeld(0), job.said)
+        defer { job.release() }
+        try body(try XCTUnwrap(job.find(.rank(0))))
     }
 
     func testASecondRunIsRefusedAndTheFirstGoesOn() throws {
-        let job = try start(.supervised, 2, "r")
-        job.wait(forStep: 8)
-        try whileStopped(job) { process in
+        let job = try start(.supervised, 2, "r", ["--set", "training.stall_seconds=3600"], holds: [(.step, 0, 9)])
+        try whileHeld(job) { process in
             for more in [["--resume"], [], ["--seed", "9", "--timeline"]] {
                 let arguments = ["train", folder + "/run.yaml", "--output", folder + "/r", "--set", "method.name=supervised"] + more
                 try requireRefused(try start(executable, arguments), "FOLDER/r", "works in this folder", by: process)
@@ -43,7 +41,7 @@ final class OutputLockCommandTests: FaultTestCase {
                 }
             }
         }
-        let ended = try job.end(within: 60)
+        let ended = try job.end()
         XCTAssertEqual(ended.code, 0, ended.errors)
         XCTAssertEqual(try file("r/metrics.json"), try whole(.supervised).files["metrics.json"])
         let left = try FileManager.default.subpathsOfDirectory(atPath: folder + "/r").filter { $0.hasSuffix(".lock") || $0.hasSuffix(".part") }
@@ -51,10 +49,10 @@ final class OutputLockCommandTests: FaultTestCase {
     }
 
     func testAKilledRunsFolderIsTakenOver() throws {
-        let job = try start(.supervised, 2, "k")
-        job.wait(forStep: 8)
+        let job = try start(.supervised, 2, "k", holds: [(.step, 0, 9)])
+        XCTAssertTrue(job.waitUntilHeld(0), job.said)
         XCTAssertTrue(job.send(SIGKILL, to: .rank(0)))
-        _ = try job.end(within: 60)
+        _ = try job.end()
         XCTAssertTrue(FileManager.default.fileExists(atPath: folder + "/k/run.lock"))
         try write("half", "k/checkpoints/\(checkpoint(12)).0123456789abcdef.part")
         try requireResumes(.supervised, 1, "k", "after a kill")
@@ -63,12 +61,12 @@ final class OutputLockCommandTests: FaultTestCase {
 
     /// Started at once, where a dead job's lock stands: they must not take it away from each other.
     func testOfSeveralRunsAtOnceOneIsDone() throws {
-        let job = try start(.supervised, 2, "m")
-        job.wait(forStep: 2)
+        let job = try start(.supervised, 2, "m", holds: [(.step, 0, 3)])
+        XCTAssertTrue(job.waitUntilHeld(0), job.said)
         XCTAssertTrue(job.send(SIGKILL, to: .rank(0)))
-        _ = try job.end(within: 60)
+        _ = try job.end()
         let jobs = try (0..<3).map { _ in try start(.supervised, 1, "m", ["--resume"]) }
-        let ended = try jobs.map { try $0.end(within: 120) }
+        let ended = try jobs.map { try $0.end() }
         XCTAssertTrue(ended.contains { $0.code == 0 }, "\(ended)")
         // One that comes when the others have ended finds a run that is done.
         for one in ended where one.code != 0 {
@@ -82,18 +80,18 @@ final class OutputLockCommandTests: FaultTestCase {
     func testTwoWritersOfOneStore() throws {
         let process = Process()
         process.executableURL = executable
-        process.arguments = ["synthesize", "--output", folder + "/a.h5", "--videos", "3000", "--dimension", "1024"]
+        process.arguments = ["synthesize", "--output", folder + "/a.h5", "--videos", "6", "--dimension", "4"]
+        process.environment = ProcessInfo.processInfo.environment
+            .merging(["KAIROS_TEST_HOLD": "writing rows:0", "KAIROS_TEST_HOLD_FOLDER": folder]) { $1 }
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
         defer {
-            kill(process.processIdentifier, SIGCONT)
             process.terminate()
             process.waitUntilExit()
             XCTAssertEqual(try? FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasPrefix("a.") }, [])
         }
-        while process.isRunning, !FileManager.default.fileExists(atPath: folder + "/a.h5.lock") { usleep(2_000) }
-        kill(process.processIdentifier, SIGSTOP)
+        while process.isRunning, !FileManager.default.fileExists(atPath: folder + "/held-0") { usleep(2_000) }
         let small = ["synthesize", "--output", folder + "/a.h5", "--videos", "3", "--dimension", "4"]
         for ended in [try start(executable, small), try mpirun(2, small)] {
             try requireRefused(ended, "FOLDER/a.h5", "is writing this file", by: process.processIdentifier)

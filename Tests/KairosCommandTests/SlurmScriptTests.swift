@@ -32,14 +32,14 @@ final class SlurmScriptTests: FaultTestCase {
         let process = Process(), output = folder + "/batch"
         process.currentDirectoryURL = root
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = environment + ["bash", "launch/slurm/mpirun.sbatch"]
+        process.arguments = environment + ["KAIROS_TEST_HOLD=step:0:3", "KAIROS_TEST_HOLD_FOLDER=\(folder)", "bash", "launch/slurm/mpirun.sbatch"]
         let marks = ["OMPI_", "PMIX_", "PMI_", "ORTE_", "OPAL_"]
         process.environment = ProcessInfo.processInfo.environment.filter { variable in !marks.contains { variable.key.hasPrefix($0) } }
         _ = FileManager.default.createFile(atPath: output, contents: nil)
         process.standardOutput = FileHandle(forWritingAtPath: output)
         process.standardError = process.standardOutput
         try process.run()
-        while process.isRunning, !FileManager.default.fileExists(atPath: folder + "/r/log.jsonl") { usleep(5_000) }
+        while process.isRunning, !FileManager.default.fileExists(atPath: folder + "/held-0") { usleep(5_000) }
         // B:USR1@120: to the batch script alone.
         kill(process.processIdentifier, SIGUSR1)
         process.waitUntilExit()

@@ -6,7 +6,7 @@ final class StartAgreementTests: FaultTestCase {
     /// Starts two ranks; `script` may look at OMPI_COMM_WORLD_RANK and runs the command as "$@".
     private func end(_ run: String, _ script: String, _ more: [String] = []) throws -> (code: Int32, errors: String) {
         let job = try start(.supervised, 2, run, more, options: ["bash", "-c", script, "launcher"])
-        let ended = try job.end(within: 30)
+        let ended = try job.end()
         XCTAssertEqual(ended.errors.components(separatedBy: "error: ").count - 1, 1, ended.errors)
         XCTAssertFalse(job.isLeft)
         return (ended.code, ended.errors.replacingOccurrences(of: "'[0-9a-f]{64}'", with: "'DIGEST'", options: .regularExpression))

@@ -162,7 +162,7 @@ final class TrainCommandTests: CommandTestCase {
 
     /// Where nobody watches the exit codes of ranks (`srun` without `--kill-on-bad-exit`), a failing rank must end the others itself.
     func testAFailureEndsTheRanksOfALauncherThatDoesNotWatch() throws {
-        let careless = ["bash", "-c", "\"$@\"; sleep 15; exit 0", "launcher"]
+        let careless = ["bash", "-c", "\"$@\"; sleep 300; exit 0", "launcher"]
         let ended = try start(
             root.appendingPathComponent("launch/mpirun"),
             ["2"] + careless + [executable.path, "train", folder + "/run.yaml", "--output", folder + "/e", "--set", "data.virtual_shards=1"])
@@ -173,7 +173,7 @@ final class TrainCommandTests: CommandTestCase {
     /// Rank 0 may write files of 12 KiB at most, which its log exceeds in the middle of the training; the other rank waits for it in a sum.
     func testAFailureOfOneRankAloneEndsTheOthers() throws {
         let limited = [
-            "bash", "-c", "if [ \"$OMPI_COMM_WORLD_RANK\" = 0 ]; then trap '' XFSZ; ulimit -f 12; fi; \"$@\"; sleep 15; exit 0", "launcher",
+            "bash", "-c", "if [ \"$OMPI_COMM_WORLD_RANK\" = 0 ]; then trap '' XFSZ; ulimit -f 12; fi; \"$@\"; sleep 300; exit 0", "launcher",
         ]
         let ended = try start(
             root.appendingPathComponent("launch/mpirun"),

@@ -117,7 +117,7 @@ final class CommunicatorTests: XCTestCase {
             let request = try world.startReceive(&value, count: 1, from: 1)
             XCTAssertFalse(try request.test(), "nothing has been sent before the barrier")
             try world.barrier()
-            let limit = Date() + 20
+            let limit = Date() + 120
             while !(try request.test()), Date() < limit {}
             XCTAssertTrue(try request.test())
             XCTAssertEqual(value, 42)

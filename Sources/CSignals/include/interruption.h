@@ -17,4 +17,8 @@ void kairos_interruption_ask(int number);
 /* The first signal noted; 0: none. */
 int kairos_interruption_asked(void);
 
+/* The system kills this process (SIGKILL, also a stopped one) when it is still there after so many seconds. Returns 0, or -1 where there is no
+ * such timer. */
+int kairos_last_deadline(double seconds);
+
 #endif

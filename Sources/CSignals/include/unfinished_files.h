@@ -15,4 +15,7 @@ void kairos_unfinished_forget(int place);
 /* Removes what is remembered now, before an end without a signal. */
 void kairos_unfinished_remove(void);
 
+/* Waits until a part of an open file is on the disk. Returns 0, or -1 where the file system does not know that. */
+int kairos_write_back(int descriptor, long long first, long long count);
+
 #endif

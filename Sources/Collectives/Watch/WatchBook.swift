@@ -23,19 +23,37 @@ package struct WatchBook {
         /// When the last report came, and when the last one came that differed from the one before.
         package var heard = 0.0
         package var changed = 0.0
+        /// Seconds since its start that a processor core was wanting.
+        package var starved = 0.0
     }
 
     package private(set) var members: [Member]
+
+    /// For the advice of messages.
+    package var limit = StallLimit.training(60)
 
     package init(hosts: [String], processes: [Int]) {
         members = zip(hosts, processes).map { Member(host: $0, process: $1) }
     }
 
-    package mutating func hear(_ report: Activity.Snapshot, from rank: Int, at now: Double) {
-        if members[rank].report != report || members[rank].state != .present { members[rank].changed = now }
+    /// - Parameter starved: seconds since the rank's start that a processor core was wanting; they count as no time.
+    package mutating func hear(_ report: Activity.Snapshot, from rank: Int, at now: Double, starved: Double = 0) {
+        if members[rank].report != report || members[rank].state != .present {
+            members[rank].changed = now
+        } else {
+            members[rank].changed = min(now, members[rank].changed + max(0, starved - members[rank].starved))
+        }
+        members[rank].starved = max(starved, members[rank].starved)
         members[rank].report = report
         members[rank].heard = now
         members[rank].state = .present
+    }
+
+    /// Who a rank is, where that was not known from the beginning.
+    package mutating func introduce(_ rank: Int, host: String, process: Int) {
+        guard members.indices.contains(rank) else { return }
+        members[rank].host = host
+        members[rank].process = process
     }
 
     /// Takes over what another rank knows: ages in seconds.
@@ -69,20 +87,17 @@ package struct WatchBook {
         // The ranks of a lost host fall silent together, up to their reports' rhythm.
         if !guilty.isEmpty { guilty += present.filter { !guilty.contains($0) && now - members[$0].heard >= seconds - min(2, seconds / 4) } }
         guilty.sort()
-        let advice =
-            "look on that host for a stopped process, a full or slow disk, or a lost connection, then start again with --resume; "
-            + "where the operation rightly takes so long, raise training.stall_seconds"
         let time = String(Int(seconds.rounded(.down)))
         let places = activities(at: now, seconds)
         if !guilty.isEmpty {
             return Failure(
                 .failed, "\(names(guilty)) \(guilty.count == 1 ? "has" : "have") made no progress for \(time) s; \(places)",
-                at: guilty.prefix(8).map { .rank($0) }, advice: advice)
+                at: guilty.prefix(8).map { .rank($0) }, advice: limit.advice)
         }
         guard !present.isEmpty, still.count == present.count, !members.contains(where: { $0.state == .unknown }) else { return nil }
         return Failure(
             .failed, "no rank has made progress for \(time) s, each waits for another; \(places)",
-            advice: "check the network between the hosts, then start again with --resume; with a sound network report this as a fault of the program")
+            advice: "check the network between the hosts, then \(limit.again); with a sound network report this as a fault of the program")
     }
 
     /// As `stalled(at:after:)`, of rank 0 as seen by another: it has said nothing for `seconds`. What it knew of the others is as old as that.
@@ -108,7 +123,7 @@ package struct WatchBook {
         let more = gone.count > 4 ? "; \(gone.count - 4) more are gone" : ""
         return Failure(
             .failed, ends.joined(separator: "; ") + more, at: gone.prefix(8).map { .rank($0) },
-            advice: "look on that host for the reason (killed, out of memory, crash, power), then start again with --resume")
+            advice: "look on that host for the reason (killed, out of memory, crash, power), then \(limit.again)")
     }
 
     private func name(_ rank: Int) -> String { "rank \(rank) on host '\(members[rank].host)' (process \(members[rank].process))" }

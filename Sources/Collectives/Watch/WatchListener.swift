@@ -2,6 +2,13 @@ import Foundation
 
 /// Rank 0 takes the connections of the other ranks, on a thread of its own while they are made: more may come at once than the system keeps waiting.
 final class WatchListener: @unchecked Sendable {
+    /// A rank that has connected, and who it is.
+    struct Guest {
+        var socket: WatchSocket
+        var process: Int
+        var host: String
+    }
+
     let port: UInt16
     /// Whoever does not send it is turned away.
     let token: String
@@ -10,7 +17,7 @@ final class WatchListener: @unchecked Sendable {
     private let lock = NSLock()
     /// How many are still to come, and until when they are waited for; nil: not known yet.
     private var wanted: (count: Int, deadline: Double)?
-    private var taken: [Int: WatchSocket] = [:]
+    private var taken: [Int: Guest] = [:]
     private let ended = DispatchSemaphore(value: 0)
 
     /// Begins to take connections.
@@ -32,12 +39,14 @@ final class WatchListener: @unchecked Sendable {
         }
     }
 
-    /// Waits for those who have connected and greeted already, a few seconds at most.
+    /// Waits for those who have connected and greeted already.
     ///
-    /// - Parameter count: of the ranks that have connected.
+    /// - Parameters:
+    ///   - count: of the ranks that have connected.
+    ///   - patience: seconds, at most.
     /// - Returns: the connections by rank.
-    func end(_ count: Int) -> [Int: WatchSocket] {
-        lock.withLock { wanted = (count, StallWatch.now() + 3) }
+    func end(_ count: Int, patience: Double) -> [Int: Guest] {
+        lock.withLock { wanted = (count, StallWatch.now() + patience) }
         ended.wait()
         return taken
     }
@@ -50,11 +59,12 @@ final class WatchListener: @unchecked Sendable {
             let connection = accept(descriptor, nil, nil)
             if connection >= 0 { greeting.append(WatchSocket(connection)) }
             for socket in greeting {
-                guard case .greeting(let sent, let rank)? = socket.receiveFirst(), sent == token, (1..<size).contains(rank), taken[rank] == nil
+                guard case .greeting(let sent, let rank, let process, let host)? = socket.receiveFirst(), sent == token,
+                    (1..<size).contains(rank), taken[rank] == nil
                 else { continue }
-                taken[rank] = socket
+                taken[rank] = Guest(socket: socket, process: process, host: host)
             }
-            greeting.removeAll { socket in !socket.isOpen || taken.values.contains { $0 === socket } }
+            greeting.removeAll { socket in !socket.isOpen || taken.values.contains { $0.socket === socket } }
             if connection < 0 { usleep(1_000) }
         }
     }

@@ -83,6 +83,7 @@ private func synchronize(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY)
     guard descriptor >= 0 else { return String(cString: strerror(errno)) }
     defer { close(descriptor) }
+    writeBack(descriptor)
     return fsync(descriptor) == 0 ? nil : String(cString: strerror(errno))
 }
 

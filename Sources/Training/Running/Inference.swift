@@ -56,6 +56,7 @@ public enum Inference {
                     for (place, video) in own.enumerated() {
                         try Interruption.check("in \(title)")
                         Activity.begin(step: place + 1)
+                        (title.hasSuffix("labelling") ? RunWindow.labelling : .detecting).pass()
                         let batch = BatchLoader.whole(video, of: store, rows: try prefetcher.next())
                         try requireNumbers(batch.features.tensor, of: video, in: store)
                         try body(place, batch)

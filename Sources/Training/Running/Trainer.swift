@@ -112,6 +112,7 @@ public final class Trainer {
             let waitedBefore = (data: loader.waitedSeconds, mpi: waitedMPI + reduction.waitedSeconds)
             let began = Self.now()
             Activity.begin(step: state.step + 1)
+            RunWindow.step.pass()
             Timeline.current?.beginStep(state.step + 1)
             let rate = stages[stage].schedule.rate(at: stages[stage].firstIteration + state.step - first)
             let report = try step(loader, stage: stage, learningRate: rate)
@@ -223,6 +224,7 @@ public final class Trainer {
     public func save() throws {
         try together {
             guard communicator.isRoot else { return }
+            RunWindow.writingCheckpoint.pass()
             _ = try Activity.during(.writingFile) { try Checkpoint.write(state, header: header, to: checkpoints.file(step: state.step)) }
             checkpoints.removeOld()
         }

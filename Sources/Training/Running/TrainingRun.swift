@@ -75,8 +75,10 @@ public final class TrainingRun {
         if Set(try communicator.allGather(Processor.present.joined(separator: " "))).count > 1 {
             warnings.append("warning: the ranks run on processors of several kinds: bits may depend on which rank computes what")
         }
-        if let seconds = configuration.training.stallSeconds { warnings += try StallWatch.start(communicator, stallSeconds: Double(seconds)) }
-        let store = try communicator.throwTogether { try FeatureStore(path: configuration.data.store) }
+        let store = try communicator.throwTogether {
+            RunWindow.openingStore.pass()
+            return try FeatureStore(path: configuration.data.store)
+        }
         self.store = store
         try communicator.agree(on: store.digest, name: "the feature store's digest")
         _ = try ComputeThreads.set(configuration.training.threads, communicator: communicator)
@@ -85,6 +87,7 @@ public final class TrainingRun {
 
         // Every rank reads the same files and comes to the same verdict, but one may fail to read them.
         let (made, method, recordings) = try communicator.throwTogether {
+            RunWindow.building.pass()
             let detector = try makeDetector(configuration, store)
             try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, file: nil))
             detector.initializeParameters(seed: UInt64(configuration.training.seed))
@@ -121,7 +124,10 @@ public final class TrainingRun {
         notes += warnings + RateComparison.warnings(configuration, evaluated: evaluated?.videos ?? [], store)
         if communicator.isRoot { notes += (evaluated?.notes ?? []).map { "warning: \($0)" } }
         let (going, damaged) = try Activity.during(stage: "reading a checkpoint") {
-            try communicator.throwTogether { try begin(resume: resume) }
+            try communicator.throwTogether {
+                RunWindow.readingCheckpoint.pass()
+                return try begin(resume: resume)
+            }
         }
         notes.append(try ProductChoice.set(configuration.training, recorded: going?.header.recordedGemm, communicator: communicator))
         if let going {
@@ -353,12 +359,15 @@ public final class TrainingRun {
         let found = configuration.training.evaluateWeights == .ema ? try trainer.state.average.withAveragedWeights(detect) : try detect()
         let result = try communicator.throwTogether { () throws -> EvaluationResult? in
             guard let found else { return nil }
+            RunWindow.writingDetections.pass()
             try DetectionFile.write(found, classes: store.classes, to: folder + "/predictions.json")
             guard truth.contains(where: { !$0.instances.isEmpty }) else { return nil }
+            RunWindow.evaluating.pass()
             let evaluation = Evaluation(videos: truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
             let result = evaluation.evaluate(found.flatMap(\.detections))
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+            RunWindow.writingMetrics.pass()
             let json = try encoder.encode(result)
             try replaceFile(at: folder + "/metrics.json", with: json + [UInt8(ascii: "\n")])
             try trainer.keep(metrics: String(decoding: json, as: UTF8.self))

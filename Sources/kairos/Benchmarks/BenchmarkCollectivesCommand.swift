@@ -93,6 +93,8 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
             let hosts = Set(world.hosts).count
             let ways = CollectivesBenchmark.Way.allCases.filter { $0 != .treeFlat || (hosts > 1 && hosts < world.size) }
             var report = Report(ranks: world.size, hosts: hosts, bytes: sizes, ways: ways.map { Series(name: $0.rawValue) }, links: [])
+            Activity.begin(stage: "measuring")
+            RunWindow.measuring.pass()
             for bytes in sizes {
                 let seconds = try benchmark.sum(bytes: bytes, ways: ways)
                 for (place, way) in ways.enumerated() {

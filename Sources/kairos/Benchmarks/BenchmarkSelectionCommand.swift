@@ -85,6 +85,8 @@ struct BenchmarkSelectionCommand: ParsableCommand {
             let mine = ownPredictions(world)
             report.residentBeforeMiB = try world.allGather(ComputeThreads.peakResidentMiB)
             var all: [PseudoLabel]?
+            Activity.begin(stage: "measuring")
+            RunWindow.measuring.pass()
             for repetition in 0...repetitions {
                 all = nil
                 try world.barrier()

@@ -89,6 +89,8 @@ struct BenchmarkStepCommand: ParsableCommand {
             try world.barrier()
             let speed = PeakProducts.measured()
             let peak = try world.allReduce([speed.perSecond, speed.perProcessorSecond / Double(world.size)], .sum)
+            Activity.begin(stage: "measuring")
+            RunWindow.measuring.pass()
             try world.throwTogether { try benchmark.repetition() }
             var report = StepReport(
                 phase: phase.rawValue, lengths: lengths.rawValue, ranks: world.size, threads: threads, products: products,

@@ -79,6 +79,8 @@ struct BenchmarkStoreCommand: ParsableCommand {
             let reading = try StoreReading(world: world, store: store, chunkRows: chunkRows, copy: copy)
             var report = Report(ranks: world.size, bytes: reading.bytes, videos: store.videos.count)
             let ways = StoreReading.Way.allCases.filter { copy != nil || !$0.isChunked }
+            Activity.begin(stage: "measuring")
+            RunWindow.measuring.pass()
             for isCold in [true, false] {
                 var seconds = [[Double]](repeating: [], count: ways.count), cached = [Double](repeating: 0, count: ways.count)
                 if !isCold { for way in ways { _ = try reading.read(way, isCold: false) } }

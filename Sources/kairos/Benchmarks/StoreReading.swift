@@ -114,7 +114,9 @@ struct StoreReading {
         let word = UnsafeMutablePointer<UInt8>.allocate(capacity: 1)
         defer { word.deallocate() }
         let message = try world.startReceive(word, count: 1, from: 0)
-        while try !message.test() { usleep(500) }
+        try Activity.during(.receive, 0) {
+            while try !message.test() { usleep(500) }
+        }
     }
 
     /// A failure shows at the next message that all ranks exchange.
@@ -135,6 +137,7 @@ struct StoreReading {
             while place < range.upperBound {
                 let count = pread(descriptor, buffer, min(block, range.upperBound - place), off_t(first + place))
                 guard count > 0 else { throw Self.failure(path) }
+                Activity.tick()
                 place += count
             }
         }
