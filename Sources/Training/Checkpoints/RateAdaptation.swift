@@ -15,6 +15,9 @@ public struct RateAdaptation {
         for video in videos { plans[video] = try comparison.resampling(of: video) }
     }
 
+    /// Rows of the recording afterwards; nil when they stay.
+    func rows(ofVideo video: Int) -> Int? { plans[video]?.rows }
+
     /// The recording alone in a batch, its rows and grid at the rate.
     func adapted(_ batch: PackedBatch, video: Int) -> PackedBatch {
         guard let plan = plans[video] else { return batch }
