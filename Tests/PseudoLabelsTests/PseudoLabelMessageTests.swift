@@ -13,8 +13,9 @@ final class PseudoLabelMessageTests: XCTestCase {
                 func number(_ value: Double) -> Double { isExact ? value + 1e-12 : value }
                 result.append(
                     PseudoLabel(
-                        video: VideoID(parts % 3 == 0 ? "b" : "ä"), segment: Segment(start: 0.1, end: 2), label: parts, score: number(0.5), classScore: 0.25,
-                        tIoU: parts & 1 == 0 ? nil : 0.75, tND: parts & 2 == 0 ? nil : number(0.125), similarity: parts & 4 == 0 ? nil : 1, fate: fate))
+                        video: VideoID(parts % 3 == 0 ? "b" : "ä"), segment: Segment(start: 0.1, end: 2), label: parts, score: number(0.5),
+                        classScore: 0.25, tIoU: parts & 1 == 0 ? nil : 0.75, tND: parts & 2 == 0 ? nil : number(0.125),
+                        similarity: parts & 4 == 0 ? nil : 1, fate: fate))
             }
         }
         return result
@@ -44,7 +45,8 @@ final class PseudoLabelMessageTests: XCTestCase {
         func refused(_ what: String, line: UInt = #line) {
             XCTAssertThrowsError(try decoded(bytes), line: line) {
                 XCTAssertEqual(
-                    "\($0)", "error: a message of pseudo-labels has \(what), which no label has\n  do: start the same program on every rank", line: line)
+                    "\($0)", "error: a message of pseudo-labels has \(what), which no label has\n  do: start the same program on every rank",
+                    line: line)
             }
         }
         bytes[fate] = 4

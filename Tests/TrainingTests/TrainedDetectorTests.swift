@@ -25,7 +25,8 @@ final class TrainedDetectorTests: XCTestCase {
         try RunConfiguration(
             yaml: """
                 data: {store: nowhere.h5}
-                model: {backbone_arch: [1, 1, 1], n_mha_win_size: 5, n_head: 2, embd_dim: 8, fpn_dim: 8, head_dim: 8, regression_range: [[0, 4], [4, 10000]]}
+                model:
+                  {backbone_arch: [1, 1, 1], n_mha_win_size: 5, n_head: 2, embd_dim: 8, fpn_dim: 8, head_dim: 8, regression_range: [[0, 4], [4, 10000]]}
                 training: {iterations: 2, threads: 1, cls_prior_prob: 0.3}
                 """, file: "run.yaml", overrides: overrides)
     }

@@ -178,7 +178,8 @@ final class WeightImportTests: XCTestCase {
             """
         ) { _ = try take() }
         for (key, text, wanted) in [
-            ("kairos_classes", "[\"a\", 2, \"b\"]", "a JSON list of different names"), ("kairos_classes", "[\"a\", \"a\"]", "a JSON list of different names"),
+            ("kairos_classes", "[\"a\", 2, \"b\"]", "a JSON list of different names"),
+            ("kairos_classes", "[\"a\", \"a\"]", "a JSON list of different names"),
             ("kairos_feature_rate", "{}", "the JSON of a rate"),
         ] {
             try SafetensorsFile(arrays: [], metadata: [key: text]).write(to: path("w.safetensors"))

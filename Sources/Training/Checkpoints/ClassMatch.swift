@@ -1,7 +1,7 @@
 import Diagnostics
 
-/// How the classes of a store stand to those that a model knows. They are matched by name: a store may have other classes, fewer, none, or the same in
-/// another order, since detection reads features alone.
+/// How the classes of a store stand to those that a model knows. They are matched by name: a store may have other classes, fewer, none, or the same
+/// in another order, since detection reads features alone.
 public struct ClassMatch: Equatable, Sendable {
     /// Classes of the model, in the order of its logits.
     public let known: [String]

@@ -3,10 +3,10 @@ import FeatureStore
 
 /// How the rows of some videos of a store stand to the rate that a model was trained on.
 ///
-/// What counts is the time from row to row: at twice the rate an action has twice as many rows, and the model, which has learnt how long actions are in
-/// rows, no longer finds it. Up to `tolerance` nothing is said (29.97 against 30 frames per second), up to `limit` it is a warning (24 against 25).
-/// Where every training video had the same number of rows whatever its length, that number counts instead. The window decides what a row has seen, not
-/// how long actions are: another one is a warning.
+/// What counts is the time from row to row: at twice the rate an action has twice as many rows, and the model, which has learnt how long actions are
+/// in rows, no longer finds it. Up to `tolerance` nothing is said (29.97 against 30 frames per second), up to `limit` it is a warning (24 against
+/// 25). Where every training video had the same number of rows whatever its length, that number counts instead. The window decides what a row has
+/// seen, not how long actions are: another one is a warning.
 public struct RateComparison {
     /// Ratios to the nearest rate of the training.
     public static let tolerance = 1.02
@@ -32,7 +32,10 @@ public struct RateComparison {
             let excess = videos.map { rate.secondsPerRow.excess(of: store.videos[$0].secondsPerRow) }
             unfit = zip(videos, excess).filter { $1 > Self.limit }.map(\.0)
             near = zip(videos, excess).filter { $1 > Self.tolerance && $1 <= Self.limit }.map(\.0)
-            otherWindow = videos.filter { rate.secondsPerWindow.excess(of: store.videos[$0].grid.window / store.videos[$0].grid.fps) > Self.tolerance }
+            otherWindow = videos.filter { video in
+                let grid = store.videos[video].grid
+                return rate.secondsPerWindow.excess(of: grid.window / grid.fps) > Self.tolerance
+            }
         }
     }
 

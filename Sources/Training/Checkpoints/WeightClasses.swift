@@ -60,7 +60,8 @@ struct WeightClasses {
     static func count(in file: SafetensorsFile, configuration: RunConfiguration, inputDimension: Int) throws -> Int? {
         let least = (configuration.training.emptyClasses.max() ?? 0) + 1
         func shapes(_ classes: Int) throws -> [(name: String, shape: [Int])] {
-            try configuration.detector(inputDimension: inputDimension, classes: classes).namedParameters.map { ($0.name, $0.parameter.publishedShape) }
+            let detector = try configuration.detector(inputDimension: inputDimension, classes: classes)
+            return detector.namedParameters.map { ($0.name, $0.parameter.publishedShape) }
         }
         let grown = zip(try shapes(least), try shapes(least + 1)).filter { $0.shape != $1.shape }.map(\.0)
         let held = Dictionary(file.arrays.map { ($0.publishedName, $0.shape) }) { first, _ in first }

@@ -40,7 +40,8 @@ public enum WeightImport {
         try arena.load(published: file.arrays, file: path)
         var notes = classes.notes
         let rate = options.takesRateOfStore ? store.rate : metadata.featureRate
-        if let rate, let difference = RateComparison(rate, store, videos: Array(store.videos.indices)).difference(model: "the weights were trained on") {
+        let comparison = rate.map { RateComparison($0, store, videos: Array(store.videos.indices)) }
+        if let difference = comparison?.difference(model: "the weights were trained on") {
             notes.append(
                 "warning: \(difference): detection on this store wants --resample, training on it an import with --rate-of-store")
         }
