@@ -48,7 +48,8 @@ extension PseudoLabelFile {
             guard let member = node[key] else { return nil }
             if case .null = member.value { return nil }
             guard let value = member.number, value.isFinite else {
-                throw failure("'\(key)' of the pseudo-label \(place) is \(member.described), no finite number", "write a number, or null where there is none")
+                throw failure(
+                    "'\(key)' of the pseudo-label \(place) is \(member.described), no finite number", "write a number, or null where there is none")
             }
             return value
         }
@@ -72,7 +73,8 @@ extension PseudoLabelFile {
 
     private static func malformed(_ key: String, _ parent: JSONNode, _ path: String, _ expected: String) -> Failure {
         .badInput(
-            "'\(key)' in 'external_data' is \(parent[key].map { "\($0.described), " } ?? "")not \(expected)", at: .file(path), .line(parent[key]?.line ?? parent.line),
+            "'\(key)' in 'external_data' is \(parent[key].map { "\($0.described), " } ?? "")not \(expected)",
+            at: .file(path), .line(parent.line(of: key)),
             advice: "give a file from the run's folder pseudo_labels, as it was written")
     }
 

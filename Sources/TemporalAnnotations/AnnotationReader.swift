@@ -216,7 +216,8 @@ struct AnnotationReader {
             kept = Segment(start: max(0, start), end: min(duration, end))
             guard start >= -AnnotationSet.tolerance, end <= duration + AnnotationSet.tolerance, kept.start < kept.end else {
                 throw refusal(
-                    "the segment \(written) of class '\(label)' lies outside \(video)", "check that the segment is in seconds and that the duration is right")
+                    "the segment \(written) of class '\(label)' lies outside \(video)",
+                    "check that the segment is in seconds and that the duration is right")
             }
         case .lenient:
             kept = Segment(start: max(0, start), end: min(duration, end))

@@ -63,7 +63,8 @@ struct ClassOrder {
         noteNamesAlike()
         if let first = faulty.first {
             throw Failure.badInput(
-                "\(faulty.count) of \(counted(annotations, "annotation")) have a 'label_id' that is no whole number; the first is \(first.node.described)",
+                "\(faulty.count) of \(counted(annotations, "annotation")) have a 'label_id' that is no whole number; "
+                    + "the first is \(first.node.described)",
                 at: .file(path), .line(first.node.line), .video(first.video), advice: Self.advice)
         }
         let withoutId = names.filter { ids[$0] == nil }.sorted()

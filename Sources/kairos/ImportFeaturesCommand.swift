@@ -49,7 +49,11 @@ struct ImportFeaturesCommand: ParsableCommand {
     var rescale: Int?
     @Flag(help: "Leave videos without features out instead of refusing.")
     var allowMissing = false
-    @Flag(help: "Cut actions to their video, and leave those out that lie outside it, instead of refusing.")
+    @Flag(
+        help: """
+            Cut actions to their video, and leave those out that lie outside it, instead of refusing; refused when more than a tenth of all, or a whole \
+            class, would be lost.
+            """)
     var cutSegments = false
     @Option(
         help: ArgumentHelp("Videos whose annotated duration is wrong: take it from their features. \(NameList.help)", valueName: "A,B"))

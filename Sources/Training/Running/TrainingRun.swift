@@ -374,8 +374,9 @@ public final class TrainingRun {
             return result
         }
         if communicator.isRoot, result == nil {
+            let known = truth.contains(where: \.isWeaklyLabelled) ? "weak labels only" : "no annotations"
             notes.append(
-                "subset '\(evaluated.subset)' has \(truth.contains(where: \.isWeaklyLabelled) ? "weak labels only" : "no annotations"): metrics.json was not written; the detections are in '\(folder)/predictions.json'")
+                "subset '\(evaluated.subset)' has \(known): metrics.json was not written; the detections are in '\(folder)/predictions.json'")
         }
         return result
     }
