@@ -147,6 +147,9 @@ final class DamagedFileTests: FolderTestCase {
         // The texts of attributes.
         let size = number(whole, global + 24)
         try refused("an object of \(size | 0xff00) bytes in a global heap", at: global + 16) { $0[global + 25] = 255 }
+        // Found by fuzzing: numbers that lead out of the block, and beyond the integers.
+        try refused("a global heap of no known version", at: global) { for index in 8..<16 { $0[global + index] = index == 8 ? 2 : 0 } }
+        try refused("a free piece beyond its heap", at: heap) { for index in 16..<24 { $0[heap + index] = index == 23 ? 0x7f : 0xfe } }
         try refused("groups without room", at: 16) { $0[16] = 0 }
         try refused("an object of no known version", at: number(whole, 64)) { $0[self.number(whole, 64)] = 9 }
         try refused("a group of two places", at: 80) { $0[80] ^= 8 }

@@ -52,7 +52,7 @@ extension HDF5Structure {
         let first = version == 1 ? 8 : 4
         let lists = 1 + (flags & 1 != 0 ? 1 : 0) + (version == 1 && flags & 2 != 0 ? 1 : 0)
         _ = try message.part(first, 8 * rank * (rank > 0 ? lists : 1))
-        var values: Int? = version == 2 && message.bytes[3] == 2 ? 0 : 1
+        var values: Int? = try version == 2 && message.number(3, bytes: 1) == 2 ? 0 : 1
         for index in 0..<rank {
             let size = Int(exactly: try message.number(first + 8 * index))
             guard let count = values, let size else { return (first + 8 * rank * lists, nil) }
@@ -192,7 +192,8 @@ extension HDF5Structure {
             // Empty.
             if length == 0 || place == 0 || place == Self.undefined { continue }
             let sizes = try collection(Int(clamping: place))
-            guard let size = sizes[Int(try data.number(16 * index + 12, bytes: 4))], size == length * elementSize else {
+            let (bytes, overflow) = length.multipliedReportingOverflow(by: elementSize)
+            guard !overflow, sizes[Int(try data.number(16 * index + 12, bytes: 4))] == bytes else {
                 throw Fault(what: "a text that its heap does not hold", place: data.place + 16 * index)
             }
         }

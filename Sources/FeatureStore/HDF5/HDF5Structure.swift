@@ -152,6 +152,7 @@ struct HDF5Structure {
         // The list of free pieces; 1 ends it.
         var free = Int(clamping: try head.number(16)), steps = 0
         while free != 1, free != Int.max {
+            guard free <= names.count else { throw Fault(what: "a free piece beyond its heap", place: place) }
             let size = Int(clamping: try names.number(free + 8))
             steps += 1
             guard free % 8 == 0, size >= 16, size <= names.count - free, steps <= names.count / 16 else {
@@ -200,7 +201,7 @@ struct HDF5Structure {
         if let known = collections[place] { return known }
         let head = try read(place, 16, signature: "GCOL")
         let block = try read(place, Int(clamping: try head.number(8)))
-        guard block.bytes[4] == 1 else { throw Fault(what: "a global heap of no known version", place: place) }
+        guard block.count >= 16, block.bytes[4] == 1 else { throw Fault(what: "a global heap of no known version", place: place) }
         var sizes: [Int: Int] = [:], first = 16
         while block.count - first >= 16 {
             let number = Int(try block.number(first, bytes: 2)), size = Int(clamping: try block.number(first + 8))
