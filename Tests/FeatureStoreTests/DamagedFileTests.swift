@@ -175,12 +175,22 @@ final class DamagedFileTests: FolderTestCase {
 
     /// A file without a seal whose sizes are beyond what it can hold: nothing is asked of the memory.
     func testSizesAreComparedWithTheFile() throws {
-        let kinds: [(name: String, write: (HDF5File) throws -> Void, read: (HDF5File) throws -> Void, bytes: Int)] = [
-            ("ints", { try $0.writeInts("x", shape: [12_345], [Int](repeating: 1, count: 12_345)) }, { _ = try $0.readInts("x") }, 8),
-            ("doubles", { try $0.writeDoubles("x", shape: [12_345], [Double](repeating: 1, count: 12_345)) }, { _ = try $0.readDoubles("x") }, 8),
-            ("floats", { try $0.writeFloats("x", shape: [12_345], [Float](repeating: 1, count: 12_345)) }, { _ = try $0.readFloats("x") }, 4),
-            ("bytes", { try $0.writeBytes("x", [UInt8](repeating: 1, count: 12_345)) }, { _ = try $0.readBytes("x") }, 1),
-            ("strings", { try $0.writeStrings("x", [String](repeating: "abc", count: 12_345)) }, { _ = try $0.readStrings("x") }, 3),
+        func values(_ bytes: Int) -> String { "1048576 values of \(bytes) bytes in \(12_345 * bytes) bytes" }
+        let kinds: [(name: String, write: (HDF5File) throws -> Void, read: (HDF5File) throws -> Void, fault: String)] = [
+            ("ints", { try $0.writeInts("x", shape: [12_345], [Int](repeating: 1, count: 12_345)) }, { _ = try $0.readInts("x") }, values(8) + " at byte 896"),
+            (
+                "doubles", { try $0.writeDoubles("x", shape: [12_345], [Double](repeating: 1, count: 12_345)) }, { _ = try $0.readDoubles("x") },
+                values(8) + " at byte 904"
+            ),
+            (
+                "floats", { try $0.writeFloats("x", shape: [12_345], [Float](repeating: 1, count: 12_345)) }, { _ = try $0.readFloats("x") },
+                values(4) + " at byte 904"
+            ),
+            ("bytes", { try $0.writeBytes("x", [UInt8](repeating: 1, count: 12_345)) }, { _ = try $0.readBytes("x") }, "values beyond the end of the file at byte 896"),
+            (
+                "strings", { try $0.writeStrings("x", [String](repeating: "abc", count: 12_345)) }, { _ = try $0.readStrings("x") },
+                values(3) + " at byte 888"
+            ),
         ]
         for kind in kinds {
             let file = try HDF5File.create(path("a.h5"))
@@ -196,9 +206,9 @@ final class DamagedFileTests: FolderTestCase {
             try write(replacing(12_345, by: 1 << 20, in: whole), "b.h5")
             assertFailure(
                 """
-                error: its shape is [1048576], with \(kind.bytes) bytes a value; the file has \(whole.count) bytes in all
-                  where: file 'FOLDER/b.h5', dataset 'x'
-                  do: the file is damaged: copy it again from its source, or make it again
+                error: the file's index is damaged: \(kind.fault)
+                  where: file 'FOLDER/b.h5'
+                  do: copy the file again from its source, or make it again
                 """
             ) { try kind.read(try HDF5File.open(path("b.h5"))) }
         }

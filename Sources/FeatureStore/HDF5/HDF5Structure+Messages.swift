@@ -202,9 +202,10 @@ extension HDF5Structure {
     /// Of a dataset: the values have room, and those that lie in a heap are there.
     mutating func requireValues(_ header: ObjectHeader) throws {
         guard let storage = header.storage, let type = header.type else { return }
-        let (needed, overflow) = (header.values ?? Int.max).multipliedReportingOverflow(by: type.size)
+        let values = header.values ?? Int.max
+        let (needed, overflow) = values.multipliedReportingOverflow(by: type.size)
         guard !overflow, needed <= storage.count else {
-            throw Fault(what: "\(storage.count) bytes for more values", place: storage.named)
+            throw Fault(what: "\(values) values of \(type.size) bytes in \(storage.count) bytes", place: storage.named)
         }
         guard let place = storage.place, let elementSize = type.elementSize else { return }
         try references(try read(place, needed), needed / 16, elementSize)
