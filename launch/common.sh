@@ -79,3 +79,16 @@ metrics_of() {
     sed -E 's/.*"average_mAP":([0-9.e-]+).*"mAP":\[([^]]*)\].*/\2,\1/' "$1/metrics.json" |
         awk -F, '{ for (i = 1; i <= NF; i++) printf "%s%.1f", (i > 1 ? "," : ""), 100 * $i; print "" }'
 }
+
+# results_of LOG...: tests that passed and that failed, two numbers. One passed when it passed on all ranks; one that began and never ended failed.
+results_of() {
+    cat "$@" | awk '
+    match($0, /Test Case \047[^\047]+\047 (started|passed|failed|skipped)/) {
+        split(substr($0, RSTART, RLENGTH), part, "\047"); test = part[2]; word = part[3]; sub(/^ /, "", word)
+        if (word == "started") begun[test]++
+        else if (word == "passed") ended[test]++
+        else if (word == "skipped") { ended[test]++; skipped[test] = 1 }
+        else bad[test] = 1
+    }
+    END { for (test in begun) { if (bad[test] || ended[test] < begun[test]) f++; else if (!skipped[test]) p++ } print p + 0, f + 0 }'
+}
