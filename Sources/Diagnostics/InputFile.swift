@@ -27,6 +27,7 @@ public func requireRegularFile(_ path: String, _ kind: Failure.Kind = .badInput)
 /// - Throws: `Failure` (`.badInput`), also for what is not a file.
 public func readInput(_ path: String, most: Int = 1 << 32, unreadable: @autoclosure () -> Failure) throws -> Data {
     try requireRegularFile(path)
+    Activity.tick()
     guard let handle = FileHandle(forReadingAtPath: path) else { throw unreadable() }
     defer { try? handle.close() }
     let size = (try? handle.seekToEnd()).flatMap { Int(exactly: $0) } ?? 0

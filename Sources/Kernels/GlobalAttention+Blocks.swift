@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// Attention of a long sequence without a matrix of [length, length]: query rows are taken in blocks, each seen by all keys at once.
 ///
 /// The blocks are the pieces that `MatrixMultiply` cuts the products into, and a row's softmax depends on no other row: forward gives the bits that
@@ -40,6 +42,7 @@ extension GlobalAttention {
     private static func scores(
         _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ shape: Shape, rows m: Int, length T: Int, into p: UnsafeMutablePointer<Float>
     ) {
+        Activity.tick()
         let C = shape.channels
         MatrixMultiply.oneThread(
             m: m, n: T, k: shape.headChannels, q, lda: C, transposeA: false, k, ldb: C, transposeB: true, into: p, ldc: T, accumulate: false,

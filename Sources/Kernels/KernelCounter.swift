@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// Counts what kernels compute and how long they take, by family. Off unless a benchmark asks; then a kernel costs two readings of the clock more.
@@ -54,11 +55,13 @@ public enum KernelCounter {
         return (result, Dictionary(uniqueKeysWithValues: Family.allCases.map { ($0, totals[$0.rawValue]) }))
     }
 
-    /// To be called where a kernel begins; it ends with `end`. A kernel that calls others counts as a whole.
+    /// To be called where a kernel begins; it ends with `end`. A kernel that calls others counts as a whole. Every kernel counts as progress of its
+    /// process (`Activity`), so that a long recording is not taken for a stuck rank.
     ///
     /// - Returns: nil when nothing is to be counted.
     @inline(__always)
     package static func begin() -> Mark? {
+        Activity.tick()
         guard isCounting else { return nil }
         isCounting = false
         return Mark()

@@ -54,7 +54,8 @@ public struct ComparedDetections: Sendable {
             let other = Set(set.videos.filter { there.contains($0.id) }.map(\.subset.rawValue)).sorted()
             throw Failure.badInput(
                 "the file names none of the \(counted(evaluated.count, "video")) of \(name); its \(counted(listed.count, "video")) "
-                    + (listed.count == 1 ? "is of " : "are of ") + TemporalAnnotations.listed(other), at: .file(path), advice: "evaluate the subset of the detections, or detect in this one")
+                    + (listed.count == 1 ? "is of " : "are of ") + TemporalAnnotations.listed(other), at: .file(path),
+                advice: "evaluate the subset of the detections, or detect in this one")
         }
         if let first = absent.first {
             notes.append(

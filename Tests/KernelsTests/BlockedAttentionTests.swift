@@ -1,3 +1,4 @@
+import Diagnostics
 import Kernels
 import RandomStreams
 import TestSupport
@@ -96,5 +97,16 @@ final class BlockedAttentionTests: XCTestCase {
         XCTAssertEqual(usual.probabilityCount, 4 * 2304 * 2304)
         XCTAssertEqual(usual.forwardScratchCount(keepsProbabilities: true), 0)
         XCTAssertEqual(usual.backwardScratchCount, 2304 * 2304)
+    }
+
+    /// The watch must see that a process gets on within one long recording: once for every block of 256 query rows at least.
+    func testBlocksAreProgress() {
+        let rows = 1_100, channels = 4, values = [Float](repeating: 0.5, count: rows * channels)
+        let shape = GlobalAttention.Shape(heads: 1, headChannels: channels, offsets: [0, rows])
+        var out = [Float](repeating: 0, count: rows * channels)
+        var scratch = [Float](repeating: 0, count: shape.forwardScratchCount(keepsProbabilities: false))
+        let before = Activity.snapshot.changes
+        GlobalAttention.forward(values, values, values, shape, into: &out, probabilities: nil, scratch: &scratch)
+        XCTAssertGreaterThanOrEqual(Activity.snapshot.changes - before, 5)
     }
 }

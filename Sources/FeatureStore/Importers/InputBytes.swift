@@ -39,6 +39,7 @@ package final class InputBytes {
     /// - Throws: `Failure.badInput` when the file does not hold them (any more) or the disk does not give them.
     package func read(_ range: Range<Int>, into target: UnsafeMutableRawPointer) throws {
         guard range.lowerBound >= 0, range.upperBound <= count else { throw changed() }
+        Activity.tick()
         guard descriptor >= 0 else {
             memory.withUnsafeBytes { if let base = $0.baseAddress { target.copyMemory(from: base + range.lowerBound, byteCount: range.count) } }
             return
