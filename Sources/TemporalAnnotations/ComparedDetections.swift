@@ -102,17 +102,26 @@ private struct PassedOverClasses {
             advice: "check that detections and annotations belong to the same data set, and that classes are named, not numbered")
     }
 
-    func notes(total: Int) -> [String] {
-        guard count > 0 else { return [] }
-        let names = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
-        let near = names.compactMap { name in
-            known.names.first { editDistance(name.lowercased(), $0.lowercased()) == 1 }.map { "'\(name)' is close to '\($0)'" }
-        }
-        return [
-            "\(count) of \(total) detections are of \(counts.count == 1 ? "a class" : "\(counts.count) classes") that the annotations lack and are "
-                + "passed over: \(listed(names))" + near.prefix(3).map { "; \($0)" }.joined()
-        ]
+    func notes(total: Int) -> [String] { passedOverNotes(counts, of: total, known: known.names) }
+}
+
+/// What is said of detections whose classes the annotations lack.
+///
+/// - Parameters:
+///   - counts: detections passed over, by their class.
+///   - total: all detections of the file.
+///   - known: the annotations' classes.
+package func passedOverNotes(_ counts: [String: Int], of total: Int, known: [String]) -> [String] {
+    let count = counts.values.reduce(0, +)
+    guard count > 0 else { return [] }
+    let names = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map(\.key)
+    let near = names.compactMap { name in
+        known.first { editDistance(name.lowercased(), $0.lowercased()) == 1 }.map { "'\(name)' is close to '\($0)'" }
     }
+    return [
+        "\(count) of \(total) detections are of \(counts.count == 1 ? "a class" : "\(counts.count) classes") that the annotations lack and are "
+            + "passed over: \(listed(names))" + near.prefix(3).map { "; \($0)" }.joined()
+    ]
 }
 
 extension SegmentScale {

@@ -54,6 +54,19 @@ final class DataAnnotationsTests: XCTestCase {
                 "warning: the store lacks 1 of the 4 videos that '\(folder)/fewer.json' has of subset 'Test', the first is 'elsewhere': "
                     + "their actions count as missed"), "\(fewer.notes)")
         XCTAssertEqual(try XCTUnwrap(try fewer.run().evaluation).apPerClass.keys.sorted(), [set.classes.names[0]])
+        let all = try classesDetected("fewer"), lacking = all.count { $0 == set.classes.names[1] }
+        XCTAssertGreaterThan(lacking, 0)
+        XCTAssertEqual(
+            fewer.notes.last,
+            "warning: \(lacking) of \(all.count) detections are of a class that the annotations lack and are passed over: '\(set.classes.names[1])'; "
+                + "'\(set.classes.names[1])' is close to '\(set.classes.names[0])'")
+    }
+
+    /// The class of every detection that a run has written.
+    private func classesDetected(_ name: String) throws -> [String] {
+        let json = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(name)/predictions.json")))
+        let results = try XCTUnwrap((json as? [String: Any])?["results"] as? [String: [[String: Any]]])
+        return results.values.joined().compactMap { $0["label"] as? String }
     }
 
     func testSegmentsInFramesAreRefused() throws {

@@ -183,6 +183,20 @@ final class LearnableActionsTests: XCTestCase {
         XCTAssertEqual(try warnings(one([(10, 30, 0)]), triDet + ["model.num_bins=1", "model.use_trident_head=false"]), [])
     }
 
+    /// A crop begins at a whole row: of the two around an action's middle either may be the one that keeps enough of it.
+    func testCropsOnEitherSideOfTheMiddleAreTried() throws {
+        for start in [2.0, 2.1, 2.2, 2.3, 2.4, 20.1, 20.4, 57.4] {
+            XCTAssertEqual(try warnings(one([(start, start + 3, 0)]), ["data.max_rows=4", "data.trunc_thresh=0.9"]), [], "\(start)")
+        }
+        XCTAssertEqual(
+            try warnings(one([(2, 5, 0), (2.4, 5.4, 1)]), ["data.max_rows=4", "data.trunc_thresh=0.98"]),
+            [
+                "warning: 1 of the 2 labelled actions can never be positive: it is dropped by every crop, 'jump' at [2.4, 5.4] s of 'v': it is 6 "
+                    + "rows long, a crop of 4 rows sees at most 5.8 of them, less than 0.98 of the action; raise data.max_rows, or lower "
+                    + "data.trunc_thresh"
+            ])
+    }
+
     /// A line for each reason, the most frequent one first.
     func testSomeCannotBeLearnt() throws {
         let some = one([(2.1, 2.4, 0), (3.1, 3.3, 1), (5, 8, 0), (10, 40, 1), (50, 56, 0), (51.6, 54.2, 1)])

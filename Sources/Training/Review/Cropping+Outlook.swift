@@ -27,6 +27,20 @@ extension Cropping {
     /// Crops that are looked at for one action, when those tried first leave it without a positive point.
     private static let mostCrops = 4096, fewestCrops = 32
 
+    /// Where the longest crops begin that see most of an action: in whole rows, on either side of the one around its middle.
+    private func fullestStarts(start: Float, end: Float, rows: Int) -> [Int] {
+        let length = lengths(rows).upperBound, ideal = (start + end - Float(length)) / 2
+        let starts = [ideal.rounded(.down), ideal.rounded(.up)].map { Int(min(max($0, 0), Float(rows - length))) }
+        return starts[0] == starts[1] ? [starts[0]] : starts
+    }
+
+    /// The most rows of an action that lie in one crop, with half a window beside its ends.
+    func mostSeen(start: Float, end: Float, rows: Int, halfWindow: Float) -> Float {
+        let length = Float(lengths(rows).upperBound)
+        return fullestStarts(start: start, end: end, rows: rows)
+            .map { min(Float($0) + length + halfWindow, end) - max(Float($0) - halfWindow, start) }.max().map { max($0, 0) } ?? 0
+    }
+
     /// Why an action of a recording can never be positive, however the recording is cropped; nil: it can.
     ///
     /// - Parameters:
@@ -52,9 +66,7 @@ extension Cropping {
             guard let place = beside.firstIndex(where: { $0.index == index }) else { return false }
             return detector.outlook(of: place, among: beside.map(\.instance), rows: length).obstacle == nil
         }
-        // The longest crop around the middle of the action keeps most of it.
-        let middle = Int(min(max(segment.center - Float(lengths.upperBound) / 2, 0), Float(rows - lengths.upperBound)))
-        if isPositive(middle, lengths.upperBound) { return nil }
+        for start in fullestStarts(start: segment.start, end: segment.end, rows: rows) where isPositive(start, lengths.upperBound) { return nil }
         guard isKept else { return own ?? .cropsDropIt }
         let most = min(Self.mostCrops, max(Self.fewestCrops, budget))
         let between = max(1, lengths.count / max(1, Int(Double(most).squareRoot())))

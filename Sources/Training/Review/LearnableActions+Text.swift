@@ -45,8 +45,9 @@ extension LearnableActions {
                 + "\(Self.short(configuration.training.centerSampleRadius)) of that from the centre"
         case .shorterActions: return "it is \(length) rows long"
         case .cropsDropIt:
-            let crop = longestCrop(video.rows), seen = Double(crop) + 2 * Double(Cropping.halfWindow(grid))
-            return "it is \(length) rows long, a crop of \(crop) rows sees at most \(Self.short(min(seen, Double(onGrid.length)))) of them, "
+            let crop = longestCrop(video.rows)
+            let seen = cropping.mostSeen(start: onGrid.start, end: onGrid.end, rows: video.rows, halfWindow: Cropping.halfWindow(grid))
+            return "it is \(length) rows long, a crop of \(crop) rows sees at most \(Self.short(Double(seen))) of them, "
                 + "less than \(Self.short(configuration.data.truncThresh)) of the action"
         case .crops: return "it is \(length) rows long, crops have at most \(longestCrop(video.rows)) rows"
         case .reach:

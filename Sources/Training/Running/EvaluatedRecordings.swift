@@ -9,6 +9,8 @@ struct EvaluatedRecordings {
     var videos: [Int]
     /// What the detections are compared with.
     var truth: [VideoAnnotation]
+    /// The classes that `data.annotations` knows; nil: the store's annotations are compared with.
+    private var annotatedClasses: Set<String>?
     /// What the user should know of `data.annotations`, one sentence each.
     var notes: [String] = []
 
@@ -36,6 +38,7 @@ struct EvaluatedRecordings {
             failure.places = [.file(path), .key("data.evaluation_subset")]
             throw failure
         }
+        annotatedClasses = Set(set.videos.flatMap { $0.knownClasses.map { set.classes.names[$0] } })
         let known = Set(set.videos.map(\.id))
         if let unknown = videos.first(where: { !known.contains(store.videos[$0].id) }) {
             throw Failure.badInput(
@@ -50,5 +53,15 @@ struct EvaluatedRecordings {
                 "the store lacks \(absent.count) of the \(truth.count) videos that '\(path)' has of subset '\(subset)', the first is '\(first.id)': "
                     + "their actions count as missed")
         }
+    }
+
+    /// Sentences on detections of classes that `data.annotations` lacks, which the evaluation passes over.
+    func passedOver(_ detections: [Detection], classes: ClassMap) -> [String] {
+        guard let annotatedClasses else { return [] }
+        var counts: [String: Int] = [:]
+        for detection in detections where !annotatedClasses.contains(classes.names[detection.label]) {
+            counts[classes.names[detection.label], default: 0] += 1
+        }
+        return passedOverNotes(counts, of: detections.count, known: annotatedClasses.sorted())
     }
 }

@@ -365,6 +365,7 @@ public final class TrainingRun {
             RunWindow.evaluating.pass()
             let evaluation = Evaluation(videos: truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
             let result = evaluation.evaluate(found.flatMap(\.detections))
+            notes += evaluated.passedOver(found.flatMap(\.detections), classes: store.classes).map { "warning: \($0)" }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             RunWindow.writingMetrics.pass()
