@@ -26,6 +26,10 @@ room_for() {
 # room_in FOLDER KIB FILES NAME ADVICE: says what is missing and fails, or says nothing.
 room_in() {
     probe=$1/.kairos-room-$$
+    if [ -e "$1" ] && [ ! -d "$1" ]; then
+        printf '%s\n' "$4 '$1' is not a folder" "name another folder with TMPDIR=FOLDER"
+        return 1
+    fi
     if [ ! -d "$1" ]; then
         printf '%s\n' "$4 '$1' does not exist" "make it, or name another folder with TMPDIR=FOLDER"
         return 1

@@ -139,6 +139,28 @@ final class OutputLockTests: XCTestCase {
         XCTAssertTrue(refusal(.file(folder + "/b.h5")).hasPrefix("error: another job is writing this file: an unknown process\n"))
     }
 
+    /// A pipe is not waited on, and nothing is taken for a lock that comes and goes.
+    func testWhatStandsInALocksPlace() throws {
+        let path = folder + "/c.h5.lock", manager = FileManager.default
+        func requireRefusal(_ fault: String) throws {
+            XCTAssertEqual(
+                refusal(.file(folder + "/c.h5")),
+                """
+                error: the lock 'FOLDER/c.h5.lock' \(fault)
+                  where: file 'FOLDER/c.h5'
+                  do: remove it when no other job writes there, then start again
+                """)
+            XCTAssertEqual(try files(), ["c.h5.lock"])
+            try manager.removeItem(atPath: path)
+        }
+        XCTAssertEqual(mkfifo(path, 0o600), 0)
+        try requireRefusal("is not a file")
+        try manager.createDirectory(atPath: path, withIntermediateDirectories: false)
+        try requireRefusal("is a folder, not a file")
+        try manager.createSymbolicLink(atPath: path, withDestinationPath: "nowhere")
+        try requireRefusal("is a symbolic link that leads to no file")
+    }
+
     /// A batch system puts a job back in the queue when nothing of it runs any more.
     func testALaterStartOfTheSameJobTakesOver() throws {
         var before = try distant(), now = LockOwner.this

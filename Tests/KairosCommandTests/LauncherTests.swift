@@ -44,7 +44,7 @@ final class LauncherTests: CommandTestCase {
         try FileManager.default.removeItem(atPath: folder + "/started")
         let file = try shell("touch file; TMPDIR=\(folder)/file $M 2 true")
         XCTAssertEqual(
-            file.errors, "error: the folder for temporary files 'FOLDER/file' does not exist\n  do: make it, or name another folder with TMPDIR=FOLDER\n")
+            file.errors, "error: the folder for temporary files 'FOLDER/file' is not a folder\n  do: name another folder with TMPDIR=FOLDER\n")
         // Not even root makes files there.
         let dead = try shell("TMPDIR=/proc $M 1 true")
         XCTAssertTrue(dead.errors.hasPrefix("error: the folder for temporary files '/proc' "), dead.errors)

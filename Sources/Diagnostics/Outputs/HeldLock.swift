@@ -38,7 +38,10 @@ final class HeldLock: @unchecked Sendable {
                     beginRenewing()
                     return (own, warning)
                 }
-                guard let found = standing(path) else { continue }
+                guard let found = standing(path) else {
+                    try requireLockFile(path, output)
+                    continue
+                }
                 switch found.verdict {
                 case .refused: throw refusal(found, output)
                 case .gone: break
@@ -106,6 +109,26 @@ final class HeldLock: @unchecked Sendable {
     }
 
     // MARK: Judging
+
+    /// Refuses what stands in the lock's place and can never be read as one.
+    private static func requireLockFile(_ path: String, _ output: OutputLock.Output) throws {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        let fault: String
+        switch status.st_mode & S_IFMT {
+        case S_IFREG:
+            let descriptor = open(path, O_RDONLY | O_NONBLOCK)
+            guard descriptor < 0, errno != ENOENT, errno != EINTR else {
+                if descriptor >= 0 { close(descriptor) }
+                return
+            }
+            fault = "cannot be read: " + String(cString: strerror(errno))
+        case S_IFDIR: fault = "is a folder, not a file"
+        case S_IFLNK: fault = "is a symbolic link that leads to no file"
+        default: fault = "is not a file"
+        }
+        throw Failure.failed("the lock '\(path)' \(fault)", at: output.place, advice: "remove it when no other job writes there, then start again")
+    }
 
     private enum Verdict { case refused, gone, expired(seconds: Double) }
     private struct Standing {
@@ -242,13 +265,15 @@ private struct LockFile {
     var renewed: Double
 
     init?(_ path: String) {
-        let descriptor = open(path, O_RDONLY)
+        // A pipe would be waited on for ever.
+        let descriptor = open(path, O_RDONLY | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
         var bytes = [UInt8](repeating: 0, count: 16_384)
         let count = read(descriptor, &bytes, bytes.count)
-        guard count >= 0, fstat(descriptor, &status) == 0 else { return nil }
+        guard count >= 0 else { return nil }
         text = Data(bytes[..<count])
         owner = try? JSONDecoder().decode(LockOwner.self, from: text)
         renewed = Self.time(status)
