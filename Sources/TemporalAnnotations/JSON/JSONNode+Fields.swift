@@ -65,5 +65,5 @@ package func listed(_ names: some Collection<String>, most: Int = 5) -> String {
     names.prefix(most).map { "'\($0)'" }.joined(separator: ", ") + (names.count > most ? " and \(names.count - most) more" : "")
 }
 
-/// "1 video", "3 videos".
-package func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+/// "1 video", "3 videos"; "2 classes" with the plural `many`.
+package func counted(_ count: Int, _ noun: String, _ many: String? = nil) -> String { "\(count) \(count == 1 ? noun : many ?? noun + "s")" }

@@ -20,7 +20,7 @@ struct RunReview {
         let own = store.videos[training[0]].annotation.subset
         var lines = [trainingLine(own, count: training.count)]
         if let subset = evaluated {
-            lines.append("evaluates on the subset '\(subset)': \(Self.counted(count(subset), "recording"))")
+            lines.append("evaluates on the subset '\(subset)': \(counted(count(subset), "recording"))")
             if subset == own {
                 lines.append(
                     "warning: training and evaluation subset are the same, '\(own)': the metrics say nothing of other recordings; "
@@ -29,22 +29,22 @@ struct RunReview {
         }
         for (subset, twin) in twins {
             lines.append(
-                "warning: the subsets '\(subset)' (\(Self.counted(count(subset), "recording"))) and "
-                    + "'\(twin)' (\(Self.counted(count(twin), "recording"))) differ in case alone; each is taken by its own name")
+                "warning: the subsets '\(subset)' (\(counted(count(subset), "recording"))) and "
+                    + "'\(twin)' (\(counted(count(twin), "recording"))) differ in case alone; each is taken by its own name")
         }
         if !configuration.isWritten("data.training_subset"), let other = likelierSubset(than: own) {
             lines.append(
                 "warning: data.training_subset is not set, and its default '\(configuration.data.trainingSubset)' is the subset '\(own)' of "
-                    + "\(Self.counted(count(own), "recording")), while '\(other)' has \(count(other)); set data.training_subset")
+                    + "\(counted(count(own), "recording")), while '\(other)' has \(count(other)); set data.training_subset")
         }
         return lines
     }
 
     private func trainingLine(_ subset: Subset, count: Int) -> String {
         let annotations = recordings.labeled.map { store.videos[$0].annotation }
-        var line = "trains on the subset '\(subset)': \(Self.counted(count, "recording")), \(recordings.labeled.count) labelled, with "
-        line += Self.counted(annotations.reduce(0) { $0 + $1.instances.count }, "action")
-        line += " of \(Set(annotations.flatMap(\.knownClasses)).count) of the \(Self.counted(store.classes.count, "class", "classes"))"
+        var line = "trains on the subset '\(subset)': \(counted(count, "recording")), \(recordings.labeled.count) labelled, with "
+        line += counted(annotations.reduce(0) { $0 + $1.instances.count }, "action")
+        line += " of \(Set(annotations.flatMap(\.knownClasses)).count) of the \(counted(store.classes.count, "class", "classes"))"
         let weak = annotations.count(where: \.isWeaklyLabelled), empty = annotations.count { $0.knownClasses.isEmpty }
         if weak > 0 { line += "; \(weak) with weak labels only" }
         if empty > 0 { line += "; \(empty) labelled without any action" }
@@ -92,12 +92,12 @@ struct RunReview {
         var lines: [String] = []
         if !missing.isEmpty {
             lines.append(
-                "warning: \(missing.count) of the \(Self.counted(counts.count, "class", "classes")) \(missing.count == 1 ? "has" : "have") "
+                "warning: \(missing.count) of the \(counted(counts.count, "class", "classes")) \(missing.count == 1 ? "has" : "have") "
                     + "no labelled action and cannot be learnt: \(names(missing))")
         }
         if !filled.isEmpty {
             lines.append(
-                "warning: training.head_empty_cls names \(Self.counted(filled.count, "class", "classes")) with labelled actions: "
+                "warning: training.head_empty_cls names \(counted(filled.count, "class", "classes")) with labelled actions: "
                     + names(filled))
         }
         return lines
@@ -113,11 +113,11 @@ struct RunReview {
             if warmup > 0, warmup >= length {
                 let whole = group.count > 1 ? "\(name) to '\(group[group.count - 1].name)'" : name
                 lines.append(
-                    "warning: the warm-up of \(Self.counted(warmup, "iteration")) is as long as \(whole) (\(length)) or longer: "
+                    "warning: the warm-up of \(counted(warmup, "iteration")) is as long as \(whole) (\(length)) or longer: "
                         + "the learning rate only rises; lower \(warmupKey(group[0]))")
             } else if warmup > 0, warmup >= group[0].iterations {
                 lines.append(
-                    "warning: the warm-up of \(Self.counted(warmup, "iteration")) lasts to the end of \(name) (\(group[0].iterations)) or beyond; "
+                    "warning: the warm-up of \(counted(warmup, "iteration")) lasts to the end of \(name) (\(group[0].iterations)) or beyond; "
                         + "lower \(warmupKey(group[0]))")
             }
             guard isMain else { continue }
@@ -127,14 +127,14 @@ struct RunReview {
                     lines.append("warning: training.schedule is multistep, but training.schedule_steps is empty: the learning rate stays constant")
                 } else if let first = beyond.first {
                     lines.append(
-                        "warning: \(beyond.count) of the \(Self.counted(steps.count, "step")) in training.schedule_steps, the first "
+                        "warning: \(beyond.count) of the \(counted(steps.count, "step")) in training.schedule_steps, the first "
                             + "\(first) iterations after the warm-up, \(beyond.count == 1 ? "lies" : "lie") beyond the end of \(name) "
                             + "(\(length) iterations, \(warmup) of warm-up): the learning rate does not fall there")
                 }
             }
             if length < iterationsPerEpoch {
                 lines.append(
-                    "\(name) has \(Self.counted(length, "iteration")), less than an epoch (\(iterationsPerEpoch)): some recordings are not seen")
+                    "\(name) has \(counted(length, "iteration")), less than an epoch (\(iterationsPerEpoch)): some recordings are not seen")
             }
         }
         return lines
@@ -168,9 +168,6 @@ struct RunReview {
         return groups
     }
 
-    private static func counted(_ count: Int, _ one: String, _ many: String? = nil) -> String {
-        "\(count) \(count == 1 ? one : many ?? one + "s")"
-    }
 }
 
 extension RunConfiguration {
