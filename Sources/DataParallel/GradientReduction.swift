@@ -208,9 +208,11 @@ public final class GradientReduction {
     private func gradientIsReady(_ tensor: Tensor) {
         guard let index = parameterOfTensor[ObjectIdentifier(tensor)] else { return }
         guard !isReady[index] else {
-            misuse = misuse ?? Failure.failed(
-                "the gradient was announced twice in one shard, its first part may have been sent already",
-                at: .parameter(arena.parameters[index].name), advice: "run a shard's forward and backward on one tape, once")
+            misuse =
+                misuse
+                ?? Failure.failed(
+                    "the gradient was announced twice in one shard, its first part may have been sent already",
+                    at: .parameter(arena.parameters[index].name), advice: "run a shard's forward and backward on one tape, once")
             return
         }
         isReady[index] = true

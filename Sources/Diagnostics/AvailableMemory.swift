@@ -119,7 +119,8 @@ public struct AvailableMemory: Codable, Equatable, Sendable {
             // v1 says "no limit" as a number near 2^63.
             if let most = number(limit), most < 1 << 60 {
                 let used = number(usage) ?? 0
-                let files = read("\(folder)/memory.stat").split(separator: "\n").first { $0.hasPrefix(reclaimable + " ") }
+                let files =
+                    read("\(folder)/memory.stat").split(separator: "\n").first { $0.hasPrefix(reclaimable + " ") }
                     .flatMap { Int($0.dropFirst(reclaimable.count + 1)) } ?? 0
                 let left = max(0, most - max(0, used - files))
                 bounds.append(Bound(name: "left of \(limit) of the control group '\(name)'", scope: "\(scope) \(name)", bytes: left))

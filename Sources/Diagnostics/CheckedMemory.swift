@@ -22,7 +22,9 @@ public enum CheckedMemory {
     }
 
     /// Like `allocate`, for where nothing can be thrown, deep in kernels: without memory the error is said and the process ends (`Failure.end`).
-    public static func allocateOrEnd<Element>(_ type: Element.Type, count: Int, for purpose: @autoclosure () -> String)
+    public static func allocateOrEnd<Element>(
+        _ type: Element.Type, count: Int, for purpose: @autoclosure () -> String
+    )
         -> UnsafeMutablePointer<Element>
     {
         do {
@@ -33,7 +35,9 @@ public enum CheckedMemory {
     }
 
     /// Like `allocateOrEnd`, zeroed: the system backs the pages when they are first written to.
-    public static func zeroedOrEnd<Element>(_ type: Element.Type, count: Int, for purpose: @autoclosure () -> String)
+    public static func zeroedOrEnd<Element>(
+        _ type: Element.Type, count: Int, for purpose: @autoclosure () -> String
+    )
         -> UnsafeMutablePointer<Element>
     {
         let (bytes, overflow) = max(count, 1).multipliedReportingOverflow(by: MemoryLayout<Element>.stride)

@@ -97,7 +97,8 @@ struct AnnotationReader {
         guard let node else { return nil }
         if node.isNull { return nil }
         guard let number = node.number, number.isFinite, number > 0 else {
-            let found = node.number.map { "the fps are \(text($0)), not a positive number" } ?? "'fps' of the video is \(node.described), not a number"
+            let found =
+                node.number.map { "the fps are \(text($0)), not a positive number" } ?? "'fps' of the video is \(node.described), not a number"
             throw failure(found, node.line, id, advice: "correct the frames per second or leave the key out")
         }
         guard number <= FeatureLimits.fps else {

@@ -7,10 +7,11 @@ extension AnnotationSet {
         var lines: [String] = []
         for video in videos {
             func label(_ label: Int) throws -> String { "{\"label\": \(try quoted(classes.names[label])), \"label_id\": \(label)" }
-            let instances = try video.instances.map { instance in
-                try label(instance.label)
-                    + ", \"segment\": [\(try number(instance.segment.start, video.id)), \(try number(instance.segment.end, video.id))]}"
-            } + video.weakLabels.map { try label($0) + "}" }
+            let instances =
+                try video.instances.map { instance in
+                    try label(instance.label)
+                        + ", \"segment\": [\(try number(instance.segment.start, video.id)), \(try number(instance.segment.end, video.id))]}"
+                } + video.weakLabels.map { try label($0) + "}" }
             let fps = try video.fps.map { "\"fps\": \(try number($0, video.id)), " } ?? ""
             lines.append(
                 "\(try quoted(video.id.name)): {\"subset\": \(try quoted(video.subset.rawValue)), "

@@ -88,7 +88,8 @@ struct ClassOrder {
             guard editDistance(foldedName(otherName), "labelid") > 2 else {
                 throw Failure.badInput(
                     "\(lacking.count) of \(annotations) annotations have no 'label_id'; is '\(otherName)' meant?", at: .file(path),
-                    .line(first.node.line), .video(first.video), advice: "name it label_id, or leave it out: the classes are in alphabetical order then")
+                    .line(first.node.line), .video(first.video),
+                    advice: "name it label_id, or leave it out: the classes are in alphabetical order then")
             }
             notes.append("the classes are in alphabetical order: the annotations have no 'label_id', and '\(otherName)' is not read")
         }

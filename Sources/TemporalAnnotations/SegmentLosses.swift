@@ -63,7 +63,8 @@ public struct SegmentLosses: Sendable {
                     + (lost.count > 1 ? ", as do those of \(lost.count - 1) more" : ""))
         }
         guard leftOut > 0 else { return scale.warning.map { [$0] } ?? [] }
-        let empty = emptied.isEmpty ? "" : "; no action is left in \(TemporalAnnotations.counted(emptied.count, "video")): \(listed(emptied.map(\.name)))"
+        let empty =
+            emptied.isEmpty ? "" : "; no action is left in \(TemporalAnnotations.counted(emptied.count, "video")): \(listed(emptied.map(\.name)))"
         return ["segments left out: \(leftOut) of \(scale.count); cut to their videos: \(cut)\(empty)"] + (scale.warning.map { [$0] } ?? [])
     }
 }

@@ -31,7 +31,8 @@ struct ImportWeightsCommand: ParsableCommand {
     @Option(help: "An annotation file that the weights were trained with: it names their classes.")
     var classesFrom: String?
     @Flag(
-        help: "Take the weights for trained at the rate of the configuration's store, whatever the weight file says: to train them on at another rate."
+        help:
+            "Take the weights for trained at the rate of the configuration's store, whatever the weight file says: to train them on at another rate."
     )
     var rateOfStore = false
     @OptionGroup var report: OutputOptions

@@ -6,20 +6,23 @@ import Training
 @main
 struct Kairos: ParsableCommand {
     /// Computed, since the build's digest is taken from the whole program: when it is asked for alone.
-    static var configuration: CommandConfiguration { CommandConfiguration(
-        commandName: "kairos",
-        abstract: "Temporal action localization from few or weak labels, trained data-parallel over MPI.",
-        discussion: """
-            Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 75 interrupted by a signal (start it again, train with --resume).
+    static var configuration: CommandConfiguration {
+        CommandConfiguration(
+            commandName: "kairos",
+            abstract: "Temporal action localization from few or weak labels, trained data-parallel over MPI.",
+            discussion: """
+                Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 75 interrupted by a signal (start it again, train with --resume).
 
-            Of several ranks one that gets on with nothing for 60 s is named and the job ended; KAIROS_STALL_SECONDS in the environment sets another
-            limit, training.stall_seconds that of a training.
-            """,
-        version: CommandLine.arguments.contains("--version") ? "kairos \(ProgramVersion.text)" : ProgramVersion.current,
-        subcommands: [
-            AblationCommand.self, BenchmarkCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self, HoldCommand.self, ImportCommand.self,
-            InspectCommand.self, SynthesizeCommand.self, TrainCommand.self,
-        ]) }
+                Of several ranks one that gets on with nothing for 60 s is named and the job ended; KAIROS_STALL_SECONDS in the environment sets another
+                limit, training.stall_seconds that of a training.
+                """,
+            version: CommandLine.arguments.contains("--version") ? "kairos \(ProgramVersion.text)" : ProgramVersion.current,
+            subcommands: [
+                AblationCommand.self, BenchmarkCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self, HoldCommand.self,
+                ImportCommand.self,
+                InspectCommand.self, SynthesizeCommand.self, TrainCommand.self,
+            ])
+    }
 
     /// Parses, runs, and turns every error into one message on standard error and the documented exit code.
     static func main() {

@@ -109,7 +109,8 @@ enum StoreOutput {
     /// Says on standard error what was changed in the annotations on reading.
     static func warn(_ notes: [String]) {
         guard !notes.isEmpty, (Communicator.started?.rank ?? 0) == 0 else { return }
-        let shown = notes.prefix(5).map { "warning: \($0)\n" }.joined()
+        let shown =
+            notes.prefix(5).map { "warning: \($0)\n" }.joined()
             + (notes.count > 5 ? "warning: and \(notes.count - 5) more of this kind\n" : "")
         StandardError.write(shown)
     }

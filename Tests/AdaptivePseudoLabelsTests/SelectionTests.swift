@@ -106,7 +106,8 @@ final class SelectionTests: XCTestCase {
         XCTAssertEqual(
             refined(0.5),
             [.positive, .promoted, .rejected, .promoted, .rejected, .promoted, .rejected, .rejected, .promoted],
-            "tIoU 0.5 with the positive is not above the limit, 0.55 is; of two equal ones the first; the next begins at 30 and ends the overlap at 0.05")
+            "tIoU 0.5 with the positive is not above the limit, 0.55 is; of two equal ones the first; the next begins at 30 and ends the overlap at 0.05"
+        )
         XCTAssertEqual(
             refined(0, eap: 0.95),
             [.removed, .promoted, .rejected, .promoted, .rejected, .promoted, .rejected, .rejected, .rejected],

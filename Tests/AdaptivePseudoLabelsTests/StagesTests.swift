@@ -262,11 +262,12 @@ final class StagesTests: XCTestCase {
     /// What is estimated of a run's memory, against what its buffers come to: all stages, both contrasts, MixUp.
     func testMemory() throws {
         for overrides in [[], ["apl.mixup_alpha=1"], ["acp.coarse=false", "acp.fine=false", "apl.pretraining_iterations=0"]] {
-            let overrides = [
-                "data.max_rows=50", "data.evaluation_subset=null", "data.labeled_fraction=0.4", "model.embd_dim=48", "model.fpn_dim=48",
-                "model.head_dim=48", "training.iterations=2", "training.warmup_iterations=1", "apl.pretraining_iterations=2",
-                "apl.round_iterations=2", "apl.rounds=1", "apl.selection_floor=0", "training.threads=1",
-            ] + overrides
+            let overrides =
+                [
+                    "data.max_rows=50", "data.evaluation_subset=null", "data.labeled_fraction=0.4", "model.embd_dim=48", "model.fpn_dim=48",
+                    "model.head_dim=48", "training.iterations=2", "training.warmup_iterations=1", "apl.pretraining_iterations=2",
+                    "apl.round_iterations=2", "apl.rounds=1", "apl.selection_floor=0", "training.threads=1",
+                ] + overrides
             let (method, _, store) = try method(overrides), configuration = try configuration(overrides), communicator = try Communicator.world()
             let detector = try TrainingRun.makeDetector(configuration, store)
             let planner = try MemoryPlanner(configuration, detector: detector, store: store, communicator: communicator)

@@ -104,13 +104,16 @@ final class MemoryRehearsalTests: XCTestCase {
             assertClose("global \(lengths)", measure(actionFormer(window: -1), lengths))
             assertClose("global, computing again \(lengths)", measure(actionFormer(window: -1), lengths, recomputing: true))
         }
-        assertClose("positions, neck, dropout", measure(actionFormer(window: 5) {
-            $0.absolutePositions = true
-            $0.relativePositions = true
-            $0.neck = .fpn
-            $0.neckDimension = 40
-            $0.dropout = 0.1
-        }, [200, 90]))
+        assertClose(
+            "positions, neck, dropout",
+            measure(
+                actionFormer(window: 5) {
+                    $0.absolutePositions = true
+                    $0.relativePositions = true
+                    $0.neck = .fpn
+                    $0.neckDimension = 40
+                    $0.dropout = 0.1
+                }, [200, 90]))
         // Longer than what keeps its probabilities: blocks of rows.
         assertClose("blocks", measure(actionFormer(window: -1, heads: 1), [GlobalAttention.Shape.defaultLongestKept + 4]))
     }
@@ -118,10 +121,13 @@ final class MemoryRehearsalTests: XCTestCase {
     func testTriDet() {
         for lengths in [[37], [300, 150], [64, 1, 700]] {
             assertClose("trident \(lengths)", measure(triDet(), lengths))
-            assertClose("plain head, noise \(lengths)", measure(triDet {
-                $0.tridentHead = false
-                $0.inputNoise = 0.1
-            }, lengths))
+            assertClose(
+                "plain head, noise \(lengths)",
+                measure(
+                    triDet {
+                        $0.tridentHead = false
+                        $0.inputNoise = 0.1
+                    }, lengths))
         }
     }
 

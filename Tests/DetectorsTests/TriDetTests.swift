@@ -118,7 +118,10 @@ final class TriDetTests: XCTestCase {
     }
 
     func testThreadsChangeNoBit() {
-        let (model, arena) = model(width: 64) { $0.dropPath = 0.3; $0.inputNoise = 0.1 }
+        let (model, arena) = model(width: 64) {
+            $0.dropPath = 0.3
+            $0.inputNoise = 0.1
+        }
         let batch = batch([333, 129, 258])
         let results = [1, 2, 3].map { threads in
             Threads.count = threads

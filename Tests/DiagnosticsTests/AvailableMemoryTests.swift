@@ -96,7 +96,8 @@ final class AvailableMemoryTests: XCTestCase {
         let some = try CheckedMemory.allocate(Int32.self, count: 3, alignment: 4096, for: "the test")
         XCTAssertEqual(Int(bitPattern: some) % 4096, 0)
         some.deallocate()
-        XCTAssertEqual(["\(CheckedMemory.text(bytes: 1 << 20))", CheckedMemory.text(bytes: 20 << 30), CheckedMemory.text(bytes: .max)],
+        XCTAssertEqual(
+            ["\(CheckedMemory.text(bytes: 1 << 20))", CheckedMemory.text(bytes: 20 << 30), CheckedMemory.text(bytes: .max)],
             ["1.0 MiB", "20.0 GiB", "more than 8 EiB"])
     }
 }

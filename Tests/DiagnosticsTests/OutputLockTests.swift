@@ -131,7 +131,8 @@ final class OutputLockTests: XCTestCase {
         try write(distant(), "a.h5.lock", secondsAgo: 400)
         let lock = try OutputLock(.file(folder + "/a.h5"))
         let warning = try XCTUnwrap(lock.warning).replacingOccurrences(of: folder, with: "FOLDER")
-        let words = "warning: took over 'FOLDER/a.h5.lock' from process 29818 on host 'node7', since 2026-02-03 04:05:06 UTC, which has not renewed it for "
+        let words =
+            "warning: took over 'FOLDER/a.h5.lock' from process 29818 on host 'node7', since 2026-02-03 04:05:06 UTC, which has not renewed it for "
         XCTAssertTrue(warning.hasPrefix(words), warning)
         XCTAssertGreaterThanOrEqual(Int(warning.dropFirst(words.count).dropLast(2)) ?? 0, 399, warning)
         // What is no lock is refused while it is new.

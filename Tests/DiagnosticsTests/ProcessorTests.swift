@@ -13,7 +13,9 @@ final class ProcessorTests: XCTestCase {
         var flags = Set(line.split(separator: " ").map(String.init))
         if flags.contains("pni") { flags.insert("sse3") }
         if flags.contains("abm") { flags.insert("lzcnt") }
-        let known = Set(["sse3", "ssse3", "sse4_1", "sse4_2", "popcnt", "movbe", "avx", "f16c", "fma", "avx2", "bmi1", "bmi2", "lzcnt", "avx512f", "avx512bw"])
+        let known = Set([
+            "sse3", "ssse3", "sse4_1", "sse4_2", "popcnt", "movbe", "avx", "f16c", "fma", "avx2", "bmi1", "bmi2", "lzcnt", "avx512f", "avx512bw",
+        ])
         XCTAssertEqual(Set(Processor.present).intersection(known), flags.intersection(known))
     }
 

@@ -1,10 +1,9 @@
 import Crypto
 import Diagnostics
+import FeatureStore
 import Foundation
 import TestSupport
 import XCTest
-
-import FeatureStore
 
 /// Files that were damaged after they were written: each is read or refused, whatever stands in it.
 final class DamagedFileTests: FolderTestCase {
@@ -138,12 +137,21 @@ final class DamagedFileTests: FolderTestCase {
             ) { try FeatureStore(path: path("b.h5")) }
         }
         let list = try place("SNOD"), tree = try place("TREE"), heap = try place("HEAP"), global = try place("GCOL")
-        try refused("a group's list of 65535 entries", at: list) { $0[list + 6] = 255; $0[list + 7] = 255 }
-        try refused("a tree of no known kind, or with 65535 entries", at: tree) { $0[tree + 6] = 255; $0[tree + 7] = 255 }
+        try refused("a group's list of 65535 entries", at: list) {
+            $0[list + 6] = 255
+            $0[list + 7] = 255
+        }
+        try refused("a tree of no known kind, or with 65535 entries", at: tree) {
+            $0[tree + 6] = 255
+            $0[tree + 7] = 255
+        }
         try refused("'HEAP' is missing", at: heap) { $0[heap] = 0 }
         let names = number(whole, heap + 24), free = number(whole, heap + 16)
         try refused("a free piece of 0 bytes", at: names + free) { for index in 8..<16 { $0[names + free + index] = 0 } }
-        try refused("a block beyond the end of the file", at: 1 << 40) { $0[heap + 24 + 5] = 1; for index in 0..<5 { $0[heap + 24 + index] = 0 } }
+        try refused("a block beyond the end of the file", at: 1 << 40) {
+            $0[heap + 24 + 5] = 1
+            for index in 0..<5 { $0[heap + 24 + index] = 0 }
+        }
         // The texts of attributes.
         let size = number(whole, global + 24)
         try refused("an object of \(size | 0xff00) bytes in a global heap", at: global + 16) { $0[global + 25] = 255 }
@@ -177,7 +185,10 @@ final class DamagedFileTests: FolderTestCase {
     func testSizesAreComparedWithTheFile() throws {
         func values(_ bytes: Int) -> String { "1048576 values of \(bytes) bytes in \(12_345 * bytes) bytes" }
         let kinds: [(name: String, write: (HDF5File) throws -> Void, read: (HDF5File) throws -> Void, fault: String)] = [
-            ("ints", { try $0.writeInts("x", shape: [12_345], [Int](repeating: 1, count: 12_345)) }, { _ = try $0.readInts("x") }, values(8) + " at byte 896"),
+            (
+                "ints", { try $0.writeInts("x", shape: [12_345], [Int](repeating: 1, count: 12_345)) }, { _ = try $0.readInts("x") },
+                values(8) + " at byte 896"
+            ),
             (
                 "doubles", { try $0.writeDoubles("x", shape: [12_345], [Double](repeating: 1, count: 12_345)) }, { _ = try $0.readDoubles("x") },
                 values(8) + " at byte 904"
@@ -186,7 +197,10 @@ final class DamagedFileTests: FolderTestCase {
                 "floats", { try $0.writeFloats("x", shape: [12_345], [Float](repeating: 1, count: 12_345)) }, { _ = try $0.readFloats("x") },
                 values(4) + " at byte 904"
             ),
-            ("bytes", { try $0.writeBytes("x", [UInt8](repeating: 1, count: 12_345)) }, { _ = try $0.readBytes("x") }, "values beyond the end of the file at byte 896"),
+            (
+                "bytes", { try $0.writeBytes("x", [UInt8](repeating: 1, count: 12_345)) }, { _ = try $0.readBytes("x") },
+                "values beyond the end of the file at byte 896"
+            ),
             (
                 "strings", { try $0.writeStrings("x", [String](repeating: "abc", count: 12_345)) }, { _ = try $0.readStrings("x") },
                 values(3) + " at byte 888"

@@ -1,9 +1,8 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import TemporalAnnotations
 import XCTest
-
-import FeatureStore
 
 /// Folders as people have them: several to join, other names, videos without annotations.
 final class FeatureFolderTests: FolderTestCase {

@@ -1,11 +1,10 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import Synchronization
 import TemporalAnnotations
 import TestSupport
 import XCTest
-
-import FeatureStore
 
 /// Made-up features: value = 100 * video + row + column / 8, all exact in half precision.
 struct CountingSource: FeatureSource {
@@ -67,7 +66,8 @@ final class FeatureStoreTests: FolderTestCase {
             }
             XCTAssertEqual(try read(store, 2, 4..<6), (4..<6).flatMap { row in (0..<3).map { source.value(2, row, $0) } })
             XCTAssertNoThrow(try store.verify())
-            XCTAssertEqual( try FileManager.default.contentsOfDirectory(atPath: path("")).filter { $0.hasSuffix(".part") || $0.hasSuffix(".lock") }, [])
+            XCTAssertEqual(
+                try FileManager.default.contentsOfDirectory(atPath: path("")).filter { $0.hasSuffix(".part") || $0.hasSuffix(".lock") }, [])
         }
     }
 
@@ -427,7 +427,10 @@ final class FeaturePrefetcherTests: FolderTestCase {
         while prefetcher.readyCount < 2, Date() < deadline { Thread.sleep(forTimeInterval: 0.001) }
         Thread.sleep(forTimeInterval: 0.05)
         XCTAssertEqual(prefetcher.readyCount, 2)
-        for _ in 0..<10 { XCTAssertLessThanOrEqual(prefetcher.readyCount, 2); _ = try prefetcher.next() }
+        for _ in 0..<10 {
+            XCTAssertLessThanOrEqual(prefetcher.readyCount, 2)
+            _ = try prefetcher.next()
+        }
     }
 
     func testTheThreadRestsWhileNoReadWaits() throws {

@@ -1,8 +1,7 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import XCTest
-
-import FeatureStore
 
 /// A folder of its own for each test, removed afterwards.
 class FolderTestCase: XCTestCase {

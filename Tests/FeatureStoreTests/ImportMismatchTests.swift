@@ -1,9 +1,8 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import TemporalAnnotations
 import XCTest
-
-import FeatureStore
 
 /// Videos that do not fit: all are named in one run, with one guess.
 final class ImportMismatchTests: FolderTestCase {

@@ -1,9 +1,8 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import TemporalAnnotations
 import XCTest
-
-import FeatureStore
 
 final class NumpyFeaturesTests: FolderTestCase {
     /// Videos of 10 s at 25 fps: 59 rows lie inside, 63 fill it (stride 4, window 16).

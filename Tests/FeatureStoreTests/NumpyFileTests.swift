@@ -1,9 +1,8 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import RandomStreams
 import XCTest
-
-import FeatureStore
 
 final class NumpyFileTests: FolderTestCase {
     private func values(_ data: Data, array: String? = nil) throws -> [Float] {
@@ -155,8 +154,10 @@ final class NumpyFileTests: FolderTestCase {
         refuses(
             NumpyFixtures.npz([("a.npy", array)], .init(method: 8, isZip64: true, sizeError: 1 << 60)),
             "error: the .npz file is damaged: 'a.npy' cannot be 1152921504606848064 bytes in \(packedSize(array))" + copy)
-        for (error, what) in [(-4, "the file ends early: its header promises 60 x 4 float32 (960 bytes of values), it holds 956"),
-            (4, "the file ends late: its header promises 60 x 4 float32 (960 bytes of values), it holds 964")] {
+        for (error, what) in [
+            (-4, "the file ends early: its header promises 60 x 4 float32 (960 bytes of values), it holds 956"),
+            (4, "the file ends late: its header promises 60 x 4 float32 (960 bytes of values), it holds 964"),
+        ] {
             refuses(
                 NumpyFixtures.npz([("a.npy", array)], .init(method: 8, sizeError: error)),
                 "error: \(what)\n  where: file 'f', dataset 'a'\n  do: copy the file again from its source and compare the sizes")

@@ -48,14 +48,16 @@ enum NumpyFixtures {
             }
             let place = data.count
             let size = bytes.count + zip.sizeError
-            let head = little(20, 2) + little(Int(zip.flags), 2) + little(Int(zip.method), 2) + little(0, 4)
+            let head =
+                little(20, 2) + little(Int(zip.flags), 2) + little(Int(zip.method), 2) + little(0, 4)
                 + little(Int(checksum &+ zip.checksumError), 4)
             let unknown = little(0xffff_ffff, 4)
             // numpy.savez writes ZIP64 fields in front of every member.
             let localExtra = little(1, 2) + little(16, 2) + little(size, 8) + little(packed.count, 8)
             data += little(0x0403_4b50, 4) + head + unknown + unknown + little(name.utf8.count, 2) + little(localExtra.count, 2)
             data += Data(name.utf8) + localExtra + packed
-            let extra = little(0x7075, 2) + little(1, 2) + Data([7])
+            let extra =
+                little(0x7075, 2) + little(1, 2) + Data([7])
                 + (zip.isZip64 ? little(1, 2) + little(24, 2) + little(size, 8) + little(packed.count, 8) + little(place, 8) : Data())
             directory += little(0x0201_4b50, 4) + little(20, 2) + head
             directory += zip.isZip64 ? unknown + unknown : little(packed.count, 4) + little(size, 4)
@@ -72,7 +74,8 @@ enum NumpyFixtures {
             data += little(0x0706_4b50, 4) + little(0, 4) + little(record, 8) + little(1, 4)
         }
         data += little(0x0605_4b50, 4) + little(0, 2) + little(0, 2)
-        data += zip.isZip64
+        data +=
+            zip.isZip64
             ? little(0xffff, 2) + little(0xffff, 2) + little(0xffff_ffff, 4) + little(0xffff_ffff, 4)
             : little(count, 2) + little(count, 2) + little(directory.count, 4) + little(place, 4)
         return data + little(zip.comment.utf8.count, 2) + Data(zip.comment.utf8)

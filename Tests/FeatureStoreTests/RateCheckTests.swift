@@ -1,9 +1,8 @@
 import Diagnostics
+import FeatureStore
 import RandomStreams
 import TemporalAnnotations
 import XCTest
-
-import FeatureStore
 
 /// Rows of many videos against one stride, window and rate.
 final class RateCheckTests: XCTestCase {

@@ -1,10 +1,9 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import TemporalAnnotations
 import TestSupport
 import XCTest
-
-import FeatureStore
 
 /// The importer of raw recordings, on a small folder of the same form.
 final class SBHARTests: FolderTestCase {

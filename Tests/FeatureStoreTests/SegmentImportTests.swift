@@ -1,9 +1,8 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import TemporalAnnotations
 import XCTest
-
-import FeatureStore
 
 /// Actions that do not lie in their videos, on import: all are looked at before anything is said.
 final class SegmentImportTests: FolderTestCase {

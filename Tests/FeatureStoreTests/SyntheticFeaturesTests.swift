@@ -1,9 +1,8 @@
 import Diagnostics
+import FeatureStore
 import Foundation
 import TemporalAnnotations
 import XCTest
-
-import FeatureStore
 
 final class SyntheticFeaturesTests: FolderTestCase {
     private func rows(_ source: SyntheticFeatures, _ video: Int) throws -> [Float] {

@@ -70,7 +70,8 @@ final class WeakLabelStoreTests: FolderTestCase {
             """
         ) {
             try SyntheticFeatures(
-                annotations: AnnotationSet(version: "", classes: ClassMap(names: ["run"]), videos: [video]), dimension: 4, stride: 15, window: 30, seed: 1)
+                annotations: AnnotationSet(version: "", classes: ClassMap(names: ["run"]), videos: [video]), dimension: 4, stride: 15, window: 30,
+                seed: 1)
         }
     }
 }

@@ -29,7 +29,8 @@ struct Parser {
     }
 
     /// A reader of files: the input lies in one, in memory.
-    static func file(_ suffix: String, prepare: @escaping (_ folder: String?) -> Void = { _ in }, _ body: @escaping (String) throws -> Void) -> Parser {
+    static func file(_ suffix: String, prepare: @escaping (_ folder: String?) -> Void = { _ in }, _ body: @escaping (String) throws -> Void) -> Parser
+    {
         let path = "/dev/shm/kairos-fuzz-\(getpid())\(suffix)"
         atexit { for suffix in suffixes { unlink("/dev/shm/kairos-fuzz-\(getpid())\(suffix)") } }
         return Parser(prepare: prepare) { bytes in

@@ -39,7 +39,8 @@ final class AblationCommandTests: CommandTestCase {
             lines[0],
             [
                 "slow-labels-0.5-seed-1", "new", "2", "train", "FOLDER/base.yaml", "--output", "FOLDER/runs/slow-labels-0.5-seed-1", "--resume",
-                "--set", "training.learning_rate=0.001", "--set", "data.store=FOLDER/store.h5", "--set", "data.labeled_fraction=0.5", "--set", "training.seed=1",
+                "--set", "training.learning_rate=0.001", "--set", "data.store=FOLDER/store.h5", "--set", "data.labeled_fraction=0.5", "--set",
+                "training.seed=1",
             ])
         let wrong = try kairos("ablation", "plan", folder + "/nowhere.yaml", folder + "/runs")
         XCTAssertEqual(wrong.code, 3)

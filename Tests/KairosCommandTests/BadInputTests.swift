@@ -27,7 +27,8 @@ final class BadInputTests: CommandTestCase {
             2, "error: the output would replace the input 'FOLDER/store.h5'\n  where: file 'FOLDER/store.h5'" + advice,
             "detect", "--checkpoint", checkpoint, "--store", store, "--output", store)
         try refuses(
-            2, "error: the output would replace the input '\(checkpoint.replacingOccurrences(of: folder, with: "FOLDER"))'\n  where: file 'FOLDER/link'"
+            2,
+            "error: the output would replace the input '\(checkpoint.replacingOccurrences(of: folder, with: "FOLDER"))'\n  where: file 'FOLDER/link'"
                 + advice, "export", "--checkpoint", checkpoint, "--output", try link("link", to: checkpoint))
         XCTAssertEqual(try [file("r/checkpoints/step-00000002.h5"), file("store.h5")], kept)
         XCTAssertEqual(mkfifo(folder + "/pipe", 0o666), 0)
@@ -37,13 +38,15 @@ final class BadInputTests: CommandTestCase {
                 + "  do: name a file: outputs are written beside their place and put there when whole",
             "export", "--checkpoint", checkpoint, "--output", folder + "/pipe")
         try refuses(
-            2, "error: store and annotations would be written to the same file\n  where: file 'FOLDER/./new.h5'\n"
+            2,
+            "error: store and annotations would be written to the same file\n  where: file 'FOLDER/./new.h5'\n"
                 + "  do: choose another --annotations-output",
             "synthesize", "--output", folder + "/./new.h5", "--annotations-output", try link("dangling", to: folder + "/new.h5"), "--videos", "4")
         // A link stays one: the file that it leads to is replaced.
         try write("old", "real.json")
         let found = try kairos(
-            "detect", "--checkpoint", checkpoint, "--store", store, "--subset", "Test", "--output", try link("linked.json", to: folder + "/real.json"))
+            "detect", "--checkpoint", checkpoint, "--store", store, "--subset", "Test", "--output", try link("linked.json", to: folder + "/real.json")
+        )
         XCTAssertEqual(found.code, 0, found.errors)
         XCTAssertEqual(try file("real.json"), try file("r/predictions.json"))
         XCTAssertEqual(try FileManager.default.destinationOfSymbolicLink(atPath: folder + "/linked.json"), folder + "/real.json")
@@ -188,7 +191,8 @@ final class BadInputTests: CommandTestCase {
         let cluster = root.appendingPathComponent("launch/cluster")
         let form = "\n  do: write lines of the form 'HOST slots=N', N from 1, without Windows line ends\n"
         for (text, error) in [
-            ("a slots=2\nb slots=0\n", "says of 'b' something else than slots=N" + form), ("a slots=08\n", "says of 'a' something else than slots=N" + form),
+            ("a slots=2\nb slots=0\n", "says of 'b' something else than slots=N" + form),
+            ("a slots=08\n", "says of 'a' something else than slots=N" + form),
             ("a slots=2\r\n", "says of 'a' something else than slots=N" + form), ("a slots = 2\n", "says of 'a' something else than slots=N" + form),
             ("a\r\n", "says of 'a' something else than slots=N" + form), ("a x slots=2\n", "says of 'a' something else than slots=N" + form),
             ("a slots=1\nb\na slots=1\n", "names 'a' twice\n  do: write each host once, with all its slots\n"),

@@ -10,10 +10,12 @@ extension FaultTestCase {
         let expected: String
         switch window {
         case .beforeInit:
-            expected = "error: MPI_Init has not ended within \(stallSeconds) s on rank \(victim == 0 ? 1 : 0): it waits for rank \(victim) "
+            expected =
+                "error: MPI_Init has not ended within \(stallSeconds) s on rank \(victim == 0 ? 1 : 0): it waits for rank \(victim) "
                 + "(process N on host '\(host)', stopped)\n  where: rank \(victim)\n"
         case .afterInit:
-            expected = "error: rank \(victim) (process N on host '\(host)', stopped) has not joined the other ranks within \(stallSeconds) s "
+            expected =
+                "error: rank \(victim) (process N on host '\(host)', stopped) has not joined the other ranks within \(stallSeconds) s "
                 + "of MPI_Init\n  where: rank \(victim)\n"
         case .leaving where victim == 0:
             // The last process: all others are gone, and the system ends it.

@@ -44,12 +44,18 @@ final class ImportCommandTests: CommandTestCase {
         let again = try importFeatures("--annotations", folder + "/out.json", "--json")
         XCTAssertEqual(try object(again)["digest"] as? String, summary["digest"] as? String)
         for (options, error) in [
-            (["--subset-name", "n", "--annotations", "a.json"], "--subset-name and --annotations were both given\n  do: leave one of them out: the "
-                + "annotations name the subsets"),
+            (
+                ["--subset-name", "n", "--annotations", "a.json"],
+                "--subset-name and --annotations were both given\n  do: leave one of them out: the "
+                    + "annotations name the subsets"
+            ),
             (["--subset-name", ""], "--subset-name is empty\n  do: give a name"),
             (["--classes", "run"], "--classes was given without --annotations\n  do: leave it out: videos without annotations have no actions"),
-            (["--rows-span-video"], "--rows-span-video and --feature-stride were both given\n  do: leave --feature-stride and --window out: they "
-                + "follow from the video's length and its rows"),
+            (
+                ["--rows-span-video"],
+                "--rows-span-video and --feature-stride were both given\n  do: leave --feature-stride and --window out: they "
+                    + "follow from the video's length and its rows"
+            ),
         ] {
             let refused = try start(
                 executable,
@@ -84,7 +90,8 @@ final class ImportCommandTests: CommandTestCase {
         XCTAssertEqual(synthetic["background_classes"] as? Int, 1)
         let number = try kairos("synthesize", "--annotations", folder + "/a.json", "--classes", "3", "--output", folder + "/t.h5")
         XCTAssertEqual(
-            number.errors, "error: --classes and --annotations were both given\n  do: leave one of them out: the annotations name videos and classes\n")
+            number.errors,
+            "error: --classes and --annotations were both given\n  do: leave one of them out: the annotations name videos and classes\n")
         let names = try kairos("synthesize", "--classes", "run,jump", "--output", folder + "/t.h5")
         XCTAssertEqual(
             names.errors, "error: --classes names 'run,jump' without --annotations\n  do: give a number of classes, or --annotations\n")

@@ -26,9 +26,15 @@ final class LauncherTests: CommandTestCase {
         let shared = "remove what lies in /dev/shm, enlarge it (mount -o remount,size=..., docker run --shm-size=...), or start fewer ranks"
         // What df says of TMPDIR and of /dev/shm.
         let cases: [(ranks: Int, temporary: String, shared: String, what: String, advice: String)] = [
-            (2, "64 9999", "999999 9999", "the folder for temporary files 'FOLDER/t' has 64 KiB free, Open MPI needs 8416 KiB for 2 ranks", temporary),
+            (
+                2, "64 9999", "999999 9999", "the folder for temporary files 'FOLDER/t' has 64 KiB free, Open MPI needs 8416 KiB for 2 ranks",
+                temporary
+            ),
             (1, "64 9999", "0 0", "the folder for temporary files 'FOLDER/t' has 64 KiB free, Open MPI needs 8408 KiB for 1 rank", temporary),
-            (4, "99999 59", "999999 9999", "the folder for temporary files 'FOLDER/t' has room for 59 more files, Open MPI needs 60 for 4 ranks", temporary),
+            (
+                4, "99999 59", "999999 9999", "the folder for temporary files 'FOLDER/t' has room for 59 more files, Open MPI needs 60 for 4 ranks",
+                temporary
+            ),
             (3, "99999 9999", "12599 9999", "the shared memory '/dev/shm' has 12599 KiB free, Open MPI needs 12600 KiB for 3 ranks", shared),
             (3, "99999 9999", "99999 2", "the shared memory '/dev/shm' has room for 2 more files, Open MPI needs 3 for 3 ranks", shared),
             (3, "99999 -", "12600 3", "", ""), (1, "8408 45", "0 0", "", ""),
@@ -84,7 +90,8 @@ final class LauncherTests: CommandTestCase {
         let dashes = String(repeating: "-", count: 74)
         let block = "\(dashes)\nPrimary job  terminated normally, but 1 process returned\na non-zero exit code.\n\(dashes)\n"
         let error = "error: it is so\n  where: rank 1\n  do: look\n"
-        let more = "[vm:1] 1 more process has sent help message help-mpi-api.txt / mpi-abort\n"
+        let more =
+            "[vm:1] 1 more process has sent help message help-mpi-api.txt / mpi-abort\n"
             + "[vm:1] Set MCA parameter \"orte_base_help_aggregate\" to 0 to see all help / error messages\n"
             + "[vm:1] [[26621,0],0] ORTE_ERROR_LOG: Out of resource in file show_help.c at line 501\n"
         let cases: [(said: String, shown: String)] = [

@@ -82,7 +82,8 @@ final class NetclusterTests: FaultTestCase {
         try requireNamespaces()
         let cluster = root.appendingPathComponent("launch/cluster").path
         func run(_ hosts: String, _ more: String = "") throws -> Ended {
-            try netcluster(["--hosts", "2", "--on-first"], ["bash", "-c", "\(hosts); '\(cluster)' --hostfile '\(folder)/hosts' --no-pinning \(more)"])
+            try netcluster(
+                ["--hosts", "2", "--on-first"], ["bash", "-c", "\(hosts); '\(cluster)' --hostfile '\(folder)/hosts' --no-pinning \(more)"])
         }
         let copy = "cp \"$NETCLUSTER_HOSTFILE\" '\(folder)/hosts'"
         let greeting = try run(copy, "bash -c hostname")

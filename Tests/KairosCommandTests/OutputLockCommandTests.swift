@@ -36,7 +36,9 @@ final class OutputLockCommandTests: FaultTestCase {
             let newest = "\(folder)/r/checkpoints/\(checkpoint(6))"
             for (name, isFree) in [("r/predictions.json", false), ("r/own.json", true)] {
                 let ended = try kairos("detect", "--checkpoint", newest, "--store", folder + "/store.h5", "--output", "\(folder)/\(name)")
-                if isFree { XCTAssertEqual(ended.code, 0, ended.errors) } else {
+                if isFree {
+                    XCTAssertEqual(ended.code, 0, ended.errors)
+                } else {
                     try requireRefused(ended, "FOLDER/" + name, "is writing this file", by: process)
                 }
             }

@@ -163,9 +163,10 @@ final class RandomFaultTests: FaultTestCase {
         case .signal:
             XCTAssertEqual(code, 75, "\(what): \(errors)")
             XCTAssertTrue(errors.contains("interrupted: SIG"), "\(what): \(errors)")
-            let place = steps(run).last.map {
-                "; the run is kept at step \($0) of \(method.steps)\n  where: file 'FOLDER/\(run)/checkpoints/\(checkpoint($0))'\n"
-            }
+            let place =
+                steps(run).last.map {
+                    "; the run is kept at step \($0) of \(method.steps)\n  where: file 'FOLDER/\(run)/checkpoints/\(checkpoint($0))'\n"
+                }
                 ?? "; no step was done\n  where: file 'FOLDER/\(run)'\n"
             XCTAssertTrue(errors.contains(place), "\(what): \(errors)")
         case .stop:

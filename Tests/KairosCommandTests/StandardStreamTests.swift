@@ -18,7 +18,8 @@ final class StandardStreamTests: CommandTestCase {
 
     /// Every command's report, help, version of options: there is one way out.
     func testOutputThatIsLostIsAnError() throws {
-        let made = try kairos("synthesize", "--output", folder + "/a.h5", "--videos", "3", "--dimension", "4", "--annotations-output", folder + "/a.json")
+        let made = try kairos(
+            "synthesize", "--output", folder + "/a.h5", "--videos", "3", "--dimension", "4", "--annotations-output", folder + "/a.json")
         XCTAssertEqual(made.code, 0, made.errors)
         let commands = [
             ["--help"], ["train", "--help"], ["--generate-completion-script", "bash"], ["inspect", folder + "/a.h5"],
@@ -40,8 +41,10 @@ final class StandardStreamTests: CommandTestCase {
     func testAReaderThatIsGoneEndsTheProgramQuietly() throws {
         let ended = try start(
             URL(fileURLWithPath: "/bin/bash"),
-            ["-c", "(while [ ! -e \(folder)/closed ]; do sleep 0.01; done; \"$@\"; echo $? > \(folder)/code) | (exec 0<&-; : > \(folder)/closed)",
-                "bash", executable.path, "--help"])
+            [
+                "-c", "(while [ ! -e \(folder)/closed ]; do sleep 0.01; done; \"$@\"; echo $? > \(folder)/code) | (exec 0<&-; : > \(folder)/closed)",
+                "bash", executable.path, "--help",
+            ])
         XCTAssertEqual(ended.errors, "")
         XCTAssertEqual(try String(decoding: file("code"), as: UTF8.self), "141\n")
     }

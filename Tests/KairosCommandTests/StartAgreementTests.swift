@@ -47,8 +47,10 @@ final class StartAgreementTests: FaultTestCase {
 
     /// One rank would go on when the others have ended.
     func testOptionsOfOneRankAlone() throws {
-        for (option, text) in [("--stop-after 3", "--stop-after differs between ranks: rank 0 has 'no number'; rank 1 has '3'"),
-            ("--timeline", "--timeline differs between ranks: rank 0 has 'off'; rank 1 has 'on'")] {
+        for (option, text) in [
+            ("--stop-after 3", "--stop-after differs between ranks: rank 0 has 'no number'; rank 1 has '3'"),
+            ("--timeline", "--timeline differs between ranks: rank 0 has 'off'; rank 1 has 'on'"),
+        ] {
             let ended = try end("o", "[ $OMPI_COMM_WORLD_RANK = 0 ] || set -- \"$@\" \(option); exec \"$@\"")
             XCTAssertEqual(ended.code, 1, ended.errors)
             XCTAssertTrue(ended.errors.contains("error: \(text)\n"), ended.errors)

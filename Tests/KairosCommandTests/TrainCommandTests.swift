@@ -23,7 +23,9 @@ final class TrainCommandTests: CommandTestCase {
             XCTAssertEqual(try file("r\(ranks)/metrics.json"), try file("r0/metrics.json"), "\(ranks) ranks")
         }
         // Nor does the number of threads, at widths at which products and sums are shared out.
-        let wide = ["--set", "model.embd_dim=128", "--set", "model.fpn_dim=128", "--set", "model.head_dim=128", "--set", "training.iterations=3", "--json"]
+        let wide = [
+            "--set", "model.embd_dim=128", "--set", "model.fpn_dim=128", "--set", "model.head_dim=128", "--set", "training.iterations=3", "--json",
+        ]
         let digests = try [1, 2, 4].map { threads in
             try object(
                 try mpirun(1, ["train", folder + "/run.yaml", "--output", folder + "/t\(threads)", "--set", "training.threads=\(threads)"] + wide))[

@@ -77,7 +77,8 @@ final class WindowFaultTests: FaultTestCase {
         let values = (0..<120).map { Float($0) }
         let bytes = Data([0x93] + "NUMPY".utf8 + [1, 0, UInt8(text.utf8.count), 0] + text.utf8) + values.withUnsafeBytes { Data($0) }
         for name in ["a", "b"] { try bytes.write(to: URL(fileURLWithPath: "\(folder)/npy/\(name).npy")) }
-        let video = "{\"subset\": \"Test\", \"duration\": 10, \"fps\": 25, "
+        let video =
+            "{\"subset\": \"Test\", \"duration\": 10, \"fps\": 25, "
             + "\"annotations\": [{\"label\": \"run\", \"label_id\": 0, \"segment\": [1, 2]}]}"
         try write("{\"version\": \"1\", \"database\": {\"a\": \(video), \"b\": \(video)}}", "i.json")
     }

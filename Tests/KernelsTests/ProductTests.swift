@@ -33,7 +33,8 @@ final class ProductTests: XCTestCase {
         accumulate: Bool = false, alpha: Float = 1
     ) {
         MatrixMultiply.multiply(
-            m: m, n: n, k: k, a, lda: transposeA ? m : k, transposeA: transposeA, b, ldb: transposeB ? k : n, transposeB: transposeB, into: &c, ldc: n,
+            m: m, n: n, k: k, a, lda: transposeA ? m : k, transposeA: transposeA, b, ldb: transposeB ? k : n, transposeB: transposeB, into: &c,
+            ldc: n,
             accumulate: accumulate, alpha: alpha)
     }
 
@@ -277,7 +278,8 @@ final class ProductTests: XCTestCase {
 
     func testRounding() {
         var values: [Float] = [
-            0, -0, 1, -1, 1.003_906_25, 1.011_718_75, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .infinity, -.infinity, .leastNonzeroMagnitude,
+            0, -0, 1, -1, 1.003_906_25, 1.011_718_75, .greatestFiniteMagnitude, -.greatestFiniteMagnitude, .infinity, -.infinity,
+            .leastNonzeroMagnitude,
             .leastNormalMagnitude, -3.3895314e38, 3.3961775e38, Float(bitPattern: 71_362),
         ]
         // Around ties: the lower half is 0x7FFF, 0x8000 and 0x8001 after even and odd upper halves.

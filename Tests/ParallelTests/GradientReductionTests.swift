@@ -280,7 +280,9 @@ final class GradientReductionTests: XCTestCase {
             let tape = Tape()
             reduction.beginShard(shards.owned.lowerBound, tape: tape)
             for _ in 0..<(isRight ? 1 : 2) {
-                tape.record(leaves: [arena.parameters[1].tensor]) { arena.parameters[1].tensor.gradientToWrite().pointer.update(repeating: 1, count: 20) }
+                tape.record(leaves: [arena.parameters[1].tensor]) {
+                    arena.parameters[1].tensor.gradientToWrite().pointer.update(repeating: 1, count: 20)
+                }
                 tape.backward()
             }
             reduction.finishShard()

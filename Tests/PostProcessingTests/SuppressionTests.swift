@@ -66,7 +66,7 @@ final class SuppressionTests: XCTestCase {
     func testScoresNeverRiseAndComeSorted() {
         var state: UInt64 = 7
         func next() -> Float {
-            state = state &* 6364136223846793005 &+ 1442695040888963407
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
             return Float(state >> 40) / Float(1 << 24)
         }
         for round in 0..<20 {

@@ -17,10 +17,12 @@ final class PseudoLabelFileTests: XCTestCase {
             round: 2,
             labels: [
                 PseudoLabel(
-                    video: "b", segment: Segment(start: 0.1 + 0.2, end: 5), label: 1, score: Double(Float(0.7)), classScore: 0.9, tIoU: 0.8, tND: 1e-7,
+                    video: "b", segment: Segment(start: 0.1 + 0.2, end: 5), label: 1, score: Double(Float(0.7)), classScore: 0.9, tIoU: 0.8,
+                    tND: 1e-7,
                     similarity: 0.25, fate: .removed),
                 PseudoLabel(video: "b", segment: Segment(start: 6, end: 7.5), label: 0, score: 0.5, classScore: 0.5, fate: .positive),
-                PseudoLabel(video: "a", segment: Segment(start: 0, end: 1), label: 0, score: 0.25, classScore: 0.3, similarity: 0.75, fate: .promoted),
+                PseudoLabel(
+                    video: "a", segment: Segment(start: 0, end: 1), label: 0, score: 0.25, classScore: 0.3, similarity: 0.75, fate: .promoted),
                 PseudoLabel(video: "a", segment: Segment(start: 2, end: 3), label: 0, score: 0.2, classScore: 0.2, tIoU: 1, fate: .rejected),
             ],
             videos: ["a", "none"], thresholds: PseudoLabelThresholds(theta: 0.5, thetaPerClass: ["run": 0.4], removedBelow: 0.3, promotedFrom: nil),
@@ -104,8 +106,10 @@ final class PseudoLabelFileTests: XCTestCase {
         func one(_ members: String) -> String {
             "{\"results\": {\"a\": [\n{\"label\": \"run\", \"segment\": [1, 2.5], \"score\": 0.5\(members)}]}, \"external_data\": {\"round\": 1}}"
         }
-        try refuses("[]", "error: the file is JSON, but not ActivityNet's results: its root is a list, not an object\n  where: file 'p.json'\n"
-            + "  do: the form is {\"results\": {VIDEO: [{\"label\", \"segment\": [start, end], \"score\"}]}}")
+        try refuses(
+            "[]",
+            "error: the file is JSON, but not ActivityNet's results: its root is a list, not an object\n  where: file 'p.json'\n"
+                + "  do: the form is {\"results\": {VIDEO: [{\"label\", \"segment\": [start, end], \"score\"}]}}")
         try refuses(
             "{\"results\": {}, \"external_data\": {}}",
             """

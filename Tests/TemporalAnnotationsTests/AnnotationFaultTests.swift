@@ -43,7 +43,8 @@ final class AnnotationFaultTests: XCTestCase {
             let set = try read(database([annotation("jump", "1"), annotation("run", missing) + ", " + annotation("run", "0")]))
             XCTAssertEqual(set.classes.names, ["run", "jump"])
             XCTAssertEqual(
-                set.notes, ["1 of 3 annotations have no 'label_id', the first in video 'v1': it is taken from the other annotations of their classes"])
+                set.notes, ["1 of 3 annotations have no 'label_id', the first in video 'v1': it is taken from the other annotations of their classes"]
+            )
         }
     }
 
@@ -55,7 +56,9 @@ final class AnnotationFaultTests: XCTestCase {
         refuses(
             database([annotation("jump", "9"), annotation("run") + ", " + annotation("jump")]),
             "2 of 3 annotations have no 'label_id'; 1 class never has one: 'run'", "line 3, video 'v1'", advice)
-        for (id, found) in [("\"0\"", "a string (\"0\")"), ("0.5", "a number (0.5)"), ("true", "true"), ("[1]", "a list"), ("1e300", "a number (1e+300)")] {
+        for (id, found) in [
+            ("\"0\"", "a string (\"0\")"), ("0.5", "a number (0.5)"), ("true", "true"), ("[1]", "a list"), ("1e300", "a number (1e+300)"),
+        ] {
             refuses(
                 database([annotation("jump", "1"), annotation("run", id)]),
                 "1 of 2 annotations have a 'label_id' that is no whole number; the first is \(found)", "line 3, video 'v1'", advice)
@@ -106,7 +109,8 @@ final class AnnotationFaultTests: XCTestCase {
         refuses(one("\"subset\": \"a\", \"duration\": \"20.0\""), "'duration' of the video is a string (\"20.0\"), not a number", video, duration)
         refuses(one("\"subset\": \"a\", \"duration\": null"), "'duration' of the video is null, not a number", video, duration)
         refuses(
-            one("\"subset\": \"a\", \"duration_frame\": 9, \"duration_second\": 3"), "the video has no 'duration'; is 'duration_second' meant?", video,
+            one("\"subset\": \"a\", \"duration_frame\": 9, \"duration_second\": 3"), "the video has no 'duration'; is 'duration_second' meant?",
+            video,
             duration)
         refuses(
             one("\"subset\": \"a\", \"duration\": 3, \"fps\": \"30\""), "'fps' of the video is a string (\"30\"), not a number", video,
@@ -142,14 +146,17 @@ final class AnnotationFaultTests: XCTestCase {
 
     func testAnnotationsUnderAnotherName() {
         let list = "[{\"label\": \"run\", \"segment\": [1, 2]}]", right = "\"annotations\": \(list)"
-        let advice = "name them annotations; for a video without actions add \"annotations\": [], "
+        let advice =
+            "name them annotations; for a video without actions add \"annotations\": [], "
             + "and for classes without segments \"labels\": [CLASS, ...]"
         for name in ["actions", "annotation", "Annotations", "anotations", "segments", "what_happens"] {
             refuses(
-                videos([right, "\"\(name)\": \(list)", right, ""]), "the video has no 'annotations'; is '\(name)' meant?", "line 3, video 'v1'", advice)
+                videos([right, "\"\(name)\": \(list)", right, ""]), "the video has no 'annotations'; is '\(name)' meant?", "line 3, video 'v1'",
+                advice)
         }
         // In a test subset as well.
-        refuses(videos([right, right, right, "\"actions\": []"]), "the video has no 'annotations'; is 'actions' meant?", "line 5, video 'v3'", advice)
+        refuses(
+            videos([right, right, right, "\"actions\": []"]), "the video has no 'annotations'; is 'actions' meant?", "line 5, video 'v3'", advice)
         refuses(videos([right, "\"label\": \"run\""]), "the video has no 'annotations'; is 'label' meant?", "line 3, video 'v1'", advice)
     }
 

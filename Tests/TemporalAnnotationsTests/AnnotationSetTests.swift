@@ -172,7 +172,8 @@ final class AnnotationSetTests: XCTestCase {
     func testNotJSON() throws {
         func refuses(_ text: String, _ what: String, _ place: String, line: UInt = #line) throws {
             try self.refuses(
-                text, "error: the file is not JSON: \(what)\n  where: file 'a.json', \(place)\n"
+                text,
+                "error: the file is not JSON: \(what)\n  where: file 'a.json', \(place)\n"
                     + "  do: check that the path is right and that the file was copied whole", line: line)
         }
         try refuses("", "it is empty", "line 1, column 1")

@@ -110,7 +110,8 @@ final class ComparedDetectionsTests: XCTestCase {
             ["a", "b", "c"].map { ($0, [2.0, 19, 33].map { detection("run", $0 * factor, ($0 + 3) * factor) }) }
         }
         for (factor, guess) in [
-            (30.0, "they look like numbers of frames: divide them by the frames per second"), (1000.0, "they look like milliseconds: divide them by 1000"),
+            (30.0, "they look like numbers of frames: divide them by the frames per second"),
+            (1000.0, "they look like milliseconds: divide them by 1000"),
         ] {
             refuses(
                 scaled(factor),

@@ -74,7 +74,8 @@ final class AblationTests: XCTestCase {
             runs[5].arguments,
             [
                 "train", folder + "/base.yaml", "--output", "out/more-of-it-labels-0.1-seed-3", "--resume", "--set", "training.learning_rate=0.01",
-                "--set", "model.n_mha_win_size=[5, 5, 5, 5, 5, 5]", "--set", "model.use_abs_pe=true", "--set", "data.annotations=\"a b.json\"", "--set",
+                "--set", "model.n_mha_win_size=[5, 5, 5, 5, 5, 5]", "--set", "model.use_abs_pe=true", "--set", "data.annotations=\"a b.json\"",
+                "--set",
                 "data.store=other.h5", "--set", "data.labeled_fraction=0.1", "--set", "training.seed=3",
             ])
         // What `train` would make of the arguments.

@@ -27,7 +27,8 @@ final class ConfigurationDocumentTests: XCTestCase {
     func testExampleConfigurationsCanBeRead() throws {
         let folder = root.appendingPathComponent("configs").path
         let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("ablation") }.sorted()
-        XCTAssertTrue(Set(names).isSuperset(of: [
+        XCTAssertTrue(
+            Set(names).isSuperset(of: [
                 "demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml", "sbhar_apl.yaml", "thumos14_i3d_apl.yaml",
                 "activitynet_i3d_apl.yaml", "sbhar_tridet.yaml", "thumos14_i3d_tridet.yaml", "sbhar_fustal.yaml", "thumos14_i3d_fustal.yaml",
                 "activitynet_i3d_fustal.yaml",

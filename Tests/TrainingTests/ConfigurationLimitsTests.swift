@@ -1,8 +1,7 @@
 import Diagnostics
 import Foundation
-import XCTest
-
 import Training
+import XCTest
 
 /// Documents that would keep the program busy, or waiting, are refused at once.
 final class ConfigurationLimitsTests: XCTestCase {
@@ -39,7 +38,8 @@ final class ConfigurationLimitsTests: XCTestCase {
     }
 
     func testDeepNesting() throws {
-        let expected = "error: values are nested more than 32 deep\n  where: file 'c.yaml'\n"
+        let expected =
+            "error: values are nested more than 32 deep\n  where: file 'c.yaml'\n"
             + "  do: write sections such as 'data:' and 'training:' with their keys indented below them"
         refused(expected) { try read("data: " + String(repeating: "[", count: 40) + String(repeating: "]", count: 40)) }
         refused(expected) { try read((0..<40).map { String(repeating: " ", count: $0) + "a:\n" }.joined()) }

@@ -1,9 +1,8 @@
 import Diagnostics
 import Foundation
 import TestSupport
-import XCTest
-
 import Training
+import XCTest
 
 /// A checkpoint that was damaged in any way is passed over as damaged, or read as it was.
 final class DamagedCheckpointTests: XCTestCase {

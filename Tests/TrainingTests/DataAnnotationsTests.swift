@@ -80,7 +80,8 @@ final class DataAnnotationsTests: XCTestCase {
         }
         XCTAssertThrowsError(try run("frames", set)) {
             XCTAssertTrue(
-                "\($0)".contains("annotated segments lie outside their videos, or more than half of each does; they look like numbers of frames"), "\($0)")
+                "\($0)".contains("annotated segments lie outside their videos, or more than half of each does; they look like numbers of frames"),
+                "\($0)")
         }
         XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/frames"))
     }

@@ -29,7 +29,8 @@ final class MemoryPlannerTests: XCTestCase {
     }
 
     func testSupervisedRuns() throws {
-        let triDet = "model={name: tridet, backbone_arch: [1, 1, 2], n_sgp_win_size: 3, sgp_mlp_dim: 96, embd_dim: 48, fpn_dim: 48, head_dim: 48, "
+        let triDet =
+            "model={name: tridet, backbone_arch: [1, 1, 2], n_sgp_win_size: 3, sgp_mlp_dim: 96, embd_dim: 48, fpn_dim: 48, head_dim: 48, "
             + "regression_range: [[0, 4], [4, 16], [16, 10000]]}"
         for (name, overrides) in [
             ("windowed", ["model.n_mha_win_size=9"]), ("global", []), ("recompute", ["training.recompute_mlp=true"]), ("tridet", [triDet]),

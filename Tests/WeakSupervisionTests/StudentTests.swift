@@ -260,10 +260,12 @@ final class StudentTests: XCTestCase {
     /// What is estimated of a run's memory, against what its buffers come to: generator, proposals, student, distillation.
     func testMemory() throws {
         for overrides in [["fustal.distill_after_iterations=1"], ["fustal.student=false", "fustal.embedding_dim=256"]] {
-            let overrides = [
-                "data.max_rows=50", "data.evaluation_subset=null", "model.embd_dim=48", "model.fpn_dim=48", "model.head_dim=48",
-                "training.iterations=2", "training.warmup_iterations=1", "fustal.generator_iterations=2", "fustal.filter=none", "training.threads=1",
-            ] + overrides
+            let overrides =
+                [
+                    "data.max_rows=50", "data.evaluation_subset=null", "model.embd_dim=48", "model.fpn_dim=48", "model.head_dim=48",
+                    "training.iterations=2", "training.warmup_iterations=1", "fustal.generator_iterations=2", "fustal.filter=none",
+                    "training.threads=1",
+                ] + overrides
             let (method, store, _) = try method(overrides), configuration = try configuration(overrides), communicator = try Communicator.world()
             let detector = try TrainingRun.makeDetector(configuration, store)
             let planner = try MemoryPlanner(configuration, detector: detector, store: store, communicator: communicator)

@@ -40,8 +40,9 @@ public struct InfoNCE {
                             alpha: 1 / temperature)
                         Threads.overRanges(count, grain: 8) { range in
                             for i in range {
-                                losses[i] = ContrastiveLoss.anchor(
-                                    anchors.lowerBound + i, labels: labels, count: rows, similarities: s + i * rows, scale: scale) ?? 0
+                                losses[i] =
+                                    ContrastiveLoss.anchor(
+                                        anchors.lowerBound + i, labels: labels, count: rows, similarities: s + i * rows, scale: scale) ?? 0
                             }
                         }
                         // S = Z_own Z^T / t: every row gets G^T Z_own, the anchors G Z besides.

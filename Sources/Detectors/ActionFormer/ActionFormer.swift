@@ -30,7 +30,11 @@ public final class ActionFormer: PyramidDetector {
                 channels: shared.embeddingDimension, heads: c.heads, window: c.windows[level], stride: stride,
                 hasRelativePositions: c.relativePositions, dropout: c.dropout, dropPath: shared.dropPath)
         }
-        backbone = PyramidBackbone(shared) { block(level: 0, stride: 1) } branchBlock: { block(level: $0, stride: 2) }
+        backbone = PyramidBackbone(shared) {
+            block(level: 0, stride: 1)
+        } branchBlock: {
+            block(level: $0, stride: 2)
+        }
         neck = shared.makeNeck()
         classificationHead = shared.makeClassificationHead(kernel: shared.headKernel)
         regressionHead = shared.makeRegressionHead()

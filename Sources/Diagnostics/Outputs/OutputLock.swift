@@ -126,7 +126,9 @@ public final class OutputLock: @unchecked Sendable {
             for entry in (try? FileManager.default.contentsOfDirectory(atPath: place)) ?? [] {
                 guard let part = UnfinishedName(entry), part.token != token else { continue }
                 if !isFolder, part.name != name, part.name != name + ".lock" { continue }
-                if isFolder, let owner = HeldLock.owner(of: "\(place)/\(part.name).lock"), owner.token == part.token, owner.life() != .gone { continue }
+                if isFolder, let owner = HeldLock.owner(of: "\(place)/\(part.name).lock"), owner.token == part.token, owner.life() != .gone {
+                    continue
+                }
                 unlink("\(place)/\(entry)")
             }
         }

@@ -16,7 +16,8 @@ public enum StandardOutput {
             raise(SIGPIPE)
         }
         throw Failure.failed(
-            "standard output could not be written: \(String(cString: strerror(code)))", advice: "free space where it goes, or send it to another place")
+            "standard output could not be written: \(String(cString: strerror(code)))",
+            advice: "free space where it goes, or send it to another place")
     }
 
     /// Puts something in the places of standard streams that the starter has closed, so that no file gets their numbers: what is written to

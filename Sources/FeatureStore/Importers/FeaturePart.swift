@@ -65,7 +65,8 @@ struct FeaturePart: Hashable {
     func failure(missing: [VideoID], of videos: [VideoID]) -> Failure {
         let isNone = missing.count == videos.count
         let found = FolderContents(folder).seen(missing: missing, of: videos, by: self)
-        let expected = isNone
+        let expected =
+            isNone
             ? "check the folder: files named \(pattern) were expected (--file-prefix and --file-suffix change this)"
             : "add their files, or leave them out with --allow-missing"
         return .badInput(
@@ -139,7 +140,8 @@ struct FolderContents {
         let isNone = missing.count == videos.count
         let known = Set(videos.map { part.prefix + $0.name + part.suffix })
         if let (prefix, suffix, found, others) = namedOtherwise(missing, among: paths.filter { !known.contains($0) }) {
-            let files = "\(Self.count(found.count, of: "\(prefix)VIDEO\(suffix)")) \(Self.examples(found[...]))"
+            let files =
+                "\(Self.count(found.count, of: "\(prefix)VIDEO\(suffix)")) \(Self.examples(found[...]))"
                 + (others > 0 ? " and \(others) of other videos named in other ways" : "")
             guard isReadable(found[0]) else {
                 return ("the folder holds \(files), which are neither .npy nor .npz", "save the features with numpy.save")

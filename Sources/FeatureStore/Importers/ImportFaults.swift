@@ -71,7 +71,8 @@ struct ImportFaults {
         let shown = lines.prefix(Self.mostLines)
         let rest = lines.dropFirst(Self.mostLines).reduce(0) { $0 + $1.videos }
         let advices = kinds.flatMap { kind, found in advice(kind, found).map { [$0] } ?? Self.distinct(found.map(\.failure.advice)).prefix(3) }
-        let text = shown.map { "\n    \($0.text)" }.joined() + (rest > 0 ? "\n    and \(rest) more" : "")
+        let text =
+            shown.map { "\n    \($0.text)" }.joined() + (rest > 0 ? "\n    and \(rest) more" : "")
             + common.map { "\n    together: \($0.what)" }.joined()
         throw Failure(
             .badInput, "\(Set(faults.map(\.video)).count) of \(count) \(noun) \(verb):\(text)", at: places,

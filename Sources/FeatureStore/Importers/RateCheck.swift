@@ -214,7 +214,8 @@ struct RateGuesses {
         if !videos.allSatisfy({ $0.check.grid.fps == grid.fps }) { found = ([], 0) }
         // A window that is long enough goes with any rows: it must give nearly all to the row.
         let idealWindow = median(videos.map { $0.frames - (Double($0.rows) - 1) * grid.stride })
-        let window: (values: [Double], exact: Int) = videos.count > 1 && strides.isEmpty
+        let window: (values: [Double], exact: Int) =
+            videos.count > 1 && strides.isEmpty
             ? best(Self.plainWindows, ideal: idealWindow) { $1.window = $0 } : ([], 0)
         windows = 10 * window.exact >= 9 * videos.count ? window.values : []
         rates = windows.isEmpty || found.exact >= window.exact ? found.values : []

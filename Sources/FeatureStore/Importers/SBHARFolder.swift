@@ -28,8 +28,9 @@ struct SBHARFolder {
         let isRaw = contents.paths.contains { $0.hasPrefix("acc_exp") }
         throw Failure.badInput(
             "the folder holds no folder 'RawData'; " + (inner.map { "it lies in '\($0)'" } ?? contents.summary), at: .file(folder),
-            advice: inner.map { "give --source '\(folder)/\($0)'" } ?? (isRaw
-                ? "give the folder above this one" : "give the unpacked 'HAPT Data Set', which holds RawData, Test and activity_labels.txt"))
+            advice: inner.map { "give --source '\(folder)/\($0)'" }
+                ?? (isRaw
+                    ? "give the folder above this one" : "give the unpacked 'HAPT Data Set', which holds RawData, Test and activity_labels.txt"))
     }
 
     var labelsPath: String { raw + "/labels.txt" }
@@ -156,7 +157,10 @@ struct SBHARFolder {
                     }
                     var after: UnsafeMutablePointer<CChar>?
                     let value = strtof(cursor, &after)
-                    guard let after, UnsafePointer(after) > cursor, found < 3 else { found = -1; break }
+                    guard let after, UnsafePointer(after) > cursor, found < 3 else {
+                        found = -1
+                        break
+                    }
                     cursor = UnsafePointer(after)
                     values.append(value)
                     found += 1

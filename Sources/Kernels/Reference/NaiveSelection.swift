@@ -22,10 +22,11 @@ extension NaiveKernels {
     public static func softmaxCrossEntropy(_ x: [Float], _ targets: [Float], classes: Int) -> Double {
         stride(from: 0, to: x.count, by: classes).reduce(0.0) { total, row in
             let e = (0..<classes).map { exp(Double(x[row + $0])) }, sum = e.reduce(0, +)
-            return total + (0..<classes).reduce(0.0) {
-                let p = e[$1] / sum, t = Double(targets[row + $1])
-                return $0 - t * log(p) - (1 - t) * log(1 - p)
-            }
+            return total
+                + (0..<classes).reduce(0.0) {
+                    let p = e[$1] / sum, t = Double(targets[row + $1])
+                    return $0 - t * log(p) - (1 - t) * log(1 - p)
+                }
         }
     }
 

@@ -24,10 +24,13 @@ struct WeightClasses {
             names = given.names
             let recorded = source.metadata.classes
             let renamed = recorded.map { zip($0, given.names).filter { $0 != $1 } } ?? []
-            notes = renamed.isEmpty ? [] : [
-                "warning: the weight file names \(renamed.count) of \(given.names.count) classes otherwise: "
-                    + ClassMatch.listed(renamed) { "'\($0.0)', now '\($0.1)'" }
-            ]
+            notes =
+                renamed.isEmpty
+                ? []
+                : [
+                    "warning: the weight file names \(renamed.count) of \(given.names.count) classes otherwise: "
+                        + ClassMatch.listed(renamed) { "'\($0.0)', now '\($0.1)'" }
+                ]
         } else if let recorded = source.metadata.classes {
             guard count == nil || recorded.count == count else {
                 throw Failure(
@@ -47,7 +50,8 @@ struct WeightClasses {
             ]
         } else {
             throw Failure(
-                .badInput, "the weights have \(count ?? 0) classes without names, the store has \(store.classes.count): "
+                .badInput,
+                "the weights have \(count ?? 0) classes without names, the store has \(store.classes.count): "
                     + ClassMatch.listed(store.classes.names), at: places,
                 advice: "give the names of the weights' classes, in the order of their training, with --classes A,B,... "
                     + "or --classes-from ANNOTATIONS.json")

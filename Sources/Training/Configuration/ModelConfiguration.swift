@@ -94,10 +94,13 @@ public struct ModelConfiguration: ConfigurationSection {
     /// Keys that one detector alone has.
     private static let ownKeys: [(detector: Name, keys: [String])] = [
         (.actionformer, ["n_head", "n_mha_win_size", "use_rel_pe"]),
-        (.tridet, [
-            "n_sgp_win_size", "k", "sgp_mlp_dim", "init_conv_vars", "use_trident_head", "num_bins", "boundary_kernel_size", "iou_weight_power",
-            "input_noise",
-        ]),
+        (
+            .tridet,
+            [
+                "n_sgp_win_size", "k", "sgp_mlp_dim", "init_conv_vars", "use_trident_head", "num_bins", "boundary_kernel_size", "iou_weight_power",
+                "input_noise",
+            ]
+        ),
     ]
 
     private mutating func visitAttention(_ keys: ConfigurationKeys, _ channels: Requirement<Int>) throws {

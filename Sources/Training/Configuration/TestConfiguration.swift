@@ -31,8 +31,10 @@ public struct TestConfiguration: ConfigurationSection {
         try keys.value("duration_thresh", &durationThreshold, .atLeast(0))
         try keys.value("multiclass_nms", &multiclassNMS)
         try keys.value("voting_thresh", &votingThreshold, .within(0...1))
-        try keys.value("tiou_thresholds", &tiouThresholds, Requirement("ascending, above 0 and at most 1, at least one") { values in
-            !values.isEmpty && values.allSatisfy { $0 > 0 && $0 <= 1 } && zip(values, values.dropFirst()).allSatisfy { $0 < $1 }
-        })
+        try keys.value(
+            "tiou_thresholds", &tiouThresholds,
+            Requirement("ascending, above 0 and at most 1, at least one") { values in
+                !values.isEmpty && values.allSatisfy { $0 > 0 && $0 <= 1 } && zip(values, values.dropFirst()).allSatisfy { $0 < $1 }
+            })
     }
 }

@@ -78,9 +78,11 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value("learning_rate", &learningRate, .upTo(10, above: 0))
         try keys.value("weight_decay", &weightDecay, .within(0...1))
         try keys.value("schedule", &schedule)
-        try keys.value("schedule_steps", &scheduleSteps, Requirement("ascending, up to \(ConfigurationLimits.iterations)") { steps in
-            steps.allSatisfy { (0...ConfigurationLimits.iterations).contains($0) } && zip(steps, steps.dropFirst()).allSatisfy { $0 <= $1 }
-        })
+        try keys.value(
+            "schedule_steps", &scheduleSteps,
+            Requirement("ascending, up to \(ConfigurationLimits.iterations)") { steps in
+                steps.allSatisfy { (0...ConfigurationLimits.iterations).contains($0) } && zip(steps, steps.dropFirst()).allSatisfy { $0 <= $1 }
+            })
         try keys.value("schedule_gamma", &scheduleGamma, .upTo(1, above: 0))
         try keys.value("clip_gradient_norm", &clipGradientNorm, Requirement<Double>.above(0).orNull)
         try keys.value("dropout", &dropout, .below(1, atLeast: 0))

@@ -159,7 +159,8 @@ struct RunReview {
         var groups: [[TrainingStage]] = []
         for stage in stages where stage.trainsDetector {
             if stage.firstIteration > 0, let last = groups.last?.last, last.schedule == stage.schedule,
-                last.firstIteration + last.iterations == stage.firstIteration {
+                last.firstIteration + last.iterations == stage.firstIteration
+            {
                 groups[groups.count - 1].append(stage)
             } else {
                 groups.append([stage])

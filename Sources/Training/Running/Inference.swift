@@ -75,7 +75,8 @@ public enum Inference {
         for i in 0..<features.count { largest = max(largest, features.values[i].bitPattern & 0x7fff_ffff) }
         guard largest >= Float.infinity.bitPattern, let place = (0..<features.count).first(where: { !features.values[$0].isFinite }) else { return }
         throw Failure.badInput(
-            "row \(place / features.columns) of the features holds \(features.values[place].isNaN ? "NaN" : "an infinite value")", at: .file(store.path),
+            "row \(place / features.columns) of the features holds \(features.values[place].isNaN ? "NaN" : "an infinite value")",
+            at: .file(store.path),
             .video(store.videos[video].id.name), advice: "make the store again from features without NaN and infinity")
     }
 }

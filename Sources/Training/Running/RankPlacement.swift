@@ -47,7 +47,8 @@ public struct RankPlacement: Equatable, Sendable {
         let groups = hosts.flatMap { host in Self.sharing(ranks.indices.filter { ranks[$0].host == host }, ranks) }
         let threads = Set(ranks.map(\.threads)).sorted()
         var line = "\(count(ranks.count, "rank")) on \(count(hosts.count, "host"))"
-        line += threads.count == 1
+        line +=
+            threads.count == 1
             ? ", \(count(threads[0], "thread"))\(ranks.count > 1 ? " each" : "")" : ", \(threads[0]) to \(threads[threads.count - 1]) threads each"
         if ranks.allSatisfy({ !$0.cores.isEmpty }) {
             let own = groups.count == ranks.count ? "of \(ranks.count == 1 ? "its" : "their") own" : "that they share"

@@ -27,7 +27,9 @@ public struct Cropping: Equatable, Sendable {
     ///   - halfWindow: half of what a row sees, in rows: actions may reach so far beyond the crop's ends.
     /// - Returns: the rows kept, and the actions that remain, counted from the first of them. After `trials` tries without an action the last crop
     ///   is taken.
-    public func crop(rows: Int, instances: [GridInstance], halfWindow: Float, random: inout RandomStream) -> (
+    public func crop(
+        rows: Int, instances: [GridInstance], halfWindow: Float, random: inout RandomStream
+    ) -> (
         rows: Range<Int>, instances: [GridInstance]
     ) {
         guard let length = length(rows, &random), length < rows else { return (0..<rows, instances) }

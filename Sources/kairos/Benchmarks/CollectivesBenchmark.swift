@@ -45,17 +45,21 @@ struct CollectivesBenchmark {
             }
             let arena = ParameterArena(Gradient(count)), shards = try VirtualShards(count: world.size, communicator: world)
             let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, options: options)
-            sums.append((way, {
-                let tape = Tape()
-                reduction.beginStep()
-                reduction.beginShard(world.rank, tape: tape)
-                // Backward has written it.
-                _ = arena.parameters[0].tensor.gradientToWrite()
-                return try timed {
-                    reduction.finishShard()
-                    try reduction.finishStep()
-                }
-            }))
+            sums.append(
+                (
+                    way,
+                    {
+                        let tape = Tape()
+                        reduction.beginStep()
+                        reduction.beginShard(world.rank, tape: tape)
+                        // Backward has written it.
+                        _ = arena.parameters[0].tensor.gradientToWrite()
+                        return try timed {
+                            reduction.finishShard()
+                            try reduction.finishStep()
+                        }
+                    }
+                ))
         }
         var seconds: [Way: [Double]] = [:]
         for repetition in 0...repetitions {
