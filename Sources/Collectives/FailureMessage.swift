@@ -12,6 +12,7 @@ struct FailureMessage: Codable {
         var name: String
         var text = ""
         var number = 0
+        var second = 0
     }
 
     init(_ failure: Failure) {
@@ -27,6 +28,7 @@ struct FailureMessage: Codable {
             case .parameter(let name): Place(name: "parameter", text: name)
             case .line(let number): Place(name: "line", number: number)
             case .column(let number): Place(name: "column", number: number)
+            case .position(let line, let column): Place(name: "position", number: line, second: column)
             case .rank(let rank): Place(name: "rank", number: rank)
             case .step(let step): Place(name: "step", number: step)
             }
@@ -43,6 +45,7 @@ struct FailureMessage: Codable {
             case "parameter": .parameter(place.text)
             case "line": .line(place.number)
             case "column": .column(place.number)
+            case "position": .position(line: place.number, column: place.second)
             case "rank": .rank(place.number)
             case "step": .step(place.number)
             default: nil

@@ -26,6 +26,8 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         case line(Int)
         /// Counted in characters, from 1.
         case column(Int)
+        /// A place in a text; the column is counted in characters, from 1.
+        case position(line: Int, column: Int)
         case rank(Int)
         case step(Int)
 
@@ -38,6 +40,7 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
             case .parameter(let name): "parameter '\(name)'"
             case .line(let number): "line \(number)"
             case .column(let number): "column \(number)"
+            case .position(let line, let column): "line \(line), column \(column)"
             case .rank(let rank): "rank \(rank)"
             case .step(let step): "step \(step)"
             }

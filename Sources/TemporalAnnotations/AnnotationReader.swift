@@ -8,7 +8,7 @@ struct AnnotationReader {
     /// What was done to single segments.
     private(set) var notes: [String] = []
     /// Entries without the key `annotations`, and subsets in which some video has it.
-    private var withoutAnnotations: [(id: String, subset: Subset, line: Int)] = []
+    private var withoutAnnotations: [(id: String, subset: Subset, line: JSONLine)] = []
     private var annotatedSubsets = Set<Subset>()
     private var losses = SegmentLosses()
 
@@ -21,7 +21,7 @@ struct AnnotationReader {
     /// Whether an entry names its classes by `labels` and has no annotations beside them.
     static func hasLabelsAlone(_ entry: JSONNode) -> Bool { entry["labels"] != nil && entry["annotations"]?.array?.isEmpty ?? true }
 
-    func failure(_ what: String, _ line: Int, _ video: String, advice: String) -> Failure {
+    func failure(_ what: String, _ line: JSONLine, _ video: String, advice: String) -> Failure {
         .badInput(what, at: .file(path), .line(line), .video(video), advice: advice)
     }
 
@@ -183,7 +183,7 @@ struct AnnotationReader {
         return try index(of: node["label"]?.string ?? "", node.line, id)
     }
 
-    private func index(of label: String, _ line: Int, _ id: String) throws -> Int {
+    private func index(of label: String, _ line: JSONLine, _ id: String) throws -> Int {
         guard let index = classes.index(of: label) else {
             throw failure(
                 "class '\(label)' is unknown" + (nearestName(to: label, among: classes.names).map { "; did you mean '\($0)'?" } ?? ""), line, id,

@@ -25,7 +25,7 @@ public enum DetectionFile {
     }
 
     /// The videos of a file in the form, with the line of their lists.
-    package static func entries(of root: JSONNode, path: String) throws -> [(name: String, line: Int, list: [JSONNode])] {
+    package static func entries(of root: JSONNode, path: String) throws -> [(name: String, line: JSONLine, list: [JSONNode])] {
         guard let results = root["results"] else {
             let isAnnotations = root["database"] != nil
             throw Failure.badInput(

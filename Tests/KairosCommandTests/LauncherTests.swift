@@ -69,7 +69,12 @@ final class LauncherTests: CommandTestCase {
         let named = try shell(copy + "p/launch/mpirun 2 --oversubscribe --map-by slot p/.build/release/kairos train c.yaml")
         XCTAssertEqual(
             named.errors, "error: there is no program 'p/.build/release/kairos'\n  do: run launch/build, or name the program that it has built\n")
-        XCTAssertEqual([none.code, named.code], [1, 1])
+        let other = try shell("$M 2 nosuchprogram --help")
+        XCTAssertEqual(
+            other.errors,
+            "error: there is no program 'nosuchprogram'\n"
+                + "  do: name a program that is on the PATH, or its path, for example: launch/mpirun 2 kairos --help\n")
+        XCTAssertEqual([none.code, named.code, other.code], [1, 1, 1])
     }
 
     func testStreamsArePassedOn() throws {

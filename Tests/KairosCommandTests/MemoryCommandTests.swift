@@ -48,7 +48,7 @@ final class MemoryCommandTests: CommandTestCase {
         XCTAssertEqual(inference.code, 3)
         XCTAssertTrue(
             withoutFigures(inference.errors).hasPrefix(
-                "error: the run needs about N of memory, N are left of the limit of addresses (ulimit -v): "
+                "error: the run needs about N of memory, about N of addresses, N are left of the limit of addresses (ulimit -v): "
                     + "detection (a recording of 1000000 rows, whole) N, the program N, "), inference.errors)
         let training = try limited(1_500_000, "benchmark", "step", "--model", folder + "/run.yaml", "--rows", "1000000")
         XCTAssertEqual(training.code, 2)

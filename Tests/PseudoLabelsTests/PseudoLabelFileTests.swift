@@ -142,12 +142,12 @@ final class PseudoLabelFileTests: XCTestCase {
                 + "  do: give a file from the run's folder pseudo_labels, as it was written")
         try refuses(
             "{\"results\": {}, \"external_data\": {\"round\": 1.5}}",
-            "error: 'round' in 'external_data' is a number (1.5), not a whole number, at least 0\n  where: file 'p.json', line 1\n"
+            "error: 'round' in 'external_data' is a number (1.5), not a whole number, at least 0\n  where: file 'p.json', line 1, column 44\n"
                 + "  do: give a file from the run's folder pseudo_labels, as it was written")
         try refuses(
             "{\"results\": {}, \"external_data\": {\"round\": 1, \"quality\": {}}}",
             "error: 'quality' in 'external_data' is an object, not an object of class_accuracy, average_tIoU, positive_accuracy and count, or null\n"
-                + "  where: file 'p.json', line 1\n  do: give a file from the run's folder pseudo_labels, as it was written")
+                + "  where: file 'p.json', line 1, column 58\n  do: give a file from the run's folder pseudo_labels, as it was written")
     }
 
     func testTheNewestRoundsQuality() throws {

@@ -99,8 +99,8 @@ final class AnnotationFaultTests: XCTestCase {
     // MARK: Types
 
     func testValuesOfAnotherType() throws {
-        let video = "line 1, video 'v'"
-        func one(_ members: String) -> String { "{\"database\": {\"v\": {\(members)}}}" }
+        let video = "line 2, video 'v'"
+        func one(_ members: String) -> String { "{\"database\":\n{\"v\": {\(members)}}}" }
         let subset = "add the subset's name, such as \"Validation\" or \"Test\"", duration = "add the duration in seconds, as a number"
         refuses(one("\"subset\": 1, \"duration\": 3"), "'subset' of the video is a number (1), not a string", video, subset)
         refuses(one("\"subset\": \"\", \"duration\": 3"), "'subset' of the video is empty", video, subset)

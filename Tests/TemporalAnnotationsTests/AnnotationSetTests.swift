@@ -22,7 +22,7 @@ final class AnnotationSetTests: XCTestCase {
         return path
     }
 
-    private func videos(_ text: String) -> String { "{\"version\": \"1\", \"database\": {\(text)}}" }
+    private func videos(_ text: String) -> String { "{\"version\": \"1\",\n\"database\": {\(text)}}" }
 
     /// One video of 60 s with one annotation.
     private func annotated(_ annotation: String) -> String {
@@ -215,22 +215,35 @@ final class AnnotationSetTests: XCTestCase {
               do: this looks like a file of detections; give the annotation file here
             """)
         try refuses(
-            "{\"database\": []}", "error: 'database' is a list, not an object of videos\n  where: file 'a.json', line 1\n  do: \(form)")
+            "{\"database\": []}", "error: 'database' is a list, not an object of videos\n  where: file 'a.json', line 1, column 14\n  do: \(form)")
         try refuses(
-            videos("\"v\": 3"), "error: the video's entry is a number, not an object\n  where: file 'a.json', line 1, video 'v'\n  do: \(form)")
+            videos("\"v\": 3"), "error: the video's entry is a number, not an object\n  where: file 'a.json', line 2, video 'v'\n  do: \(form)")
+    }
+
+    /// Where all stands on one line, the line alone says nothing.
+    func testColumnsInAFileOfOneLine() throws {
+        let first = "{\"database\": {\"é\": {\"subset\": \"Test\", \"duration\": 60, \"annotations\": []}, "
+        try refuses(
+            first + "\"w\": {\"subset\": \"Test\", \"duration\": \"9\", \"annotations\": []}}}",
+            "error: 'duration' of the video is a string (\"9\"), not a number\n"
+                + "  where: file 'a.json', line 1, column \(first.count + 37), video 'w'\n  do: add the duration in seconds, as a number")
+        try refuses(
+            first + "\"w\": {\"subset\": \"Test\", \"duration\": 9,\n\"annotations\": 3}}}",
+            "error: 'annotations' is a number (3), not a list\n  where: file 'a.json', line 2, video 'w'\n  do: the form is {\"database\": {VIDEO: {\"subset\", \"duration\", \"annotations\": [{\"label\", \"segment\"}]}}}"
+        )
     }
 
     func testDuplicates() throws {
         try refuses(
             videos("\"v\": {},\n\"w\": {},\n\"v\": {}"),
-            "error: the video stands twice in the file\n  where: file 'a.json', line 3, video 'v'\n  do: keep one of the two entries")
+            "error: the video stands twice in the file\n  where: file 'a.json', line 4, video 'v'\n  do: keep one of the two entries")
         try refuses(
             videos("\"v\": {\"subset\": \"a\", \"subset\": \"b\"}"),
-            "error: the key 'subset' stands twice in the video's entry\n  where: file 'a.json', line 1, video 'v'\n  do: keep one of the two")
+            "error: the key 'subset' stands twice in the video's entry\n  where: file 'a.json', line 2, video 'v'\n  do: keep one of the two")
     }
 
     func testWrongVideos() throws {
-        let place = "where: file 'a.json', line 1, video 'v'"
+        let place = "where: file 'a.json', line 2, video 'v'"
         try refuses(
             videos("\"v\": {\"duration\": 3}"),
             "error: the video has no 'subset'\n  \(place)\n  do: add the subset's name, such as \"Validation\" or \"Test\"")
@@ -253,7 +266,7 @@ final class AnnotationSetTests: XCTestCase {
     }
 
     func testWrongSegments() throws {
-        let place = "where: file 'a.json', line 1, video 'v'"
+        let place = "where: file 'a.json', line 2, video 'v'"
         func one(_ segment: String) -> String { annotated("{\"label\": \"run\", \"segment\": \(segment)}") }
         try refuses(
             one("[9.5, 3]"),
@@ -284,7 +297,7 @@ final class AnnotationSetTests: XCTestCase {
     }
 
     func testWrongClasses() throws {
-        let place = "where: file 'a.json', line 1, video 'v'"
+        let place = "where: file 'a.json', line 2, video 'v'"
         try refuses(
             annotated("{\"label\": \"runing\", \"segment\": [1, 2]}"),
             "error: class 'runing' is unknown; did you mean 'running'?\n  \(place)\n  do: use one of the 2 known classes",

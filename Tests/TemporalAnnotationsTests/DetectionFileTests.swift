@@ -41,7 +41,7 @@ final class DetectionFileTests: XCTestCase {
     }
 
     private func refuses(_ text: String, _ expected: String, line: UInt = #line) throws {
-        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        try Data("\n\(text)".utf8).write(to: URL(fileURLWithPath: path))
         XCTAssertThrowsError(try DetectionFile.read(path, classes: classes, videos: ["a", "b"]), line: line) {
             XCTAssertEqual(($0 as? Failure)?.description.replacingOccurrences(of: path, with: "p.json"), expected, line: line)
             XCTAssertEqual(($0 as? Failure)?.exitCode, 3, line: line)
@@ -50,7 +50,7 @@ final class DetectionFileTests: XCTestCase {
 
     func testRefusals() throws {
         let form = "the form is {\"results\": {VIDEO: [{\"label\", \"segment\": [start, end], \"score\"}]}}"
-        let place = "where: file 'p.json', line 1, video 'a'"
+        let place = "where: file 'p.json', line 2, video 'a'"
         func one(_ detection: String) -> String { "{\"results\": {\"a\": [\(detection)]}}" }
         try refuses(
             "{\"database\": {}}",
@@ -61,7 +61,7 @@ final class DetectionFileTests: XCTestCase {
             """)
         try refuses(
             "3", "error: the file is JSON, but not ActivityNet's results: its root is a number, not an object\n  where: file 'p.json'\n  do: \(form)")
-        try refuses("{\"results\": 1}", "error: 'results' is a number, not an object of videos\n  where: file 'p.json', line 1\n  do: \(form)")
+        try refuses("{\"results\": 1}", "error: 'results' is a number, not an object of videos\n  where: file 'p.json', line 2\n  do: \(form)")
         try refuses(
             "{\"results\": {\"a\": [], \"a\": []}}",
             "error: the video stands twice in the file\n  \(place)\n  do: keep one of the two entries")
@@ -69,7 +69,7 @@ final class DetectionFileTests: XCTestCase {
             "{\"results\": {\"stranger\": []}}",
             """
             error: the annotations do not know the video
-              where: file 'p.json', line 1, video 'stranger'
+              where: file 'p.json', line 2, video 'stranger'
               do: check that detections and annotations belong to the same data set
             """)
         try refuses("{\"results\": {\"a\": {}}}", "error: the video's detections are an object, not a list\n  \(place)\n  do: \(form)")
@@ -103,7 +103,7 @@ final class DetectionFileTests: XCTestCase {
             "{\"results\": {\"a\": [{]}}",
             """
             error: the file is not JSON: a name in quotation marks is missing
-              where: file 'p.json', line 1, column 21, video 'a'
+              where: file 'p.json', line 2, column 21, video 'a'
               do: check that the path is right and that the file was copied whole
             """)
         try refuses(

@@ -110,7 +110,7 @@ final class SamplingTests: XCTestCase {
         let path = NSTemporaryDirectory() + "kairos-order-\(UUID().uuidString).json"
         defer { try? FileManager.default.removeItem(atPath: path) }
         for (text, what, place) in [
-            ("{\"a\": 1}", "the list of labelled recordings is an object, not a list of names", "line 1"),
+            ("{\"a\": 1}", "the list of labelled recordings is an object, not a list of names", "line 1, column 1"),
             ("[\"a\",\n7]", "entry 2 of the list of labelled recordings is a number (7), not a name", "line 2"),
         ] {
             try Data(text.utf8).write(to: URL(fileURLWithPath: path))

@@ -13,7 +13,7 @@ extension JSONNode {
     }
 
     /// The line on which a member stands, or this object when it is missing.
-    package func line(of name: String) -> Int { self[name]?.line ?? line }
+    package func line(of name: String) -> JSONLine { self[name]?.line ?? line }
 
     /// What is wrong with a member that should be there and of some type; nil when it is.
     ///

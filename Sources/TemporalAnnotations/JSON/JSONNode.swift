@@ -1,6 +1,26 @@
 import Diagnostics
 import Foundation
 
+/// Where a value of a JSON file begins.
+package struct JSONLine: Equatable, Sendable {
+    /// From 1.
+    package var number: Int
+    /// In characters, from 1. Known on the first line alone: many files have no other.
+    package var column: Int?
+
+    package init(_ number: Int, column: Int? = nil) {
+        self.number = number
+        self.column = column
+    }
+}
+
+extension Failure.Place {
+    /// The line, and the column where the line does not say enough.
+    package static func line(_ line: JSONLine) -> Failure.Place {
+        line.column.map { .position(line: line.number, column: $0) } ?? .line(line.number)
+    }
+}
+
 /// A JSON value that remembers where it stands and keeps what `JSONSerialization` loses: the order of an object's members and names given twice.
 package struct JSONNode {
     package enum Value {
@@ -13,8 +33,7 @@ package struct JSONNode {
     }
 
     package var value: Value
-    /// Line of the file on which the value begins, from 1.
-    package var line: Int
+    package var line: JSONLine
 
     package var number: Double? { if case .number(let number) = value { number } else { nil } }
     package var string: String? { if case .string(let string) = value { string } else { nil } }
@@ -26,7 +45,7 @@ package struct JSONNode {
     package subscript(_ name: String) -> JSONNode? { members?.first { $0.name == name }?.node }
 
     /// The first name that occurs a second time in this object, with the line of the second.
-    package var repeatedName: (name: String, line: Int)? {
+    package var repeatedName: (name: String, line: JSONLine)? {
         var seen = Set<String>()
         for member in members ?? [] where !seen.insert(member.name).inserted { return (member.name, member.node.line) }
         return nil

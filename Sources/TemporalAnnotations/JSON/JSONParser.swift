@@ -15,6 +15,8 @@ struct JSONParser {
     private var position = 0
     private var line = 1
     private var path: [String] = []
+    /// Characters of the first line before a position.
+    private var counted = (end: 0, characters: 0)
     /// Deeper nesting is refused, so that no file can exhaust the stack.
     private static let deepest = 100
 
@@ -23,7 +25,10 @@ struct JSONParser {
     }
 
     mutating func document() throws -> JSONNode {
-        if hasMark { position = 3 }
+        if hasMark {
+            position = 3
+            counted.end = 3
+        }
         skipSpace()
         guard position < bytes.count else { throw malformed("it is empty") }
         let node = try value(depth: 0)
@@ -39,6 +44,14 @@ struct JSONParser {
         // Bytes that go on with a character, and those of a byte order mark, are not counted.
         let characters = bytes[max(first, hasMark && first == 0 ? 3 : 0)..<max(place, first)].reduce(0) { $0 + ($1 & 0xC0 == 0x80 ? 0 : 1) }
         return Malformed(what: what, line: line, column: characters + 1, path: path)
+    }
+
+    /// Of the value that begins here.
+    private mutating func here() -> JSONLine {
+        guard line == 1 else { return JSONLine(line) }
+        for byte in bytes[counted.end..<position] where byte & 0xC0 != 0x80 { counted.characters += 1 }
+        counted.end = position
+        return JSONLine(1, column: counted.characters + 1)
     }
 
     private var hasMark: Bool { bytes.count >= 3 && bytes[0] == 0xEF && bytes[1] == 0xBB && bytes[2] == 0xBF }
@@ -57,7 +70,7 @@ struct JSONParser {
     private mutating func value(depth: Int) throws -> JSONNode {
         guard depth < Self.deepest else { throw malformed("more than \(Self.deepest) levels of nesting") }
         guard position < bytes.count else { throw malformed("it ends early") }
-        let start = line
+        let start = here()
         switch bytes[position] {
         case UInt8(ascii: "{"): return JSONNode(value: .object(try members(depth: depth)), line: start)
         case UInt8(ascii: "["): return JSONNode(value: .array(try elements(depth: depth)), line: start)

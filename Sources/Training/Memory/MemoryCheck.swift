@@ -41,7 +41,7 @@ public enum MemoryCheck {
 
     /// - Parameter claims: of all ranks.
     package static func lines(_ claims: [Claim]) throws -> [String] {
-        var worst: (ratio: Double, rank: Int, ranks: Int, needed: Int, bound: AvailableMemory.Bound)?
+        var worst: (ratio: Double, rank: Int, ranks: Int, needed: Int, counted: Double, bound: AvailableMemory.Bound)?
         for (rank, claim) in claims.enumerated() {
             for bound in claim.available.bounds {
                 let sharing = claims.indices.filter { other in
@@ -50,13 +50,14 @@ public enum MemoryCheck {
                 let needed = MemoryEstimate.sum(sharing.map { claims[$0].estimate.total })
                 let counted = bound.countsAddresses ? Double(needed) * addressShare : Double(needed)
                 let ratio = counted / Double(max(bound.bytes, 1))
-                if ratio > worst?.ratio ?? 0 { worst = (ratio, rank, sharing.count, needed, bound) }
+                if ratio > worst?.ratio ?? 0 { worst = (ratio, rank, sharing.count, needed, counted, bound) }
             }
         }
         guard let worst, worst.ratio > noted else { return [] }
         let estimate = claims[worst.rank].estimate, who = worst.ranks > 1 ? "\(worst.ranks) ranks need" : "the run needs"
         let figures =
             "\(who) about \(CheckedMemory.text(bytes: worst.needed)) of memory, "
+            + (worst.bound.countsAddresses ? "about \(CheckedMemory.text(bytes: Int(min(worst.counted, 9e18)))) of addresses, " : "")
             + "\(CheckedMemory.text(bytes: worst.bound.bytes)) are \(worst.bound.name)"
             + (worst.ranks > 1 ? "; each needs: " : ": ") + estimate.text
         if worst.ratio > refused { throw failure(figures, estimate, ranks: worst.ranks) }

@@ -55,7 +55,7 @@ public enum LabeledSubset {
 
     /// - Parameter file: the name to say in errors.
     package static func names(in data: Data, file path: String) throws -> [String] {
-        func refusal(_ what: String, _ line: Int) -> Failure {
+        func refusal(_ what: String, _ line: JSONLine) -> Failure {
             .badInput(what, at: .file(path), .key("data.labeled_order"), .line(line), advice: "write it as [\"name\", \"name\", ...]")
         }
         let root: JSONNode
