@@ -1,4 +1,5 @@
 import Collectives
+import Diagnostics
 import FeatureStore
 import Foundation
 import TemporalAnnotations
@@ -60,6 +61,31 @@ final class DataAnnotationsTests: XCTestCase {
             fewer.notes.last,
             "warning: \(lacking) of \(all.count) detections are of a class that the annotations lack and are passed over: '\(set.classes.names[1])'; "
                 + "'\(set.classes.names[1])' is close to '\(set.classes.names[0])'")
+    }
+
+    /// A store made with some classes alone, and the annotations of all: what the store lacks is background.
+    func testClassesThatTheStoreLacksAreBackground() throws {
+        var set = try XCTUnwrap(annotations)
+        let own = try run("own", nil).run().evaluation
+        set.classes = ClassMap(names: ["another"] + set.classes.names)
+        set.videos = set.videos.map { video in
+            var video = video
+            video.instances = video.instances.map { ActionInstance(segment: $0.segment, label: $0.label + 1) }
+            video.instances.append(ActionInstance(segment: Segment(start: 0, end: video.duration / 2), label: 0))
+            return video
+        }
+        let more = try run("more", set)
+        XCTAssertTrue(
+            more.notes.contains(
+                "warning: 9 actions in '\(folder)/more.json' are of classes that the store lacks, and count as background: 'another'"),
+            "\(more.notes)")
+        XCTAssertEqual(try more.run().evaluation, own)
+        // A name that is nearly one of the store's is a fault.
+        let right = set.classes.names[1]
+        set.classes = ClassMap(names: ["another", right + "s", set.classes.names[2]])
+        XCTAssertThrowsError(try run("misspelt", set)) {
+            XCTAssertEqual(($0 as? Failure)?.what, "class '\(right)s' is unknown; did you mean '\(right)'?", "\($0)")
+        }
     }
 
     /// The class of every detection that a run has written.

@@ -31,7 +31,8 @@ struct EvaluatedRecordings {
     }
 
     private mutating func read(_ path: String, _ store: FeatureStore) throws {
-        let set = try AnnotationSet(readingJSON: path, classes: store.classes, segments: .asWritten)
+        let (set, passedOver) = try Self.annotations(path, classes: store.classes)
+        notes += passedOver
         do {
             truth = set.videos(in: try set.subset(named: subset))
         } catch var failure as Failure {
@@ -46,13 +47,36 @@ struct EvaluatedRecordings {
                 advice: "name the annotations that the store was made from, or leave data.annotations out")
         }
         try WeakLabelCheck.check(truth: truth, path: path)
-        notes = set.notes + (try SegmentScale(truth).verdict(of: "annotated segments", at: [.file(path), .key("data.annotations")]))
+        notes += set.notes + (try SegmentScale(truth).verdict(of: "annotated segments", at: [.file(path), .key("data.annotations")]))
         let detected = Set(videos.map { store.videos[$0].id }), absent = truth.filter { !detected.contains($0.id) }
         if let first = absent.first {
             notes.append(
                 "the store lacks \(absent.count) of the \(truth.count) videos that '\(path)' has of subset '\(subset)', the first is '\(first.id)': "
                     + "their actions count as missed")
         }
+    }
+
+    /// The annotations with the classes of the store, and a sentence on actions of classes that the store lacks (it may have been made with some classes
+    /// alone), which count as background.
+    ///
+    /// - Throws: `Failure.badInput` for a class that is likely one of the store's, misspelt, and when no class is the store's.
+    private static func annotations(_ path: String, classes: ClassMap) throws -> (AnnotationSet, notes: [String]) {
+        let all = try AnnotationSet(readingJSON: path, segments: .asWritten), unknown = all.classes.names.filter { classes.index(of: $0) == nil }
+        let unnamed = classes.names.filter { all.classes.index(of: $0) == nil }
+        guard !unknown.isEmpty, unknown.count < all.classes.count, !unknown.contains(where: { nearestName(to: $0, among: unnamed) != nil }) else {
+            return (try AnnotationSet(readingJSON: path, classes: classes, segments: .asWritten), [])
+        }
+        var selection = try ClassSelection(all.classes.names.filter { classes.index(of: $0) != nil }, among: all.classes)
+        var set = selection.select(all)
+        let places = set.classes.names.compactMap { classes.index(of: $0) }
+        for video in set.videos.indices {
+            set.videos[video].instances = set.videos[video].instances.map { ActionInstance(segment: $0.segment, label: places[$0.label]) }
+            set.videos[video].weakLabels = set.videos[video].weakLabels.map { places[$0] }.sorted()
+        }
+        set.classes = classes
+        let names = unknown.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (unknown.count > 5 ? " and \(unknown.count - 5) more" : "")
+        let actions = counted(selection.backgroundInstances, "action")
+        return (set, ["\(actions) in '\(path)' are of classes that the store lacks, and count as background: \(names)"])
     }
 
     /// Sentences on detections of classes that `data.annotations` lacks, which the evaluation passes over.
