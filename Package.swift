@@ -36,9 +36,9 @@ let package = Package(
         .target(name: "Collectives", dependencies: ["COpenMPI", "Diagnostics"]),
         // Floor 2
         .target(name: "Autograd", dependencies: ["Diagnostics", "Kernels"]),
+        .target(name: "HDF5", dependencies: ["CHDF5", "COpenMPI", "Diagnostics", crypto]),
         .target(
-            name: "FeatureStore",
-            dependencies: ["CHDF5", "COpenMPI", "CZlib", "Collectives", "Diagnostics", "RandomStreams", "TemporalAnnotations", crypto]),
+            name: "FeatureStore", dependencies: ["CZlib", "Collectives", "Diagnostics", "HDF5", "RandomStreams", "TemporalAnnotations", crypto]),
         .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
         .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
         // Floor 3
@@ -54,7 +54,7 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
+                "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "Kernels",
                 "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
             ]),
         // Floor 6
@@ -78,37 +78,39 @@ let package = Package(
             name: "kairos",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
-                "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", "WeakSupervision",
-                argumentParser,
+                "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
+                "WeakSupervision", argumentParser,
             ]),
 
         .target(
-            name: "TestSupport", dependencies: ["Autograd", "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams"], path: "Tests/TestSupport"),
+            name: "TestSupport", dependencies: ["Autograd", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "RandomStreams"],
+            path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["CSignals", "Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
-        .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "FeatureStore", "RandomStreams", "TestSupport", crypto]),
-        .testTarget(name: "PostProcessingTests", dependencies: ["FeatureStore", "PostProcessing", "TestSupport"]),
+        .testTarget(name: "HDF5Tests", dependencies: ["Diagnostics", "HDF5", "TestSupport"]),
+        .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "FeatureStore", "HDF5", "RandomStreams", "TestSupport", crypto]),
+        .testTarget(name: "PostProcessingTests", dependencies: ["HDF5", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
-        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "FeatureStore", "Kernels", "RandomStreams", "TestSupport"]),
+        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "HDF5", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [
-                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "Kernels", "NeuralNetworks",
-                "RandomStreams", "TemporalAnnotations", "TestSupport", "Training",
+                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels",
+                "NeuralNetworks", "RandomStreams", "TemporalAnnotations", "TestSupport", "Training",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",
             dependencies: [
-                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks", "PostProcessing", "RandomStreams",
+                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "PostProcessing", "RandomStreams",
                 "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
             ]),
-        .testTarget(name: "TrainingTests", dependencies: ["Kernels", "Training", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["HDF5", "Kernels", "Training", "TestSupport"]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["Diagnostics", "RandomStreams", "TestSupport", "Training"]),
         .testTarget(

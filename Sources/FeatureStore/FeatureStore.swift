@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import HDF5
 import TemporalAnnotations
 
 /// One video of a store.
@@ -41,7 +42,8 @@ public final class FeatureStore {
     public init(path: String) throws {
         let file = try HDF5File.open(path)
         try Self.requireFormat(file)
-        let matrix = try HDF5Matrix(in: file, FeatureStoreFormat.matrix)
+        let matrix = try HDF5Matrix(
+            in: file, FeatureStoreFormat.matrix, advice: "make the store with 'kairos import' or 'kairos synthesize'")
         self.path = path
         self.matrix = matrix
         dimension = matrix.columns

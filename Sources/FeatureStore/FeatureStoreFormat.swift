@@ -1,4 +1,8 @@
+import HDF5
 import TemporalAnnotations
+
+/// How the numbers of a store's matrix are kept in the file.
+public typealias FeatureStorage = HDF5FloatStorage
 
 /// The names inside a feature store; `docs/feature-store.md` describes them for readers in other languages.
 enum FeatureStoreFormat {

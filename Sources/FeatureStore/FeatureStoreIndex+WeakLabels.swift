@@ -1,4 +1,5 @@
 import Diagnostics
+import HDF5
 import TemporalAnnotations
 
 /// Weak labels in a store: the datasets `weak_labels/video` and `weak_labels/label`, which are there (and in the digest) only when a recording has such.

@@ -1,8 +1,7 @@
-import CHDF5
-import COpenMPI
 import Collectives
 import Diagnostics
 import Foundation
+import HDF5
 import TemporalAnnotations
 
 extension FeatureStoreWriter {
@@ -52,16 +51,10 @@ extension FeatureStoreWriter {
         let count = index.videos.count
         let owned = Array(stride(from: communicator.rank, to: count, by: communicator.size))
         let rounds = (count + communicator.size - 1) / communicator.size
-        let file = try communicator.throwTogether { try Activity.during(.writingTogether) { try HDF5File.openTogether(part, communicator) } }
+        let file = try communicator.throwTogether { try Activity.during(.writingTogether) { try HDF5File.openTogether(part, communicator.handle) } }
         defer { file.close() }
         let matrix = try communicator.throwTogether { try HDF5Matrix(in: file, FeatureStoreFormat.matrix) }
         defer { matrix.close() }
-        let transfer = HDF5Library.locked {
-            let list = H5Pcreate(kairos_h5p_dataset_transfer())
-            _ = H5Pset_dxpl_mpio(list, H5FD_MPIO_COLLECTIVE)
-            return list
-        }
-        defer { HDF5Library.locked { _ = H5Pclose(transfer) } }
 
         let encoder = try communicator.throwTogether { try RowEncoder(source: source, storage: storage) }
         var leaves: [UInt8] = []
@@ -86,7 +79,7 @@ extension FeatureStoreWriter {
                 }
             }
             do {
-                try Activity.during(.writingTogether) { try matrix.writeStored(rows, encoder.stored, transfer: transfer) }
+                try Activity.during(.writingTogether) { try matrix.writeTogether(rows, encoder.stored) }
             } catch {
                 failure = failure ?? error
             }
@@ -127,19 +120,5 @@ extension ImportFaults {
             all.add(.file, message.video, Failure(.badInput, message.what, advice: message.advice))
         }
         return all
-    }
-}
-
-extension HDF5File {
-    /// Opens a file that exists for writing by all ranks of a communicator; opening and closing are collective.
-    static func openTogether(_ path: String, _ communicator: Communicator) throws -> HDF5File {
-        let access = fileAccess()
-        let status = HDF5Library.locked { H5Pset_fapl_mpio(access, communicator.handle, kairos_mpi_info_null()) }
-        guard status >= 0 else {
-            throw Failure.failed(
-                "this HDF5 library cannot write with several ranks: \(HDF5Library.locked { HDF5Library.lastError() })", at: .file(path),
-                advice: "use an HDF5 library built for MPI (Debian: libhdf5-openmpi-dev), or start one process")
-        }
-        return try open(path, flags: kairos_h5f_acc_rdwr(), access: access, isWritable: true)
     }
 }

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import HDF5
 import TemporalAnnotations
 
 /// Writes a feature store, video by video: memory is needed for the longest video alone.

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import FeatureStore
 import Foundation
+import HDF5
 import NeuralNetworks
 import Training
 

@@ -1,6 +1,6 @@
 import AdaptivePseudoLabels
 import Autograd
-import FeatureStore
+import HDF5
 import NeuralNetworks
 import TestSupport
 import XCTest

@@ -1,5 +1,5 @@
 import Detectors
-import FeatureStore
+import HDF5
 import PostProcessing
 import TemporalAnnotations
 import TestSupport

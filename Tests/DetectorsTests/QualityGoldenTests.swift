@@ -1,6 +1,6 @@
 import Autograd
 import Detectors
-import FeatureStore
+import HDF5
 import Kernels
 import TestSupport
 import XCTest

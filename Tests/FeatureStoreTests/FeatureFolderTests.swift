@@ -2,6 +2,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import TemporalAnnotations
+import TestSupport
 import XCTest
 
 /// Folders as people have them: several to join, other names, videos without annotations.

@@ -1,6 +1,7 @@
 import Diagnostics
 import FeatureStore
 import Foundation
+import HDF5
 import Synchronization
 import TemporalAnnotations
 import TestSupport
@@ -526,14 +527,6 @@ final class FeaturePrefetcherTests: FolderTestCase {
             for _ in 0..<10 { _ = try prefetcher.next() }
             XCTAssertEqual(prefetcher.announcedBytes, 0)
         }
-    }
-
-    func testAnnouncedRangesAreMerged() {
-        XCTAssertEqual(HDF5Matrix.merged([]), [])
-        XCTAssertEqual(HDF5Matrix.merged([7..<7]), [])
-        XCTAssertEqual(HDF5Matrix.merged([20..<30, 0..<10, 10..<20, 5..<5, 40..<50]), [0..<30, 40..<50])
-        XCTAssertEqual(HDF5Matrix.merged([40..<50, 20..<30, 60..<70, 10..<20, 0..<5]), [40..<50, 10..<30, 60..<70, 0..<5])
-        XCTAssertEqual(HDF5Matrix.merged([0..<50, 10..<20, 49..<60, 61..<62]), [0..<60, 61..<62])
     }
 
     func testAnnouncedRowsComeIntoMemory() throws {

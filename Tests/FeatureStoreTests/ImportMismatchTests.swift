@@ -2,6 +2,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import TemporalAnnotations
+import TestSupport
 import XCTest
 
 /// Videos that do not fit: all are named in one run, with one guess.

@@ -2,6 +2,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import RandomStreams
+import TestSupport
 import XCTest
 
 final class NumpyFileTests: FolderTestCase {

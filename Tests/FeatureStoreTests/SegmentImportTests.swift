@@ -2,6 +2,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import TemporalAnnotations
+import TestSupport
 import XCTest
 
 /// Actions that do not lie in their videos, on import: all are looked at before anything is said.

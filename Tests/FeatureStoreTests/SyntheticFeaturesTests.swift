@@ -2,6 +2,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import TemporalAnnotations
+import TestSupport
 import XCTest
 
 final class SyntheticFeaturesTests: FolderTestCase {

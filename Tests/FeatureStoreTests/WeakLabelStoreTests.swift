@@ -1,7 +1,9 @@
 import Diagnostics
 import FeatureStore
 import Foundation
+import HDF5
 import TemporalAnnotations
+import TestSupport
 import XCTest
 
 /// Classes without segments in a store.

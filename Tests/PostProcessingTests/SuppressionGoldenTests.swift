@@ -1,4 +1,4 @@
-import FeatureStore
+import HDF5
 import PostProcessing
 import TemporalAnnotations
 import TestSupport

@@ -1,5 +1,5 @@
-import FeatureStore
 import Foundation
+import HDF5
 import Kernels
 
 extension Fixtures {

@@ -2,6 +2,7 @@ import Collectives
 import Diagnostics
 import FeatureStore
 import Foundation
+import HDF5
 import NeuralNetworks
 import TemporalAnnotations
 import TestSupport

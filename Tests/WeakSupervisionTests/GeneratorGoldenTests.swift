@@ -1,6 +1,6 @@
 import Autograd
 import Diagnostics
-import FeatureStore
+import HDF5
 import NeuralNetworks
 import TestSupport
 import Training

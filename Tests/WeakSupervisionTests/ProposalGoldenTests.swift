@@ -1,5 +1,5 @@
 import Detectors
-import FeatureStore
+import HDF5
 import TemporalAnnotations
 import TestSupport
 import WeakSupervision

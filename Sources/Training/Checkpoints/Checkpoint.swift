@@ -1,6 +1,7 @@
 import Diagnostics
 import FeatureStore
 import Foundation
+import HDF5
 import NeuralNetworks
 
 /// A training run at one step, in one HDF5 file: enough to go on to the same bits.

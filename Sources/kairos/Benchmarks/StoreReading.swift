@@ -2,6 +2,7 @@ import Collectives
 import Diagnostics
 import FeatureStore
 import Foundation
+import HDF5
 
 /// Reads of a feature store by all ranks together, against plain sequential reads of the same bytes.
 struct StoreReading {

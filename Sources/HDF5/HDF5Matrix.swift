@@ -8,7 +8,7 @@ package final class HDF5Matrix {
     package let name: String
     package let rows: Int
     package let columns: Int
-    package let storage: FeatureStorage
+    package let storage: HDF5FloatStorage
     private var dataset: hid_t
     private let type: hid_t
     /// The first value's place in the file; nil for chunks and before anything is allocated.
@@ -25,7 +25,7 @@ package final class HDF5Matrix {
     ///
     /// - Parameter chunkRows: rows of a chunk; nil: contiguous.
     package static func create(
-        in file: HDF5File, _ name: String, rows: Int, columns: Int, storage: FeatureStorage, chunkRows: Int? = nil
+        in file: HDF5File, _ name: String, rows: Int, columns: Int, storage: HDF5FloatStorage, chunkRows: Int? = nil
     ) throws {
         try HDF5Library.locked {
             let type = Self.type(of: storage)
@@ -35,10 +35,15 @@ package final class HDF5Matrix {
     }
 
     /// Opens the matrix, which must be of float32 or float16, little-endian, and laid out as expected.
-    package init(in file: HDF5File, _ name: String, layout: Layout = .contiguous) throws {
+    ///
+    /// - Parameter advice: what to do about a dataset of another form.
+    /// - Throws: `Failure.badInput` for a dataset of another form, or none.
+    package init(
+        in file: HDF5File, _ name: String, layout: Layout = .contiguous, advice: String = "check that the file is of the kind expected here"
+    ) throws {
         self.file = file
         self.name = name
-        let opened = try HDF5Library.locked { () throws -> (dataset: hid_t, shape: [Int], storage: FeatureStorage) in
+        let opened = try HDF5Library.locked { () throws -> (dataset: hid_t, shape: [Int], storage: HDF5FloatStorage) in
             let dataset = try file.openDataset(name)
             let stored = H5Dget_type(dataset)
             let creation = H5Dget_create_plist(dataset)
@@ -47,7 +52,7 @@ package final class HDF5Matrix {
                 H5Pclose(creation)
             }
             let shape = try file.shape(of: name)
-            let storage = FeatureStorage.allCases.first { candidate in
+            let storage = HDF5FloatStorage.allCases.first { candidate in
                 let type = Self.type(of: candidate)
                 defer { H5Tclose(type) }
                 return H5Tequal(stored, type) > 0
@@ -59,7 +64,7 @@ package final class HDF5Matrix {
                 H5Dclose(dataset)
                 throw Failure.badInput(
                     "it is \(form), a contiguous matrix [rows, dimension] of little-endian float32 or float16 was expected",
-                    at: .file(file.path), .dataset(name), advice: "make the store with 'kairos import' or 'kairos synthesize'")
+                    at: .file(file.path), .dataset(name), advice: advice)
             }
             return (dataset, shape, storage)
         }
@@ -98,16 +103,19 @@ package final class HDF5Matrix {
         }
     }
 
-    /// Writes rows given as they are stored. With a collective `transfer` every rank must call it, an empty range included.
-    package func writeStored(_ rows: Range<Int>, _ values: UnsafeRawPointer, transfer: hid_t? = nil) throws {
+    /// Writes rows given as they are stored.
+    package func writeStored(_ rows: Range<Int>, _ values: UnsafeRawPointer) throws {
+        try HDF5Library.locked { try write(rows, values, transfer: kairos_h5p_default()) }
+    }
+
+    /// Call with the lock held.
+    func write(_ rows: Range<Int>, _ values: UnsafeRawPointer, transfer: hid_t) throws {
         try select(rows) { memory, selection in
-            guard H5Dwrite(dataset, type, memory, selection, transfer ?? kairos_h5p_default(), values) >= 0 else {
-                throw file.writeFailure("written", name)
-            }
+            guard H5Dwrite(dataset, type, memory, selection, transfer, values) >= 0 else { throw file.writeFailure("written", name) }
         }
     }
 
-    private static func type(of storage: FeatureStorage) -> hid_t { storage == .float16 ? HDF5Types.half() : H5Tcopy(kairos_h5t_ieee_f32le()) }
+    private static func type(of storage: HDF5FloatStorage) -> hid_t { storage == .float16 ? HDF5Types.half() : H5Tcopy(kairos_h5t_ieee_f32le()) }
 
     private func select(_ rows: Range<Int>, _ body: (hid_t, hid_t) throws -> Void) throws {
         try HDF5Library.locked {

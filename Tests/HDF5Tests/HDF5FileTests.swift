@@ -1,35 +1,7 @@
-import Diagnostics
-import FeatureStore
 import Foundation
+import HDF5
+import TestSupport
 import XCTest
-
-/// A folder of its own for each test, removed afterwards.
-class FolderTestCase: XCTestCase {
-    private(set) var folder = ""
-
-    override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "/kairos-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-    override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
-
-    func path(_ name: String) -> String { folder + "/" + name }
-
-    /// Checks the whole text of a failure, with the test's folder written as FOLDER.
-    func assertFailure<Value>(
-        _ expected: String, kind: Failure.Kind = .badInput, file: StaticString = #filePath, line: UInt = #line, _ body: () throws -> Value
-    ) {
-        do {
-            _ = try body()
-            XCTFail("nothing was thrown, expected:\n\(expected)", file: file, line: line)
-        } catch let failure as Failure {
-            XCTAssertEqual(failure.description.replacingOccurrences(of: folder, with: "FOLDER"), expected, file: file, line: line)
-            XCTAssertEqual(failure.kind, kind, file: file, line: line)
-        } catch {
-            XCTFail("another error was thrown: \(error)", file: file, line: line)
-        }
-    }
-}
 
 final class HDF5FileTests: FolderTestCase {
     func testValuesOfEveryTypeComeBack() throws {
@@ -169,27 +141,6 @@ final class HDF5FileTests: FolderTestCase {
               do: check the folder's permissions and free space
             """.replacingOccurrences(of: folder, with: "FOLDER"), kind: .failed
         ) { try HDF5File.create(path("no/a.h5")) }
-    }
-}
-
-final class ContentDigestTests: XCTestCase {
-    func testDigestIsSHA256OfTheDocumentedBytes() {
-        // python3: hashlib.sha256(struct.pack('<q',1)+b'w'+struct.pack('<qqq',2,1,2)+struct.pack('<q',8)+struct.pack('<ff',1,2)).hexdigest()
-        var digest = ContentDigest()
-        let values: [Float] = [1, 2]
-        digest.add(name: "w", shape: [1, 2], floats: values, count: 2)
-        XCTAssertEqual(digest.hex(), "de87db749b874076e6716d4d62a5e191f710ff15ab0c86dc16c61924fa74d847")
-    }
-
-    func testNamesShapesAndValuesCount() {
-        func digest(_ name: String, _ shape: [Int], _ values: [Float]) -> String {
-            var digest = ContentDigest()
-            digest.add(name: name, shape: shape, floats: values, count: values.count)
-            return digest.hex()
-        }
-        let all = [digest("w", [2], [1, 2]), digest("v", [2], [1, 2]), digest("w", [1, 2], [1, 2]), digest("w", [2], [2, 1])]
-        XCTAssertEqual(Set(all).count, 4)
-        XCTAssertEqual(digest("w", [2], [1, 2]), all[0])
     }
 }
 

@@ -53,16 +53,6 @@ enum HDF5Library {
     }
 }
 
-/// How the numbers of a matrix are kept in the file.
-public enum FeatureStorage: String, CaseIterable, Sendable {
-    /// IEEE 754 single precision, little-endian: 4 bytes a value.
-    case float32
-    /// IEEE 754 half precision, little-endian: 2 bytes a value, 11 significant bits, magnitude at most 65,504.
-    case float16
-
-    public var bytesPerValue: Int { self == .float32 ? 4 : 2 }
-}
-
 /// Datatypes that the library offers no constant for; the caller closes them with `H5Tclose`.
 enum HDF5Types {
     /// `<f2` of NumPy: 1 sign bit, 5 exponent bits (bias 15), 10 mantissa bits.
