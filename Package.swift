@@ -70,8 +70,8 @@ let package = Package(
         .target(
             name: "WeakSupervision",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PostProcessing",
-                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
+                "Autograd", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels",
+                "RandomStreams", "TemporalAnnotations", "Training",
             ]),
         // Floor 8
         .executableTarget(
@@ -83,20 +83,20 @@ let package = Package(
             ]),
 
         .target(
-            name: "TestSupport", dependencies: ["Autograd", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "RandomStreams"],
+            name: "TestSupport", dependencies: ["Autograd", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "RandomStreams"],
             path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["CSignals", "Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
-        .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "TestSupport"]),
+        .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "HDF5Tests", dependencies: ["Diagnostics", "HDF5", "TestSupport"]),
         .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "FeatureStore", "HDF5", "RandomStreams", "TestSupport", crypto]),
         .testTarget(name: "PostProcessingTests", dependencies: ["HDF5", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
-        .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
-        .testTarget(name: "DataParallelTests", dependencies: ["DataParallel", "TestSupport"]),
+        .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams"]),
+        .testTarget(name: "DataParallelTests", dependencies: ["DataParallel"]),
         .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "HDF5", "Kernels", "RandomStreams", "TestSupport"]),
         .testTarget(
             name: "AdaptivePseudoLabelsTests",
@@ -111,13 +111,13 @@ let package = Package(
                 "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
             ]),
         .testTarget(name: "TrainingTests", dependencies: ["HDF5", "Kernels", "Training", "TestSupport"]),
-        .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
+        .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["Diagnostics", "RandomStreams", "TestSupport", "Training"]),
         .testTarget(
             name: "ParallelTests",
             dependencies: [
                 "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RandomStreams",
-                "TestSupport", "Training", "WeakSupervision",
+                "Training",
             ]),
     ],
     swiftLanguageModes: [.v5]
