@@ -34,6 +34,7 @@ let package = Package(
         // Floor 1
         .target(name: "Kernels", dependencies: ["COneDNN", "COpenBLAS", "CProcessor", "Diagnostics"], swiftSettings: uncheckedArithmetic),
         .target(name: "Collectives", dependencies: ["COpenMPI", "Diagnostics"]),
+        .target(name: "Configuration", dependencies: ["Diagnostics", yams]),
         // Floor 2
         .target(name: "Autograd", dependencies: ["Diagnostics", "Kernels"]),
         .target(
@@ -48,14 +49,14 @@ let package = Package(
         .target(
             name: "Detectors",
             dependencies: [
-                "Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
+                "Autograd", "Configuration", "Diagnostics", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
             ]),
         // Floor 5
         .target(
             name: "Training",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
-                "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
+                "Autograd", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
+                "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", crypto,
             ]),
         // Floor 6
         .target(
@@ -64,22 +65,24 @@ let package = Package(
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels",
-                "RandomStreams", "TemporalAnnotations", "Training",
+                "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
+                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
             ]),
         .target(
             name: "WeakSupervision",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PostProcessing",
+                "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
+                "PostProcessing",
                 "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
             ]),
         // Floor 8
+        .target(name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "Detectors", "Training", "WeakSupervision"]),
         .executableTarget(
             name: "kairos",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
-                "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training", "WeakSupervision",
-                argumentParser,
+                "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "StandardRegistry", "TemporalAnnotations", "Training",
+                "WeakSupervision", argumentParser,
             ]),
 
         .target(
@@ -100,22 +103,22 @@ let package = Package(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "Kernels", "NeuralNetworks",
-                "RandomStreams", "TemporalAnnotations", "TestSupport", "Training",
+                "RandomStreams", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",
             dependencies: [
                 "Autograd", "Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks", "PostProcessing", "RandomStreams",
-                "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
+                "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
             ]),
-        .testTarget(name: "TrainingTests", dependencies: ["Kernels", "Training", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["Kernels", "StandardRegistry", "TestSupport", "Training"]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels", "TestSupport"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["Diagnostics", "RandomStreams", "TestSupport", "Training"]),
         .testTarget(
             name: "ParallelTests",
             dependencies: [
                 "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RandomStreams",
-                "TestSupport", "Training", "WeakSupervision",
+                "StandardRegistry", "TestSupport", "Training", "WeakSupervision",
             ]),
     ],
     swiftLanguageModes: [.v5]
@@ -127,6 +130,8 @@ if Context.environment["KAIROS_FUZZ"] != nil {
         .target(
             name: "Fuzzing",
             dependencies: [
-                "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "TemporalAnnotations", "TestSupport", "Training",
+                "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "StandardRegistry", "TemporalAnnotations",
+                "TestSupport",
+                "Training",
             ], path: "Tests/Fuzzing", exclude: ["Seeds"]))
 }

@@ -1,6 +1,7 @@
 import Collectives
 import FeatureStore
 import Foundation
+import StandardRegistry
 import TemporalAnnotations
 import Training
 import XCTest
