@@ -52,9 +52,15 @@ extension AdaptivePseudoLabelMethod {
         _ = pass.tape.multiScaleRows(levels, frames: frames).tensor.gradientToWrite()
     }
 
+    /// Columns of all levels together.
+    private var levelColumns: Int {
+        func columns(_ detector: some PyramidDetector) -> Int { detector.configuration.levels * detector.configuration.neckDimension }
+        return columns(detector)
+    }
+
     /// Frames of all shards, gathered: embeddings, their unit vectors, sums of gradients on their way, inputs, similarities of a shard's frames.
     private func contrastBytes(_ videos: Int, shards: Int) -> Int {
-        let frames = videos * configuration.contrast.frames, levels = configuration.model.levels * configuration.model.neckDimension
+        let frames = videos * configuration.contrast.frames, levels = levelColumns
         let rows = Double(frames), perShard = rows / Double(max(1, shards))
         return Int(min(4 * (8 * rows * Double(levels) + 3 * rows * Double(store.dimension) + 2 * perShard * rows), 0x1p62))
     }

@@ -31,7 +31,7 @@ final class StepBenchmark {
     private let configuration: RunConfiguration
     private let phase: Phase
     private let communicator: Communicator
-    private let detector: any PyramidDetector
+    private let detector: any Detector
     private let state: TrainingState
     private let shards: VirtualShards
     private let reduction: GradientReduction
@@ -66,7 +66,7 @@ final class StepBenchmark {
 
     /// Refuses sizes that this machine has no room for.
     private static func requireMemory(
-        _ configuration: RunConfiguration, _ detector: any PyramidDetector, phase: Phase, dimension: Int, classes: Int, steps: [[[Recording]]],
+        _ configuration: RunConfiguration, _ detector: any Detector, phase: Phase, dimension: Int, classes: Int, steps: [[[Recording]]],
         communicator: Communicator
     ) throws {
         let rows = steps.joined().joined().map(\.rows)
