@@ -3,6 +3,7 @@ import Collectives
 import DetectionMetrics
 import Diagnostics
 import Foundation
+import Kernels
 import StandardRegistry
 import Training
 
@@ -39,6 +40,8 @@ struct TrainCommand: ParsableCommand {
     var gemm: String?
     @Flag(help: "Record what every rank does when, in OUTPUT/timeline/rank-N.json, and say how much of the communication is hidden.")
     var timeline = false
+    @Flag(help: "Count the run's operations, bytes, buffers, allocations and messages, which do not depend on the clock, and print them.")
+    var counts = false
     @Option(help: "Stop after this step, leaving a checkpoint to resume from.")
     var stopAfter: Int?
     @OptionGroup var report: OutputOptions
@@ -58,12 +61,25 @@ struct TrainCommand: ParsableCommand {
             let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, timeline: timeline)
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count
-            let outcome = try run.run(stopAfter: stopAfter)
+            let (outcome, counted) = try counting(world) { try run.run(stopAfter: stopAfter) }
             guard world.isRoot else { return }
             run.notes.dropFirst(said).forEach(note)
             try report.report(
-                TrainingReport(outcome), text: text(outcome, classes: run.classNames, isDetected: configuration.data.evaluationSubset != nil))
+                TrainingReport(outcome, counted),
+                text: ([text(outcome, classes: run.classNames, isDetected: configuration.data.evaluationSubset != nil)]
+                    + [counted?.text].compactMap { $0 })
+                    .joined(separator: "\n"))
         }
+    }
+
+    /// Runs `body`; with `--counts` also says what it did on all ranks.
+    private func counting<Result>(_ world: Communicator, _ body: () throws -> Result) throws -> (Result, WorkCounts?) {
+        guard counts else { return (try body(), nil) }
+        let mark = WorkCounts.Mark(world)
+        let (result, totals) = try KernelCounter.counting(body)
+        var counted = WorkCounts(since: mark, world)
+        counted.add(totals)
+        return (result, try counted.overRanks(world))
     }
 
     private func text(_ outcome: TrainingRun.Outcome, classes: [String], isDetected: Bool) -> String {
@@ -89,11 +105,15 @@ struct TrainCommand: ParsableCommand {
 /// The outcome as one JSON object: the metrics' keys beside the run's.
 private struct TrainingReport: Encodable {
     let outcome: TrainingRun.Outcome
+    let counts: WorkCounts?
 
-    init(_ outcome: TrainingRun.Outcome) { self.outcome = outcome }
+    init(_ outcome: TrainingRun.Outcome, _ counts: WorkCounts?) {
+        self.outcome = outcome
+        self.counts = counts
+    }
 
     enum CodingKeys: String, CodingKey {
-        case step, iterations, checkpoint, digest
+        case step, iterations, checkpoint, digest, counts
         case seconds = "seconds_training"
         case memory = "peak_rss_mib"
         case timeline
@@ -109,5 +129,6 @@ private struct TrainingReport: Encodable {
         try container.encode(outcome.secondsTraining, forKey: .seconds)
         try container.encode(outcome.peakMemoryMiB, forKey: .memory)
         try container.encodeIfPresent(outcome.timeline.map { $0.map(TimelineText.Encoded.init) }, forKey: .timeline)
+        try container.encodeIfPresent(counts, forKey: .counts)
     }
 }

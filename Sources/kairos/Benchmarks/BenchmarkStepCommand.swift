@@ -97,16 +97,22 @@ struct BenchmarkStepCommand: ParsableCommand {
                 phase: phase.rawValue, lengths: lengths.rawValue, ranks: world.size, threads: threads, products: products,
                 parameters: benchmark.parameters, videos: benchmark.videos, rows: recordings.map { $0.joined().map(\.rows) },
                 peak: peak[0], processorPeak: peak[1])
+            var counts: WorkCounts?
             let (_, totals) = try KernelCounter.counting {
                 for _ in 0..<repetitions {
                     try world.barrier()
                     let began = StepReport.now(), processorBegan = KernelCounter.processorSeconds()
-                    try world.throwTogether { try benchmark.repetition() }
+                    try world.throwTogether {
+                        let mark = WorkCounts.Mark(world)
+                        try benchmark.repetition()
+                        counts = WorkCounts(since: mark, world)
+                    }
                     report.seconds.append(try world.allReduce(StepReport.now() - began, .max))
                     report.processorSeconds.append(try world.allReduce(KernelCounter.processorSeconds() - processorBegan, .sum))
                 }
             }
             try report.add(totals, communicator: world)
+            report.counts = try counts?.overRanks(world)
             report.peakResidentMiB = try world.allGather(ComputeThreads.peakResidentMiB)
             guard world.isRoot else { return }
             try output.report(report, text: report.text)
