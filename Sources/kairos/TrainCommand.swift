@@ -10,7 +10,7 @@ import Training
 struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Train a detector by a configuration, alone or on many ranks, and evaluate it.",
+        abstract: "Train a detector as a configuration describes, on one or several ranks, and evaluate it.",
         discussion: """
             Examples:
               mpirun -np 2 kairos train configs/sbhar_supervised.yaml --output runs/sbhar
@@ -22,15 +22,15 @@ struct TrainCommand: ParsableCommand {
 
             --timeline writes Chrome's trace format: open the files in ui.perfetto.dev or chrome://tracing (docs/distributed.md).
 
-            SIGTERM, SIGUSR1 or SIGINT (Ctrl-C), to any rank, ends the run after the present step with a checkpoint and exit code 75; --resume goes on
-            with it. A second Ctrl-C ends it at once. While a run works in OUTPUT, another is refused.
+            SIGTERM, SIGUSR1 or SIGINT (Ctrl-C) to any rank ends the run after the current step with a checkpoint and exit code 75; --resume continues
+            it. A second Ctrl-C ends it immediately. While a run writes to OUTPUT, another one is refused.
             """)
 
     @Argument(help: "The configuration, a YAML file.")
     var config: String
-    @Option(help: "The run's folder; made when missing.")
+    @Option(help: "The run's folder; created if missing.")
     var output: String
-    @Flag(help: "Go on from the newest checkpoint in the run's folder; the result has the same bits as that of an uninterrupted run.")
+    @Flag(help: "Continue from the newest checkpoint in the run's folder. The result has the same bits as that of an uninterrupted run.")
     var resume = false
     @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the configuration.", valueName: "key.path=value"))
     var set: [String] = []
@@ -38,7 +38,7 @@ struct TrainCommand: ParsableCommand {
     var seed: Int?
     @Option(help: "Shorthand for --set training.gemm=LIBRARY: auto, openblas or onednn.")
     var gemm: String?
-    @Flag(help: "Record what every rank does when, in OUTPUT/timeline/rank-N.json, and say how much of the communication is hidden.")
+    @Flag(help: "Record the activity of every rank in OUTPUT/timeline/rank-N.json, and print how much of the communication is hidden.")
     var timeline = false
     @Flag(help: "Count the run's operations, bytes, buffers, allocations and messages, which do not depend on the clock, and print them.")
     var counts = false
