@@ -109,8 +109,8 @@ final class RunFolderTests: XCTestCase {
 
     func testWhatIsNoTimelineIsSaid() throws {
         for (text, what, line) in [
-            ("{}", "the file is JSON, but has no list 'traceEvents'", 1),
-            ("{\"traceEvents\": []}", "no event 'process_name' says which rank was recorded", 1),
+            ("\n{}", "the file is JSON, but has no list 'traceEvents'", 2),
+            ("\n{\"traceEvents\": []}", "no event 'process_name' says which rank was recorded", 2),
             ("{\"traceEvents\": [\n{\"ph\": \"X\"}]}", "'name' of an event is missing or no string", 2),
             ("{\"traceEvents\": [\n\n{\"ph\": \"e\", \"id\": \"1\", \"name\": \"x\"}]}", "a transfer ends that has not begun", 3),
         ] {

@@ -34,7 +34,7 @@ public struct TimelineTrace: Equatable, Sendable {
 
     /// - Throws: `Failure` (`.badInput`) naming file and line.
     public init(path: String) throws {
-        func failure(_ what: String, _ line: Int) -> Failure {
+        func failure(_ what: String, _ line: JSONLine) -> Failure {
             .badInput(what, at: .file(path), .line(line), advice: "give a file from the run's folder timeline, as it was written")
         }
         let root = try JSONNode.read(path)
