@@ -4,6 +4,7 @@ import DetectionMetrics
 import Diagnostics
 import Foundation
 import Kernels
+import RunRecords
 import StandardRegistry
 import Training
 
@@ -58,7 +59,8 @@ struct TrainCommand: ParsableCommand {
                 return try RunConfiguration(path: config, overrides: overrides)
             }
             StallWatch.current?.hold(to: .training(configuration.training.stallSeconds))
-            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, timeline: timeline)
+            let run = try TrainingRun(
+                configuration, folder: output, resume: resume, communicator: world, timeline: timeline, observers: makeObservers())
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count
             let (outcome, counted) = try counting(world) { try run.run(stopAfter: stopAfter) }
@@ -95,8 +97,9 @@ struct TrainCommand: ParsableCommand {
         if outcome.step < outcome.iterations {
             lines.append("stopped early: go on with --resume")
         } else if isDetected {
-            lines.append("detections  \(output)/predictions.json")
-            if outcome.evaluation != nil { lines.append("metrics     \(output)/metrics.json") }
+            let folder = RunFolder(output)
+            lines.append("detections  \(folder.predictions)")
+            if outcome.evaluation != nil { lines.append("metrics     \(folder.metrics)") }
         }
         return lines.joined(separator: "\n")
     }

@@ -5,6 +5,7 @@ import Diagnostics
 import Foundation
 import PseudoLabels
 import RandomStreams
+import RunRecords
 import TemporalAnnotations
 import Training
 
