@@ -34,6 +34,7 @@ let package = Package(
         // Floor 1
         .target(name: "Kernels", dependencies: ["COneDNN", "COpenBLAS", "CProcessor", "Diagnostics"], swiftSettings: uncheckedArithmetic),
         .target(name: "Collectives", dependencies: ["COpenMPI", "Diagnostics"]),
+        .target(name: "Configuration", dependencies: ["Diagnostics", yams]),
         // Floor 2
         .target(name: "Autograd", dependencies: ["Diagnostics", "Kernels"]),
         .target(name: "HDF5", dependencies: ["CHDF5", "COpenMPI", "Diagnostics", crypto]),
@@ -48,14 +49,14 @@ let package = Package(
         .target(
             name: "Detectors",
             dependencies: [
-                "Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
+                "Autograd", "Configuration", "Diagnostics", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
             ]),
         // Floor 5
         .target(
             name: "Training",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "Kernels",
-                "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", yams, crypto,
+                "Autograd", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "HDF5",
+                "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", crypto,
             ]),
         // Floor 6
         .target(
@@ -64,21 +65,23 @@ let package = Package(
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
-                "Autograd", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels",
-                "RandomStreams", "TemporalAnnotations", "Training",
+                "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
+                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
             ]),
         .target(
             name: "WeakSupervision",
             dependencies: [
-                "Autograd", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels",
-                "RandomStreams", "TemporalAnnotations", "Training",
+                "Autograd", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
+                "PostProcessing", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
             ]),
         // Floor 8
+        .target(name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "Detectors", "Training", "WeakSupervision"]),
         .executableTarget(
             name: "kairos",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
-                "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
+                "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "StandardRegistry", "TemporalAnnotations",
+                "Training",
                 "WeakSupervision", argumentParser,
             ]),
 
@@ -102,23 +105,23 @@ let package = Package(
         .testTarget(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [
-                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels",
-                "NeuralNetworks", "RandomStreams", "TemporalAnnotations", "TestSupport", "Training",
+                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks",
+                "RandomStreams", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",
             dependencies: [
                 "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "PostProcessing", "RandomStreams",
-                "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
+                "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
             ]),
-        .testTarget(name: "TrainingTests", dependencies: ["HDF5", "Kernels", "Training", "TestSupport"]),
+        .testTarget(name: "TrainingTests", dependencies: ["HDF5", "Kernels", "StandardRegistry", "TestSupport", "Training"]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels"]),
         .testTarget(name: "KairosCommandTests", dependencies: ["Diagnostics", "RandomStreams", "TestSupport", "Training"]),
         .testTarget(
             name: "ParallelTests",
             dependencies: [
                 "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RandomStreams",
-                "Training",
+                "StandardRegistry", "Training",
             ]),
     ],
     swiftLanguageModes: [.v5]
@@ -130,6 +133,8 @@ if Context.environment["KAIROS_FUZZ"] != nil {
         .target(
             name: "Fuzzing",
             dependencies: [
-                "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "TemporalAnnotations", "TestSupport", "Training",
+                "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "StandardRegistry", "TemporalAnnotations",
+                "TestSupport",
+                "Training",
             ], path: "Tests/Fuzzing", exclude: ["Seeds"]))
 }

@@ -1,8 +1,16 @@
+import Configuration
+
 /// What shapes a detector over a feature pyramid, whatever its blocks and heads: the keys of the published `thumos_i3d.yaml` files that have meaning
 /// without padding, at their codes' defaults.
 public struct PyramidConfiguration: Equatable, Sendable {
+    /// Columns of the features; 0 while no data are known.
     public var inputDimension: Int
+    /// 0 while no data are known.
     public var classes: Int
+
+    // The section `model`.
+    /// Columns that the features must have; nil: any.
+    public var expectedDimension: Int?
     /// Embedding convolutions, stem blocks, branch blocks (each halving the length); there are 1 + branch levels.
     public var embeddingConvolutions = 2
     public var stemBlocks = 2
@@ -21,9 +29,10 @@ public struct PyramidConfiguration: Equatable, Sendable {
     public var absolutePositions = false
     /// Rows of the absolute position table.
     public var maximumLength = 2304
-
     /// Per level, the range of max(left, right) distances it is responsible for, in rows of the finest level.
     public var regressionRanges: [ClosedRange<Float>] = [0...4, 4...8, 8...16, 16...32, 32...64, 64...10000]
+
+    // The sections `training` and `test`, and the method.
     /// In units of the level's stride; nil: anywhere inside the segment.
     public var centerSampleRadius: Float? = 1.5
     public var labelSmoothing: Float = 0
@@ -38,33 +47,25 @@ public struct PyramidConfiguration: Equatable, Sendable {
     public var quality = QualitySettings()
     public var detection = DetectionSettings()
 
-    public init(inputDimension: Int, classes: Int) {
+    /// Everything at its default.
+    public init(inputDimension: Int = 0, classes: Int = 0) {
         self.inputDimension = inputDimension
         self.classes = classes
     }
 
     public var levels: Int { 1 + branchBlocks }
-}
 
-/// The configuration of one detector: what pyramids share, read and set as if it were its own, and what it alone has.
-@dynamicMemberLookup
-public protocol PyramidDetectorConfiguration: Equatable, Sendable {
-    var pyramid: PyramidConfiguration { get set }
-    /// What the detector alone has is at its default.
-    init(_ pyramid: PyramidConfiguration)
-    /// The largest distance to an action's end that a point can say, in strides of its level; nil: any.
-    var farthestEnd: Float? { get }
-}
-
-extension PyramidDetectorConfiguration {
-    /// Everything at its default.
-    public init(inputDimension: Int, classes: Int) { self.init(PyramidConfiguration(inputDimension: inputDimension, classes: classes)) }
-
-    public subscript<Value>(dynamicMember key: WritableKeyPath<PyramidConfiguration, Value>) -> Value {
-        get { pyramid[keyPath: key] }
-        set { pyramid[keyPath: key] = newValue }
+    /// Takes over what the data and the other sections say.
+    mutating func complete(inputDimension: Int, classes: Int, options: DetectorOptions) {
+        self.inputDimension = inputDimension
+        self.classes = classes
+        centerSampleRadius = options.centerSampleRadius
+        labelSmoothing = options.labelSmoothing
+        regressionWeight = options.regressionWeight
+        priorProbability = options.priorProbability
+        emptyClasses = options.emptyClasses
+        dropPath = options.dropPath
+        quality = options.quality
+        detection = options.detection
     }
-
-    public var levels: Int { pyramid.levels }
-    public var farthestEnd: Float? { nil }
 }

@@ -1,6 +1,6 @@
 import ArgumentParser
 import Diagnostics
-import PseudoLabels
+import StandardRegistry
 import Training
 
 struct AblationCommand: ParsableCommand {
@@ -26,7 +26,7 @@ struct AblationOptions: ParsableArguments {
 
     func plan() throws -> (grid: AblationGrid, runs: [AblationRun]) {
         let grid = try AblationGrid(path: grid)
-        return (grid, try grid.plan(folder: folder, overrides: set))
+        return (grid, try grid.plan(folder: folder, overrides: set, registry: .standard))
     }
 }
 
@@ -81,13 +81,7 @@ struct AblationTableCommand: ParsableCommand {
     func run() throws {
         try requireOneRank("ablation table")
         let plan = try options.plan()
-        let table = try AblationTable(plan.grid, runs: plan.runs) { folder in
-            guard let quality = try PseudoLabelFile.newestQuality(inFolder: folder + "/pseudo_labels")?.quality else { return [] }
-            return [
-                .init(name: "class accuracy", value: quality.classAccuracy), .init(name: "average tIoU", value: quality.averageTIoU),
-                .init(name: "positive accuracy", value: quality.positiveAccuracy),
-            ]
-        }
+        let table = try AblationTable(plan.grid, runs: plan.runs, measures: Registry.standard.measures)
         try table.write(to: options.folder)
         try options.output.report(table, text: table.markdown)
     }

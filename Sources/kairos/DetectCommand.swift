@@ -3,6 +3,7 @@ import Collectives
 import Diagnostics
 import FeatureStore
 import Foundation
+import StandardRegistry
 import TemporalAnnotations
 import Training
 
@@ -57,7 +58,7 @@ struct DetectCommand: ParsableCommand {
             lock.warning.map(note)
             let loaded = try world.throwTogether {
                 RunWindow.readingInput.pass()
-                return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set)
+                return try TrainedDetector(checkpoint: checkpoint, store: store, weights: weights, overrides: set, registry: .standard)
             }
             try loaded.agree(world)
             try world.agree(on: weights?.rawValue ?? "those of the configuration", name: "--weights")

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Foundation
 import NeuralNetworks
+import StandardRegistry
 import Training
 
 struct ExportCommand: ParsableCommand {

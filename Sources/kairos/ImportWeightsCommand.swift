@@ -1,5 +1,6 @@
 import ArgumentParser
 import Diagnostics
+import StandardRegistry
 import Training
 
 struct ImportWeightsCommand: ParsableCommand {

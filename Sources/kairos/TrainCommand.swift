@@ -3,6 +3,7 @@ import Collectives
 import DetectionMetrics
 import Diagnostics
 import Foundation
+import StandardRegistry
 import Training
 
 struct TrainCommand: ParsableCommand {
@@ -54,7 +55,7 @@ struct TrainCommand: ParsableCommand {
                 return try RunConfiguration(path: config, overrides: overrides)
             }
             StallWatch.current?.hold(to: .training(configuration.training.stallSeconds))
-            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, timeline: timeline, makeMethod: makeMethod)
+            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, timeline: timeline)
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count
             let outcome = try run.run(stopAfter: stopAfter)

@@ -5,6 +5,7 @@ import Detectors
 import FeatureStore
 import NeuralNetworks
 import PseudoLabels
+import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
@@ -38,7 +39,7 @@ final class StagesTests: XCTestCase {
         let training = store.videos.indices.filter { store.videos[$0].annotation.subset == "Validation" }
         XCTAssertEqual(training.count, 14)
         let recordings = TrainingRecordings(labeled: Array(training.prefix(labeled)), unlabeled: Array(training.dropFirst(labeled)))
-        let detector = ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
+        let detector = try XCTUnwrap(try configuration.detector(inputDimension: store.dimension, classes: store.classes.count) as? ActionFormer)
         let method = try AdaptivePseudoLabelMethod(configuration: configuration, store: store, detector: detector, recordings: recordings)
         return (method, recordings, store)
     }
@@ -142,7 +143,7 @@ final class StagesTests: XCTestCase {
             + "at 6.4 s; look at the window, stride and fps that the features were imported with, and at model.regression_range"
         for rounds in 0...1 {
             let settings = try configuration(["data.virtual_shards=1", "data.batch_size=1", "apl.rounds=\(rounds)"])
-            let detector = ActionFormer(try settings.actionFormer(inputDimension: 4, classes: 2))
+            let detector = try XCTUnwrap(try settings.detector(inputDimension: 4, classes: 2) as? ActionFormer)
             let method = try AdaptivePseudoLabelMethod(
                 configuration: settings, store: mixed, detector: detector, recordings: TrainingRecordings(labeled: [0], unlabeled: [1, 2]))
             XCTAssertEqual(try method.review(), rounds > 0 ? [warning] : [])
@@ -161,7 +162,7 @@ final class StagesTests: XCTestCase {
                     method: {name: apl}
                     apl: {rounds: 0}
                     """, file: "run.yaml", overrides: late + ["apl.mixup_alpha=\(mixup)"])
-            let detector = ActionFormer(try configuration.actionFormer(inputDimension: 4, classes: 2))
+            let detector = try XCTUnwrap(try configuration.detector(inputDimension: 4, classes: 2) as? ActionFormer)
             let found = LearnableActions(
                 store.videos.indices.map { ($0, store.videos[$0].annotation.instances) }, configuration: configuration, store: store,
                 detector: detector)
@@ -175,8 +176,7 @@ final class StagesTests: XCTestCase {
             let folder = path + "-run"
             defer { try? FileManager.default.removeItem(atPath: folder) }
             let run = try TrainingRun(
-                try configuration(overrides), folder: folder, resume: false, communicator: try Communicator.world(),
-                makeMethod: { try AdaptivePseudoLabelMethod(configuration: $0, store: $1, detector: $2, recordings: $3) })
+                try configuration(overrides), folder: folder, resume: false, communicator: try Communicator.world())
             return run.notes.filter { $0.contains("warm-up") }
         }
         let labels = ["data.labeled_fraction=0.3"]
@@ -274,9 +274,7 @@ final class StagesTests: XCTestCase {
             let estimate = planner.run(method, evaluated: [])
             let folder = path + ".run"
             defer { try? FileManager.default.removeItem(atPath: folder) }
-            let run = try TrainingRun(configuration, folder: folder, resume: false, communicator: communicator) {
-                try AdaptivePseudoLabelMethod(configuration: $0, store: $1, detector: $2, recordings: $3)
-            }
+            let run = try TrainingRun(configuration, folder: folder, resume: false, communicator: communicator)
             let pool = BufferPool.shared, before = pool.usedBytes
             pool.resetPeak()
             _ = try run.run()
@@ -302,7 +300,9 @@ final class StagesTests: XCTestCase {
                 defer { try? FileManager.default.removeItem(atPath: folder) }
                 return try TrainingRun(
                     try configuration(overrides), folder: folder, resume: false, communicator: try Communicator.world(),
-                    makeDetector: { detector(ActionFormer(try $0.actionFormer(inputDimension: $1.dimension, classes: $1.classes.count))) },
+                    makeDetector: {
+                        detector(try XCTUnwrap(try $0.detector(inputDimension: $1.dimension, classes: $1.classes.count) as? ActionFormer))
+                    },
                     makeMethod: { try AdaptivePseudoLabelMethod(configuration: $0, store: $1, detector: $2, recordings: $3) }
                 ).run().digest
             }

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import StandardRegistry
 import TemporalAnnotations
 
 @testable import Collectives

@@ -1,6 +1,7 @@
 import AdaptivePseudoLabels
 import Collectives
 import Foundation
+import StandardRegistry
 import Training
 import XCTest
 

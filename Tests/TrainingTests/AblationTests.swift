@@ -1,6 +1,7 @@
 import DetectionMetrics
 import Diagnostics
 import Foundation
+import StandardRegistry
 import Training
 import XCTest
 
@@ -62,7 +63,7 @@ final class AblationTests: XCTestCase {
     }
 
     func testPlan() throws {
-        let runs = try grid(text).plan(folder: "out", overrides: ["data.store=other.h5"])
+        let runs = try grid(text).plan(folder: "out", overrides: ["data.store=other.h5"], registry: .standard)
         XCTAssertEqual(
             runs.map(\.name),
             [
@@ -90,7 +91,7 @@ final class AblationTests: XCTestCase {
     private func refuses(
         _ text: String, _ expected: String, overrides: [String] = [], folder: String = "out", line: UInt = #line
     ) throws {
-        XCTAssertThrowsError(try grid(text).plan(folder: folder, overrides: overrides), line: line) {
+        XCTAssertThrowsError(try grid(text).plan(folder: folder, overrides: overrides, registry: .standard), line: line) {
             XCTAssertEqual(($0 as? Failure)?.description.replacingOccurrences(of: self.folder, with: "F"), expected, line: line)
             XCTAssertEqual(($0 as? Failure)?.exitCode, 2, line: line)
         }
@@ -171,12 +172,13 @@ final class AblationTests: XCTestCase {
 
     func testStates() throws {
         let grid = try grid("configuration: BASE\nseeds: [1, 2, 3]\nsettings: {a: }")
-        var runs = try grid.plan(folder: folder)
+        var runs = try grid.plan(folder: folder, registry: .standard)
         try finish(runs[0], [0.5, 0.3])
         try write("", runs[1].name + "/checkpoints/step-00000002.h5")
         try write("data: {store: s.h5}\ntraining: {iterations: 5, seed: 2}\n", runs[1].name + "/config.yaml")
         // Where the store lies does not matter to a finished run, the learning rate does.
-        runs = try grid.plan(folder: folder, overrides: ["data.store=moved.h5", "training.checkpoint_every=3", "training.stall_seconds=600"])
+        runs = try grid.plan(
+            folder: folder, overrides: ["data.store=moved.h5", "training.checkpoint_every=3", "training.stall_seconds=600"], registry: .standard)
         XCTAssertEqual(runs.map(\.state), [.done, .begun, .new])
         try refuses(
             "configuration: BASE\nseeds: [1, 2, 3]\nsettings: {a: }",
@@ -197,15 +199,15 @@ final class AblationTests: XCTestCase {
 
     func testTable() throws {
         let grid = try grid(comparison)
-        let planned = try grid.plan(folder: folder)
+        let planned = try grid.plan(folder: folder, registry: .standard)
         try finish(planned[0], [0.5, 0.3])
         try finish(planned[1], [0.6, 0.4])
         try finish(planned[2], [0.7, 0.5])
         try finish(planned[4], [0.125, 0.0])
         try finish(planned[6], [0.7, 0.7])
         try finish(planned[8], [0.5, 0.5])
-        let runs = try grid.plan(folder: folder)
-        let table = try AblationTable(grid, runs: runs) { $0 == planned[4].folder ? [.init(name: "class accuracy", value: 0.75)] : [] }
+        let runs = try grid.plan(folder: folder, registry: .standard)
+        let table = try AblationTable(grid, runs: runs) { $0.folder == planned[4].folder ? [.init(name: "class accuracy", value: 0.75)] : [] }
         XCTAssertEqual(
             table.markdown,
             """
@@ -243,18 +245,18 @@ final class AblationTests: XCTestCase {
 
     func testTableBeforeTheFirstRun() throws {
         let grid = try grid("configuration: BASE\nsettings: {a: }")
-        let table = try AblationTable(grid, runs: try grid.plan(folder: folder))
+        let table = try AblationTable(grid, runs: try grid.plan(folder: folder, registry: .standard))
         XCTAssertEqual(
             table.markdown, "Average mAP in per cent: mean.\n\n| setting | 100 % labels |\n|---|---|\n| a | – (0 of 1 runs) |\n")
     }
 
     func testMetricsThatDoNotFit() throws {
         let grid = try grid(comparison)
-        let planned = try grid.plan(folder: folder)
+        let planned = try grid.plan(folder: folder, registry: .standard)
         try finish(planned[0], [0.5, 0.3])
         try finish(planned[1], [0.6], thresholds: [0.5])
         func refuses(_ expected: String, line: UInt = #line) throws {
-            XCTAssertThrowsError(try AblationTable(grid, runs: try grid.plan(folder: folder)), line: line) {
+            XCTAssertThrowsError(try AblationTable(grid, runs: try grid.plan(folder: folder, registry: .standard)), line: line) {
                 XCTAssertEqual(($0 as? Failure)?.description.replacingOccurrences(of: folder, with: "F"), expected, line: line)
                 XCTAssertEqual(($0 as? Failure)?.exitCode, 3, line: line)
             }

@@ -1,4 +1,6 @@
+import Detectors
 import Foundation
+import StandardRegistry
 import Training
 import XCTest
 
@@ -17,7 +19,7 @@ final class ConfigurationDocumentTests: XCTestCase {
             return cells[0].dropFirst(3).dropLast() + " = " + cells[1].dropFirst().dropLast()
         }
         var lines = RunConfiguration().lines, other = RunConfiguration()
-        other.model.name = .tridet
+        other.model = TriDetConfiguration()
         let own = other.lines.filter { line in !lines.contains { $0.key == line.key } }
         XCTAssertEqual(own.count, 9)
         lines.insert(contentsOf: own, at: try XCTUnwrap(lines.lastIndex { $0.path[0] == "model" }) + 1)
@@ -36,11 +38,7 @@ final class ConfigurationDocumentTests: XCTestCase {
         for name in names where !name.hasPrefix("ablation_") {
             let run = try RunConfiguration(path: folder + "/" + name)
             XCTAssertEqual(try RunConfiguration(yaml: run.canonicalYAML, file: name), run, name)
-            let inputDimension = run.model.inputDimension ?? 64
-            switch run.model.name {
-            case .actionformer: _ = try run.actionFormer(inputDimension: inputDimension, classes: 12)
-            case .tridet: _ = try run.triDet(inputDimension: inputDimension, classes: 12)
-            }
+            XCTAssertNoThrow(try run.detector(inputDimension: run.model.expectedDimension ?? 64, classes: 12), name)
         }
     }
 
@@ -52,7 +50,7 @@ final class ConfigurationDocumentTests: XCTestCase {
         for name in names {
             var grid = try AblationGrid(path: folder + "/" + name)
             grid.configuration = root.appendingPathComponent(grid.configuration).path
-            let runs = try grid.plan(folder: folder + "/nowhere", overrides: ["data.labeled_order=order.json"])
+            let runs = try grid.plan(folder: folder + "/nowhere", overrides: ["data.labeled_order=order.json"], registry: .standard)
             XCTAssertEqual(runs.count, grid.settings.count * grid.labeledFractions.count * grid.seeds.count, name)
             // No two settings train alike.
             let configurations = try grid.settings.map { try RunConfiguration(path: grid.configuration, overrides: $0.overrides).digest }
@@ -63,7 +61,7 @@ final class ConfigurationDocumentTests: XCTestCase {
     /// The protocol that results are compared under.
     func testSBHARProtocol() throws {
         let run = try RunConfiguration(path: root.appendingPathComponent("configs/sbhar_supervised.yaml").path)
-        let model = try run.actionFormer(inputDimension: 150, classes: 12)
+        let model = try XCTUnwrap(try run.detector(inputDimension: 150, classes: 12) as? ActionFormer).configuration
         XCTAssertEqual([model.embeddingDimension, model.neckDimension, model.headDimension], [256, 256, 256])
         XCTAssertEqual(model.windows, Array(repeating: 9, count: 6))
         XCTAssertEqual(model.regressionRanges, [0...4, 2...8, 4...16, 8...32, 16...64, 32...10000])

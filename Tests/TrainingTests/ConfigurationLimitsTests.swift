@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import StandardRegistry
 import Training
 import XCTest
 

@@ -2,6 +2,7 @@ import Collectives
 import Diagnostics
 import FeatureStore
 import Foundation
+import StandardRegistry
 import TemporalAnnotations
 import Training
 import XCTest

@@ -5,6 +5,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import RandomStreams
+import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training

@@ -7,6 +7,7 @@ import FeatureStore
 import Foundation
 import NeuralNetworks
 import RandomStreams
+import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
@@ -38,7 +39,7 @@ final class LearningStepTests: XCTestCase {
         try TrainingRun(
             try configuration(), folder: "\(folder)/\(name)", resume: resume, communicator: try Communicator.world(),
             makeDetector: {
-                detector(ActionFormer(try $0.actionFormer(inputDimension: $1.dimension, classes: $1.classes.count)))
+                detector(try XCTUnwrap(try $0.detector(inputDimension: $1.dimension, classes: $1.classes.count) as? ActionFormer))
             }
         ).run(stopAfter: stopAfter).digest
     }
@@ -74,7 +75,7 @@ final class LearningStepTests: XCTestCase {
     }
 
     private func actionFormer() throws -> ActionFormer {
-        ActionFormer(try configuration().actionFormer(inputDimension: 5, classes: 2))
+        try XCTUnwrap(try configuration().detector(inputDimension: 5, classes: 2) as? ActionFormer)
     }
 
     private func batch(_ shard: Int) -> PackedBatch {

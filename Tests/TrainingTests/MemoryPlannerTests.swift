@@ -2,6 +2,7 @@ import Autograd
 import Collectives
 import FeatureStore
 import Foundation
+import StandardRegistry
 import Training
 import XCTest
 

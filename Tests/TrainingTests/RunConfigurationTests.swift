@@ -1,5 +1,7 @@
+import Detectors
 import Diagnostics
 import Foundation
+import StandardRegistry
 import Training
 import XCTest
 
@@ -40,8 +42,9 @@ final class RunConfigurationTests: XCTestCase {
         XCTAssertEqual(run.data.store, "my store.h5")
         XCTAssertNil(run.data.maxRows)
         XCTAssertEqual(run.data.cropRatio, [0.9, 1])
-        XCTAssertEqual(run.model.attentionWindow, .each([9, 7]))
-        XCTAssertEqual(run.model.neck, .fpn)
+        let model = try XCTUnwrap(run.model as? ActionFormerConfiguration)
+        XCTAssertEqual(model.windows, [9, 7])
+        XCTAssertEqual(model.neck, .fpn)
         XCTAssertEqual(run.training.epochs, 3)
         XCTAssertNil(run.training.iterations)
         XCTAssertEqual(run.training.learningRate, 1e-4)
@@ -55,7 +58,7 @@ final class RunConfigurationTests: XCTestCase {
             minimal, ["training.iterations=20", "data.crop_ratio=[0.5, 1]", "model.n_head=8", "training.iterations=30", "data.evaluation_subset="])
         XCTAssertEqual(run.training.iterations, 30)
         XCTAssertEqual(run.data.cropRatio, [0.5, 1])
-        XCTAssertEqual(run.model.heads, 8)
+        XCTAssertEqual((run.model as? ActionFormerConfiguration)?.heads, 8)
         XCTAssertNil(run.data.evaluationSubset)
         XCTAssertEqual(try read(minimal, ["training.iterations=null", "training.epochs=2"]).training.epochs, 2)
     }
@@ -134,7 +137,7 @@ final class RunConfigurationTests: XCTestCase {
         }
         // What one detector has alone is in no canonical form of the other, which reads back.
         let tridet = try read(minimal, ["model.name=tridet", "model.k=2", "model.n_sgp_win_size=[1, 3, 5, 3, 3, 1]"])
-        XCTAssertEqual(tridet.model.perceptionFactor, 2)
+        XCTAssertEqual((tridet.model as? TriDetConfiguration)?.windowFactor, 2)
         XCTAssertEqual(try read(tridet.canonicalYAML), tridet)
         for key in own { XCTAssertTrue(tridet.lines.contains { $0.key == "model.\(key)" }, key) }
         XCTAssertFalse(tridet.canonicalYAML.contains("n_head"))
@@ -170,9 +173,9 @@ final class RunConfigurationTests: XCTestCase {
               where: key '--set training.dropout'
               do: remove the key; training.droppath is there
             """)
-        let model = try read(
-            minimal, ["model.name=tridet", "model.boundary_kernel_size=1", "model.use_trident_head=false", "training.label_smoothing=0.1"]
-        ).triDet(inputDimension: 8, classes: 3)
+        let run = try read(
+            minimal, ["model.name=tridet", "model.boundary_kernel_size=1", "model.use_trident_head=false", "training.label_smoothing=0.1"])
+        let model = try XCTUnwrap(try run.detector(inputDimension: 8, classes: 3) as? TriDet).configuration
         XCTAssertEqual([model.boundaryKernel, model.bins, model.hiddenDimension], [1, 16, 768])
         XCTAssertFalse(model.tridentHead)
         XCTAssertEqual(model.labelSmoothing, 0.1)
@@ -411,7 +414,7 @@ final class RunConfigurationTests: XCTestCase {
 
     func testModelDoesNotFitTheStore() throws {
         let run = try read(minimal, ["model.input_dimension=2048", "training.head_empty_cls=[7]"])
-        XCTAssertThrowsError(try run.actionFormer(inputDimension: 150, classes: 12)) { error in
+        XCTAssertThrowsError(try run.detector(inputDimension: 150, classes: 12)) { error in
             XCTAssertEqual(
                 "\(error)",
                 """
@@ -420,7 +423,7 @@ final class RunConfigurationTests: XCTestCase {
                   do: use the store that the configuration was written for, or leave model.input_dimension out
                 """)
         }
-        XCTAssertThrowsError(try run.actionFormer(inputDimension: 2048, classes: 5)) { error in
+        XCTAssertThrowsError(try run.detector(inputDimension: 2048, classes: 5)) { error in
             XCTAssertEqual(
                 "\(error)",
                 """
@@ -429,7 +432,7 @@ final class RunConfigurationTests: XCTestCase {
                   do: give indices from 0 to 4
                 """)
         }
-        let model = try run.actionFormer(inputDimension: 2048, classes: 12)
+        let model = try XCTUnwrap(try run.detector(inputDimension: 2048, classes: 12) as? ActionFormer).configuration
         XCTAssertEqual(model.windows, Array(repeating: -1, count: 6))
         XCTAssertEqual(model.regressionRanges.last, 64...10000)
         XCTAssertEqual(model.detection.preNMSTopK, 5000)

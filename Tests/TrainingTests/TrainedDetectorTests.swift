@@ -4,6 +4,7 @@ import FeatureStore
 import Foundation
 import HDF5
 import NeuralNetworks
+import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
@@ -29,7 +30,7 @@ final class TrainedDetectorTests: XCTestCase {
                 model:
                   {backbone_arch: [1, 1, 1], n_mha_win_size: 5, n_head: 2, embd_dim: 8, fpn_dim: 8, head_dim: 8, regression_range: [[0, 4], [4, 10000]]}
                 training: {iterations: 2, threads: 1, cls_prior_prob: 0.3}
-                """, file: "run.yaml", overrides: overrides)
+                """, file: "run.yaml", overrides: overrides, registry: .standard)
     }
 
     /// Writes a checkpoint of first weights.
@@ -51,7 +52,7 @@ final class TrainedDetectorTests: XCTestCase {
     }
 
     private func open(_ store: String, _ overrides: [String] = []) throws -> TrainedDetector {
-        try TrainedDetector(checkpoint: path("c.h5"), store: path(store), weights: .current, overrides: overrides)
+        try TrainedDetector(checkpoint: path("c.h5"), store: path(store), weights: .current, overrides: overrides, registry: .standard)
     }
 
     private func detections(_ detector: TrainedDetector) throws -> Data {

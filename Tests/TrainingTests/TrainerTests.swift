@@ -7,6 +7,7 @@ import Foundation
 import Kernels
 import NeuralNetworks
 import RandomStreams
+import StandardRegistry
 import TemporalAnnotations
 import Training
 import XCTest

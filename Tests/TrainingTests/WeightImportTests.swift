@@ -3,6 +3,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import NeuralNetworks
+import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training

@@ -4,6 +4,7 @@ import Detectors
 import FeatureStore
 import NeuralNetworks
 import RandomStreams
+import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
@@ -80,7 +81,7 @@ final class StudentTests: XCTestCase {
     private func method(_ overrides: [String]) throws -> (WeakSupervisionMethod, FeatureStore, [Int]) {
         let configuration = try configuration(overrides), store = try FeatureStore(path: path)
         let training = store.videos.indices.filter { store.videos[$0].annotation.subset == "Validation" }
-        let detector = ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
+        let detector = try XCTUnwrap(try configuration.detector(inputDimension: store.dimension, classes: store.classes.count) as? ActionFormer)
         let recordings = TrainingRecordings(labeled: training, unlabeled: [])
         return (try WeakSupervisionMethod(configuration: configuration, store: store, detector: detector, recordings: recordings), store, training)
     }
@@ -139,7 +140,9 @@ final class StudentTests: XCTestCase {
             defer { try? FileManager.default.removeItem(atPath: folder) }
             return try TrainingRun(
                 try configuration(overrides), folder: folder, resume: false, communicator: try Communicator.world(),
-                makeDetector: { detector(ActionFormer(try $0.actionFormer(inputDimension: $1.dimension, classes: $1.classes.count))) },
+                makeDetector: {
+                    detector(try XCTUnwrap(try $0.detector(inputDimension: $1.dimension, classes: $1.classes.count) as? ActionFormer))
+                },
                 makeMethod: { try WeakSupervisionMethod(configuration: $0, store: $1, detector: $2, recordings: $3) }
             ).run().digest
         }
@@ -158,7 +161,7 @@ final class StudentTests: XCTestCase {
                 method: {name: fustal}
                 fustal: {embedding_dim: 8, segments: 20}
                 """, file: "run.yaml", overrides: overrides)
-        let detector = ActionFormer(try configuration.actionFormer(inputDimension: store.dimension, classes: store.classes.count))
+        let detector = try XCTUnwrap(try configuration.detector(inputDimension: store.dimension, classes: store.classes.count) as? ActionFormer)
         let recordings = TrainingRecordings(labeled: Array(store.videos.indices), unlabeled: [])
         return try WeakSupervisionMethod(configuration: configuration, store: store, detector: detector, recordings: recordings).review()
     }
@@ -291,9 +294,7 @@ final class StudentTests: XCTestCase {
             let estimate = planner.run(method, evaluated: [])
             let folder = path + ".run"
             defer { try? FileManager.default.removeItem(atPath: folder) }
-            let run = try TrainingRun(configuration, folder: folder, resume: false, communicator: communicator) {
-                try WeakSupervisionMethod(configuration: $0, store: $1, detector: $2, recordings: $3)
-            }
+            let run = try TrainingRun(configuration, folder: folder, resume: false, communicator: communicator)
             let pool = BufferPool.shared, before = pool.usedBytes
             pool.resetPeak()
             _ = try run.run()

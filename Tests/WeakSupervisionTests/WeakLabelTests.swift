@@ -3,6 +3,7 @@ import Detectors
 import Diagnostics
 import FeatureStore
 import Foundation
+import StandardRegistry
 import TemporalAnnotations
 import Training
 import WeakSupervision
@@ -53,12 +54,7 @@ final class WeakLabelTests: XCTestCase {
                 fustal: {embedding_dim: 8, segments: 20, generator_iterations: 4, generator_batch_size: 2, generator_learning_rate: 0.05,
                   filter: none, distill_after_iterations: 2, distill_score: 0.01}
                 """, file: "run.yaml", overrides: overrides)
-        return try TrainingRun(configuration, folder: "\(folder)/\(name)", resume: false, communicator: try Communicator.world()) {
-            switch $0.method.name {
-            case .fustal: try WeakSupervisionMethod(configuration: $0, store: $1, detector: $2, recordings: $3)
-            default: try TrainingRun.makeSupervised($0, $1, $2, $3)
-            }
-        }
+        return try TrainingRun(configuration, folder: "\(folder)/\(name)", resume: false, communicator: try Communicator.world())
     }
 
     private func refuses(_ expected: String, line: UInt = #line, _ body: () throws -> Void) {

@@ -1,9 +1,10 @@
 import Autograd
+import Configuration
 import Foundation
 import Kernels
 
 /// Which branches beside the offsets say how reliable a predicted segment is (APL's ALQA and what its paper compares it with).
-public enum QualityBranches: String, Codable, Sendable, CaseIterable {
+public enum QualityBranches: String, Codable, ConfigurationChoice, Sendable {
     /// No branch: the class score stands alone.
     case none
     /// One branch that learns tIoU.
@@ -27,7 +28,7 @@ public enum QualityBranches: String, Codable, Sendable, CaseIterable {
 /// How the quality branches are trained and used.
 public struct QualitySettings: Equatable, Sendable {
     /// The probability p in the focal loss of Eq. 5.
-    public enum FocalScore: String, Codable, Sendable, CaseIterable {
+    public enum FocalScore: String, Codable, ConfigurationChoice, Sendable {
         /// `P_cls * P_diou`, with gradient into both factors: the paper's.
         case joint
         /// `P_cls` alone; the soft target stays.

@@ -1,4 +1,5 @@
 import Autograd
+import Configuration
 import NeuralNetworks
 
 /// Turns the backbone's levels into the levels the heads look at.
@@ -8,7 +9,7 @@ public protocol Neck: Module {
 }
 
 /// The necks there are.
-public enum NeckKind: String, Codable, Sendable, CaseIterable {
+public enum NeckKind: String, Codable, ConfigurationChoice, Sendable {
     case identity, fpn
 
     /// - Precondition: an identity neck's channels are its input's.

@@ -76,9 +76,9 @@ public struct AblationTable: Encodable, Equatable, Sendable {
 
     /// Reads the metrics of the runs that are done.
     ///
-    /// - Parameter measures: what else is to be told of a run, given its folder.
+    /// - Parameter measures: what else is to be told of a run (`Registry.measures`).
     /// - Throws: `Failure` (`.badInput`) for metrics that cannot be read or that are of other tIoU thresholds than the others.
-    public init(_ grid: AblationGrid, runs: [AblationRun], measures: (_ folder: String) throws -> [Measure] = { _ in [] }) throws {
+    public init(_ grid: AblationGrid, runs: [AblationRun], measures: (AblationRun) throws -> [Measure] = { _ in [] }) throws {
         settings = grid.settings.map(\.name)
         labeledFractions = grid.labeledFractions
         seeds = grid.seeds
@@ -96,7 +96,7 @@ public struct AblationTable: Encodable, Equatable, Sendable {
             rows.append(
                 Row(
                     name: run.name, setting: run.setting.name, labeledFraction: run.labeledFraction, seed: run.seed, mAP: result.mAP,
-                    averageMAP: result.averageMAP, measures: try measures(run.folder)))
+                    averageMAP: result.averageMAP, measures: try measures(run)))
         }
         let failed = runs.filter { $0.state != .done }.compactMap { run -> FailedRun? in
             guard let bytes = FileManager.default.contents(atPath: run.folder + ".failed") else { return nil }

@@ -33,13 +33,16 @@ public final class TrainedDetector {
     /// - Parameters:
     ///   - weights: nil: as the checkpoint's configuration says.
     ///   - overrides: keys of the checkpoint's configuration to set, for example `test.max_seg_num=100`.
+    ///   - registry: knows the checkpoint's detector.
     /// - Throws: `Failure.badInput` when the store's columns are not those the model was trained on.
-    public init(checkpoint path: String, store storePath: String, weights: TrainingConfiguration.Weights?, overrides: [String] = []) throws {
+    public init(
+        checkpoint path: String, store storePath: String, weights: TrainingConfiguration.Weights?, overrides: [String] = [], registry: Registry
+    ) throws {
         let checkpoint = try Checkpoint(path: path)
         try checkpoint.requireTrainedDetector()
         try checkpoint.requireDistinctClasses()
         let header = checkpoint.header
-        configuration = try RunConfiguration(yaml: header.configuration, file: path, overrides: overrides)
+        configuration = try RunConfiguration(yaml: header.configuration, file: path, overrides: overrides, registry: registry)
         store = try FeatureStore(path: storePath)
         guard store.dimension == header.inputDimension else {
             throw Failure.badInput(

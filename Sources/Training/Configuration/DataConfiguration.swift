@@ -1,3 +1,5 @@
+import Configuration
+
 /// Section `data`: which recordings, in which portions.
 public struct DataConfiguration: ConfigurationSection {
     /// The feature store's path.

@@ -1,3 +1,4 @@
+import Configuration
 import PostProcessing
 
 extension SuppressionMethod: ConfigurationChoice {}

@@ -1,3 +1,5 @@
+import Configuration
+
 /// Section `training`: how long, how fast, towards what.
 public struct TrainingConfiguration: ConfigurationSection {
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }

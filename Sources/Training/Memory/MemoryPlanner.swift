@@ -137,7 +137,7 @@ public struct MemoryPlanner {
         // Targets of all shards, and what the losses make of one's: twice as many points as rows.
         let targets = MemoryEstimate.product(2 * rows, 4, classes + 2, shards.perRank + 2)
         let ahead = MemoryEstimate.product(configuration.data.prefetch * shards.perRank + 2, rows, storedBytes)
-        let window = configuration.model.name == .actionformer ? ", and so does a window (model.n_mha_win_size)" : ""
+        let window = configuration.model.memorySaver.map { ", and so does \($0)" } ?? ""
         let crop = configuration.data.maxRows == nil ? "set data.max_rows (null: recordings are never cropped), " : "lower data.max_rows, "
         return MemoryEstimate.Phase(
             "\(name) (\(count) recordings of up to \(longest) rows per shard)", bytes: MemoryEstimate.sum([peak, targets, ahead, beside]), key: key,

@@ -51,7 +51,7 @@ extension LearnableActions {
                 + "less than \(Self.short(configuration.data.truncThresh)) of the action"
         case .crops: return "it is \(length) rows long, crops have at most \(longestCrop(video.rows)) rows"
         case .reach:
-            return "it is \(length) rows long, with \(configuration.model.bins) bins the tIoU of a prediction is at most "
+            return "it is \(length) rows long, \(configuration.model.reachLimit.map { "with \($0.what) " } ?? "")the tIoU of a prediction is at most "
                 + Self.short(Double(example.reach))
         }
     }
@@ -59,26 +59,31 @@ extension LearnableActions {
     func keys(_ group: Group) -> [String] {
         switch group.obstacle {
         case .outsideRows, .betweenRows, .shorterActions: []
-        case .regressionRange, .betweenPoints: ["model.regression_range"]
+        case .regressionRange: settingAdvice(.regressionRange)?.keys ?? []
+        case .betweenPoints: settingAdvice(.betweenPoints)?.keys ?? []
         case .centerSampling: ["training.center_sample_radius"]
         case .cropsDropIt, .crops: [cropKey(group)]
-        case .reach: ["model.num_bins"]
+        case .reach: configuration.model.reachLimit?.advice.keys ?? []
         }
     }
 
     func advice(_ group: Group) -> String {
         switch group.obstacle {
         case .outsideRows: "import the features again with the stride, window and fps that they were extracted with"
-        case .betweenRows: "use features of a smaller stride"
-        case .regressionRange: "widen model.regression_range until a level covers such lengths"
-        case .betweenPoints: "let finer levels cover such lengths in model.regression_range"
+        case .betweenRows: Self.otherFeatures
+        case .regressionRange: settingAdvice(.regressionRange)?.text ?? Self.otherFeatures
+        case .betweenPoints: settingAdvice(.betweenPoints)?.text ?? Self.otherFeatures
         case .centerSampling: "raise training.center_sample_radius, or set training.center_sample to none"
         case .shorterActions: "look whether actions are annotated twice"
         case .cropsDropIt: "raise \(cropKey(group)), or lower data.trunc_thresh"
         case .crops: "raise \(cropKey(group))"
-        case .reach: "raise model.num_bins, or set model.use_trident_head to false"
+        case .reach: configuration.model.reachLimit?.advice.text ?? Self.otherFeatures
         }
     }
+
+    private static let otherFeatures = "use features of a smaller stride"
+
+    private func settingAdvice(_ obstacle: TargetObstacle) -> SettingAdvice? { configuration.model.advice(against: obstacle) }
 
     private func cropKey(_ group: Group) -> String {
         if let most = cropping.maximumRows, store.videos[group.example.video].rows > most { return "data.max_rows" }
@@ -88,11 +93,7 @@ extension LearnableActions {
     private func longestCrop(_ rows: Int) -> Int { min(cropping.lengths(rows).upperBound, rows) }
 
     /// Rows between the points of the finest level that is responsible for a segment.
-    private func finestStride(_ segment: GridSegment) -> Int {
-        let length = Double(segment.length)
-        let level = configuration.model.regressionRange.firstIndex { $0[0] <= length && $0[1] >= length / 2 }
-        return 1 << (level ?? 0)
-    }
+    private func finestStride(_ segment: GridSegment) -> Int { configuration.model.pointSpacing(forLength: Double(segment.length)) }
 
     /// Up to four digits.
     package static func short(_ x: Double) -> String { String(format: "%.4g", x) }

@@ -108,7 +108,8 @@ struct RunReview {
     private var scheduleLines: [String] {
         var lines: [String] = []
         for group in Self.shared(stages) {
-            let length = group.reduce(0) { $0 + $1.iterations }, schedule = group[0].schedule, isMain = group[0].name == mainStage
+            let length = group.reduce(0) { $0 + $1.iterations }, schedule = group[0].schedule,
+                isMain = group[0].name == configuration.method.mainStage
             let name = "'\(group[0].name)'", warmup = schedule.warmupIterations
             if warmup > 0, warmup >= length {
                 let whole = group.count > 1 ? "\(name) to '\(group[group.count - 1].name)'" : name
@@ -140,17 +141,8 @@ struct RunReview {
         return lines
     }
 
-    /// The stage whose length is that of `training`.
-    private var mainStage: String {
-        switch configuration.method.name {
-        case .supervised: "training"
-        case .apl: "burn-in"
-        case .fustal: "student"
-        }
-    }
-
     private func warmupKey(_ stage: TrainingStage) -> String {
-        if configuration.method.name == .apl, stage.name.hasPrefix("round") { return "apl.round_warmup_iterations" }
+        if let key = configuration.method.warmupKey(ofStage: stage.name) { return key }
         return configuration.training.warmupEpochs != nil ? "training.warmup_epochs" : "training.warmup_iterations"
     }
 
@@ -168,10 +160,4 @@ struct RunReview {
         }
         return groups
     }
-
-}
-
-extension RunConfiguration {
-    /// Whether a key was set where the configuration was read, not left at its default.
-    func isWritten(_ key: String) -> Bool { written.contains(key) }
 }

@@ -61,10 +61,10 @@ public final class TrainingRun {
     ///   - resume: go on from the newest checkpoint there.
     ///   - timeline: record what every rank does when, and write it to RUN/timeline.
     ///   - makeDetector: for tests; the one that the configuration names otherwise.
-    ///   - makeMethod: knows the methods that the configuration may name; the supervised one alone otherwise.
+    ///   - makeMethod: for tests; the one that the configuration names otherwise.
     public init(
         _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator, timeline: Bool = false,
-        makeDetector: MakeDetector = TrainingRun.makeDetector, makeMethod: MakeMethod = TrainingRun.makeSupervised
+        makeDetector: MakeDetector = TrainingRun.makeDetector, makeMethod: MakeMethod = TrainingRun.makeMethod
     ) throws {
         self.configuration = configuration
         self.folder = folder
@@ -177,17 +177,11 @@ public final class TrainingRun {
         }
     }
 
-    /// Learns from the labelled recordings alone.
-    ///
-    /// - Throws: `Failure` (`.wrongUsage`) when the configuration names another method.
-    public static func makeSupervised(
+    /// The method that the configuration names.
+    public static func makeMethod(
         _ configuration: RunConfiguration, _ store: FeatureStore, _ detector: any Detector, _ recordings: TrainingRecordings
     ) throws -> any TrainingMethod {
-        guard configuration.method.name == .supervised else {
-            throw Failure.wrongUsage(
-                "the method '\(configuration.method.name.rawValue)' is not available here", at: .key("method.name"), advice: "set it to supervised")
-        }
-        return try SupervisedMethod(store: store, detector: detector, labeled: recordings.labeled, configuration: configuration)
+        try configuration.method.make(configuration, store: store, detector: detector, recordings: recordings)
     }
 
     private static func recordings(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> TrainingRecordings {
@@ -267,9 +261,9 @@ public final class TrainingRun {
         "data.annotations", "data.labeled_order", "data.evaluation_subset", "training.evaluate_weights", "training.gemm",
     ])
 
-    /// What is detected decides pseudo-labels; a supervised run detects at its end alone.
+    /// What is detected may decide what is learnt; otherwise the run detects at its end alone.
     private func isFree(_ key: String) -> Bool {
-        if key.hasPrefix("test.") { return configuration.method.name == .supervised || key == "test.tiou_thresholds" }
+        if key.hasPrefix("test.") { return !type(of: configuration.method).learnsFromDetections || key == "test.tiou_thresholds" }
         return Self.freeKeys.contains(key)
     }
 
@@ -287,7 +281,7 @@ public final class TrainingRun {
                 "the run multiplies with \(used.rawValue), but training.gemm is now \(wanted.rawValue)", at: .file(checkpoint.path),
                 .key("training.gemm"), advice: "set it to \(used.rawValue) or auto, or choose another --output")
         }
-        let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path)
+        let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path, registry: configuration.registry)
         for (old, new) in zip(before.lines, configuration.lines) where old != new && !isFree(new.key) {
             throw Failure.wrongUsage(
                 "the run was begun with \(old.key) = \(old.value), now it is \(new.value)", at: .file(checkpoint.path), .key(new.key),

@@ -7,14 +7,14 @@ enum WeakLabelCheck {
     /// - Parameter recordings: the labelled ones, as positions in the store.
     /// - Throws: `Failure.badInput` when the method needs segments and a recording has none but classes.
     static func check(_ recordings: [Int], _ configuration: RunConfiguration, _ store: FeatureStore) throws {
-        guard configuration.method.name != .fustal else { return }
+        guard type(of: configuration.method).needsSegments else { return }
         let weak = recordings.filter { store.videos[$0].annotation.isWeaklyLabelled }
         guard let first = weak.first else { return }
         throw Failure.badInput(
             "\(weak.count) of the \(recordings.count) labelled recordings have weak labels only (classes without segments), "
-                + "the method '\(configuration.method.name.rawValue)' learns from segments",
+                + "the method '\(configuration.methodName)' learns from segments",
             at: .file(store.path), .key("method.name"), .video(store.videos[first].id.name),
-            advice: "set method.name to fustal, or choose recordings with segments by data.labeled_order")
+            advice: "set method.name to \(configuration.registry.weaklySupervisedMethods), or choose recordings with segments by data.labeled_order")
     }
 
     /// - Parameter truth: of the recordings that are evaluated.

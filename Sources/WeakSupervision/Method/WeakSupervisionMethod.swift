@@ -43,7 +43,8 @@ public final class WeakSupervisionMethod: TrainingMethod {
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
         guard let detector = detector as? any PointClassifier & AssessedLocalizer else {
             throw Failure.wrongUsage(
-                "the method needs a detector over a feature pyramid", at: .key("model.name"), advice: "set model.name to actionformer or tridet")
+                "the method needs a detector over a feature pyramid", at: .key("model.name"),
+                advice: "set model.name to \(configuration.registry.pyramidDetectors)")
         }
         self.configuration = configuration
         settings = configuration.weakSupervision

@@ -3,6 +3,7 @@ import Collectives
 import Diagnostics
 import Foundation
 import Kernels
+import StandardRegistry
 import TemporalAnnotations
 import Training
 
@@ -83,7 +84,7 @@ struct BenchmarkStepCommand: ParsableCommand {
             let products = try ProductChoice.set(configuration.training, recorded: nil, communicator: world)
             let benchmark = try world.throwTogether {
                 try StepBenchmark(
-                    configuration, phase: phase, dimension: configuration.model.inputDimension ?? 2048, classes: classes, steps: recordings,
+                    configuration, phase: phase, dimension: configuration.model.expectedDimension ?? 2048, classes: classes, steps: recordings,
                     communicator: world)
             }
             try world.barrier()
@@ -115,7 +116,7 @@ struct BenchmarkStepCommand: ParsableCommand {
     private func work() throws -> (RunConfiguration, [[[StepBenchmark.Recording]]], classes: Int) {
         let configuration = try RunConfiguration(path: model, overrides: overrides)
         guard let annotations else {
-            let rows = rows ?? configuration.data.maxRows ?? configuration.model.maxSeqLen
+            let rows = rows ?? configuration.data.maxRows ?? configuration.model.usualRows
             return (
                 configuration, StepBenchmark.dense(rows: rows, classes: classes, steps: steps ?? 1, configuration.data), classes
             )

@@ -1,49 +1,5 @@
 import Diagnostics
 
-/// A part of the configuration: a struct that lists its keys once, for reading, writing and documentation alike.
-public protocol ConfigurationSection: Equatable, Sendable {
-    /// Every key at its default.
-    init()
-    /// Names every key, its place in the struct and what its value must satisfy.
-    mutating func visit(_ keys: ConfigurationKeys) throws
-}
-
-/// What a value must satisfy besides its type.
-public struct Requirement<Value> {
-    /// "at least 1", for messages.
-    public let text: String
-    public let holds: (Value) -> Bool
-    public init(_ text: String, _ holds: @escaping (Value) -> Bool) {
-        self.text = text
-        self.holds = holds
-    }
-}
-
-extension Requirement where Value: Comparable {
-    public static func atLeast(_ bound: Value) -> Requirement { Requirement("at least \(bound)") { $0 >= bound } }
-    public static func above(_ bound: Value) -> Requirement { Requirement("above \(bound)") { $0 > bound } }
-    public static func within(_ range: ClosedRange<Value>) -> Requirement {
-        Requirement("from \(range.lowerBound) to \(range.upperBound)") { range.contains($0) }
-    }
-    /// 0 alone is left out of the range.
-    public static func upTo(_ bound: Value, above low: Value) -> Requirement {
-        Requirement("above \(low) and at most \(bound)") { $0 > low && $0 <= bound }
-    }
-    public static func below(_ bound: Value, atLeast low: Value) -> Requirement {
-        Requirement("at least \(low) and below \(bound)") { $0 >= low && $0 < bound }
-    }
-    /// nil, or a value that satisfies the requirement.
-    public var orNull: Requirement<Value?> { Requirement<Value?>(text) { $0.map(self.holds) ?? true } }
-}
-
-/// Keys that were set, not left at their defaults: no part of what a configuration says, so all are equal.
-struct WrittenKeys: Equatable, Sendable {
-    private let names: Set<String>
-    init(_ names: Set<String> = []) { self.names = names }
-    func contains(_ key: String) -> Bool { names.contains(key) }
-    static func == (a: WrittenKeys, b: WrittenKeys) -> Bool { true }
-}
-
 /// Walks the keys of a configuration: reads them from a document, or lists them with their values.
 public final class ConfigurationKeys {
     /// One key with its value in canonical YAML.
@@ -62,10 +18,16 @@ public final class ConfigurationKeys {
     /// Every key in order of visit, with the value it has after reading.
     public private(set) var lines: [Line] = []
     /// Keys that the document sets, by their full names.
-    private(set) var written: Set<String> = []
+    package private(set) var written: Set<String> = []
 
-    /// - Parameter document: nil lists the values as they are.
-    init(document: ConfigurationNode?) { self.document = document }
+    /// - Parameter document: what is read.
+    package init(document: ConfigurationNode) { self.document = document }
+
+    /// Lists the values as they are.
+    public init() { document = nil }
+
+    /// False: the keys are listed with the values that they have.
+    public var isReading: Bool { document != nil }
 
     private func node(at path: [String]) -> ConfigurationNode? {
         path.reduce(document) { node, key in node?[key] }
@@ -73,6 +35,13 @@ public final class ConfigurationKeys {
 
     /// Visits the keys of a section one level down.
     public func section(_ name: String, _ section: inout some ConfigurationSection) throws {
+        try self.section(name) { try section.visit(self) }
+    }
+
+    /// Visits the keys of a section one level down.
+    ///
+    /// - Parameter visit: names the section's keys.
+    public func section(_ name: String, _ visit: () throws -> Void) throws {
         known.append(name)
         let outer = known
         prefix.append(name)
@@ -86,7 +55,7 @@ public final class ConfigurationKeys {
                     advice: "indent the section's keys below its name")
             }
         }
-        try section.visit(self)
+        try visit()
         sections.append((prefix, known))
         prefix.removeLast()
         known = outer
@@ -96,11 +65,24 @@ public final class ConfigurationKeys {
     ///
     /// - Throws: `Failure` (`.wrongUsage`) with the key, what was found and what is expected.
     public func value<Value: ConfigurationValue>(_ key: String, _ value: inout Value, _ requirement: Requirement<Value>? = nil) throws {
+        let expected = Value.expectation + (requirement.map { ", \($0.text)" } ?? "")
+        try visit(key, &value, expected: expected) { requirement?.holds($0) ?? true }
+    }
+
+    /// Visits one key whose value is one of several names that are known when the program runs.
+    ///
+    /// - Throws: as `value`.
+    public func choice(_ key: String, _ name: inout String, among names: [String]) throws {
+        try visit(key, &name, expected: "one of " + names.joined(separator: ", "), names.contains)
+    }
+
+    private func visit<Value: ConfigurationValue>(
+        _ key: String, _ value: inout Value, expected: String, _ holds: (Value) -> Bool
+    ) throws {
         known.append(key)
         let path = prefix + [key]
         if let node = node(at: path) {
-            let expected = Value.expectation + (requirement.map { ", \($0.text)" } ?? "")
-            guard let read = Value(ConfigurationContent(content: node.content)), requirement?.holds(read) ?? true else {
+            guard let read = Value(ConfigurationContent(content: node.content)), holds(read) else {
                 throw Failure(
                     .wrongUsage, "expected \(expected), found \(node.found)", at: node.places(path.joined(separator: ".")),
                     advice: "correct the value, or leave the key out for its default \(value.yaml)")
@@ -116,8 +98,15 @@ public final class ConfigurationKeys {
         explained[(prefix + [key]).joined(separator: ".")] = (what, advice)
     }
 
+    /// The error of a check that looks at several keys.
+    ///
+    /// - Parameter path: the full name of the key that is at fault.
+    public func refusal(_ what: String, at path: String, advice: String) -> Failure {
+        Failure(.wrongUsage, what, at: places(of: path), advice: advice)
+    }
+
     /// Where a key was set, for checks that look at several keys.
-    func places(of path: String) -> [Failure.Place] {
+    private func places(of path: String) -> [Failure.Place] {
         let parts = path.split(separator: ".").map(String.init)
         if let node = node(at: parts) { return node.places(path) }
         if case .file(let file, _)? = document?.source { return [.file(file), .key(path)] }
@@ -125,7 +114,7 @@ public final class ConfigurationKeys {
     }
 
     /// Refuses keys that nobody asked for.
-    func refuseUnknownKeys() throws {
+    package func refuseUnknownKeys() throws {
         for (path, known) in sections + [([], known)] {
             guard let node = path.isEmpty ? document : node(at: path), case .mapping(let entries) = node.content else { continue }
             for entry in entries where !known.contains(entry.key) {

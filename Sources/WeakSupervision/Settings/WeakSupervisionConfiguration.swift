@@ -1,3 +1,5 @@
+import Configuration
+
 /// Section `fustal`: learning from the recordings' classes alone, in three stages.
 public struct WeakSupervisionConfiguration: ConfigurationSection {
     public enum Filter: String, ConfigurationChoice, Sendable { case none, score, prior }

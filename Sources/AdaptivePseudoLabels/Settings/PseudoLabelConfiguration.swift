@@ -1,7 +1,6 @@
+import Configuration
 import Detectors
-
-extension QualityBranches: ConfigurationChoice {}
-extension QualitySettings.FocalScore: ConfigurationChoice {}
+import Training
 
 /// Section `apl`: stages, selection and weights of learning from pseudo-labels.
 public struct PseudoLabelConfiguration: ConfigurationSection {

@@ -5,8 +5,8 @@ import Yams
 /// A YAML document whose every value remembers where it stands, so that a complaint can point at it.
 ///
 /// Plain scalars are resolved by the YAML 1.2 core schema (null, true, false, whole numbers, numbers, text); anchors and tags are not used.
-struct ConfigurationNode: Equatable {
-    indirect enum Content: Equatable {
+package struct ConfigurationNode: Equatable {
+    package indirect enum Content: Equatable {
         case null
         case bool(Bool)
         case integer(Int)
@@ -16,23 +16,23 @@ struct ConfigurationNode: Equatable {
         case mapping([Entry])
     }
 
-    struct Entry: Equatable {
-        var key: String
-        var node: ConfigurationNode
+    package struct Entry: Equatable {
+        package var key: String
+        package var node: ConfigurationNode
     }
 
     /// Where a value was written.
-    enum Source: Equatable {
+    package enum Source: Equatable {
         case file(String, line: Int?)
         /// `--set KEY.PATH=VALUE` on the command line.
         case option
     }
 
-    var content: Content
-    var source: Source
+    package var content: Content
+    package var source: Source
 
     /// Where an error about the key `path` at this node was found.
-    func places(_ path: String) -> [Failure.Place] {
+    package func places(_ path: String) -> [Failure.Place] {
         switch source {
         case .file(let file, let line?): [.file(file), .key(path), .line(line)]
         case .file(let file, nil): [.file(file), .key(path)]
@@ -41,7 +41,7 @@ struct ConfigurationNode: Equatable {
     }
 
     /// What the value is, in words, for "expected ..., found ...".
-    var found: String {
+    package var found: String {
         switch content {
         case .null: "nothing (null)"
         case .bool(let value): "\(value)"
@@ -53,7 +53,7 @@ struct ConfigurationNode: Equatable {
         }
     }
 
-    subscript(key: String) -> ConfigurationNode? {
+    package subscript(key: String) -> ConfigurationNode? {
         guard case .mapping(let entries) = content else { return nil }
         return entries.first { $0.key == key }?.node
     }
@@ -63,7 +63,7 @@ extension ConfigurationNode {
     /// Reads a YAML document.
     ///
     /// - Throws: `Failure` (`.wrongUsage`) with the line when it is not YAML, names a key twice, or is not a mapping.
-    init(yaml: String, file: String) throws {
+    package init(yaml: String, file: String) throws {
         let root: Node?
         do {
             root = try Self.compose(yaml, at: [.file(file)])
@@ -86,7 +86,7 @@ extension ConfigurationNode {
     }
 
     /// Puts the values of `--set key.path=value` in place, later ones over earlier ones.
-    mutating func apply(overrides: [String]) throws {
+    package mutating func apply(overrides: [String]) throws {
         for override in overrides {
             let parts = override.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let path = parts[0].split(separator: ".", omittingEmptySubsequences: false).map(String.init)

@@ -12,7 +12,8 @@ public protocol ConfigurationValue: Equatable {
 
 /// A value as it stands in the file, opaque to other targets.
 public struct ConfigurationContent {
-    let content: ConfigurationNode.Content
+    package let content: ConfigurationNode.Content
+    package init(content: ConfigurationNode.Content) { self.content = content }
 }
 
 extension Int: ConfigurationValue {
@@ -42,6 +43,16 @@ extension Double: ConfigurationValue {
         guard let exponent = text.firstIndex(of: "e"), !text[..<exponent].contains(".") else { return text }
         return text[..<exponent] + ".0" + text[exponent...]
     }
+}
+
+extension Float: ConfigurationValue {
+    public static var expectation: String { Double.expectation }
+    public init?(_ content: ConfigurationContent) {
+        guard let value = Double(content) else { return nil }
+        self = Float(value)
+    }
+    /// Shortest digits that give the same number back, written as a `Double` of these digits is.
+    public var yaml: String { (Double("\(self)") ?? Double(self)).yaml }
 }
 
 extension Bool: ConfigurationValue {
@@ -118,34 +129,4 @@ extension ConfigurationChoice {
         self.init(rawValue: value)
     }
     public var yaml: String { rawValue.yaml }
-}
-
-/// One number for all levels of the pyramid, or one for each.
-public enum PerLevel: ConfigurationValue, Sendable {
-    case all(Int)
-    case each([Int])
-
-    public static var expectation: String { "a whole number or a list of whole numbers" }
-    public init?(_ content: ConfigurationContent) {
-        if let value = Int(content) {
-            self = .all(value)
-        } else if let values = [Int](content) {
-            self = .each(values)
-        } else {
-            return nil
-        }
-    }
-    public var yaml: String {
-        switch self {
-        case .all(let value): value.yaml
-        case .each(let values): values.yaml
-        }
-    }
-    /// The values for `count` levels, nil when a list of another length was given.
-    public func values(levels count: Int) -> [Int]? {
-        switch self {
-        case .all(let value): Array(repeating: value, count: count)
-        case .each(let values): values.count == count ? values : nil
-        }
-    }
 }

@@ -17,7 +17,7 @@ extension ConfigurationNode {
     /// The text of a configuration file.
     ///
     /// - Throws: `missing` when there is none; `Failure` for what is not a file, not UTF-8 or too large.
-    static func text(of path: String, missing: Failure) throws -> String {
+    package static func text(of path: String, missing: Failure) throws -> String {
         let bytes = try readInput(path, most: ConfigurationDocumentLimits.bytes, unreadable: missing)
         guard let text = String(data: bytes, encoding: .utf8) else {
             throw Failure.wrongUsage("the configuration file is not UTF-8 text", at: .file(path), advice: "give a YAML file")

@@ -1,0 +1,78 @@
+import Configuration
+import Detectors
+import FeatureStore
+import PseudoLabels
+import Training
+
+/// The sections `apl`, `icd` and `acp`.
+public struct AdaptivePseudoLabelSettings: MethodSettings {
+    public static let name = "apl"
+    public static let learnsFromDetections = true
+
+    public var pseudoLabels = PseudoLabelConfiguration()
+    public var discriminator = DiscriminatorConfiguration()
+    public var contrast = ContrastConfiguration()
+
+    public init() {}
+
+    public mutating func visit(_ keys: ConfigurationKeys) throws {
+        try keys.section("apl", &pseudoLabels)
+        try keys.section("icd", &discriminator)
+        try keys.section("acp", &contrast)
+    }
+
+    public var mainStage: String { "burn-in" }
+    public func warmupKey(ofStage name: String) -> String? { name.hasPrefix("round") ? "apl.round_warmup_iterations" : nil }
+    /// By MixUp.
+    public var movesActions: Bool { pseudoLabels.mixupAlpha != nil }
+
+    public var quality: QualitySettings {
+        var result = QualitySettings(pseudoLabels.alqa)
+        result.focalScore = pseudoLabels.alqaScore
+        result.localizationWeight = Float(pseudoLabels.localizationWeight)
+        return result
+    }
+
+    public func check(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {
+        let apl = pseudoLabels
+        if apl.pretrainingIterations != nil, apl.pretrainingEpochs != nil {
+            throw keys.refusal(
+                "both pretraining_iterations and pretraining_epochs are given", at: "apl.pretraining_epochs",
+                advice: "keep one of apl.pretraining_iterations and apl.pretraining_epochs")
+        }
+        if (apl.pretrainingIterations ?? apl.pretrainingEpochs ?? 0) > 0, !contrast.isOn {
+            throw keys.refusal(
+                "a pre-training is asked for, but acp.coarse and acp.fine are both off", at: "apl.pretraining_iterations",
+                advice: "set one of acp.coarse and acp.fine, or the length of the pre-training to 0")
+        }
+        guard apl.rounds > 0 else { return }
+        switch (apl.roundIterations, apl.roundEpochs) {
+        case (.some, .some):
+            throw keys.refusal(
+                "both round_iterations and round_epochs are given", at: "apl.round_epochs",
+                advice: "keep one of apl.round_iterations and apl.round_epochs")
+        case (nil, nil):
+            throw keys.refusal(
+                "the length of a round is not given", at: "apl.round_iterations", advice: "set one of apl.round_iterations and apl.round_epochs")
+        default: break
+        }
+        try run.requireWholeBatches(apl.unlabeledBatchSize, named: "unlabeled_batch_size", at: "apl.unlabeled_batch_size", keys)
+    }
+
+    public static func measures(inFolder folder: String) throws -> [AblationTable.Measure] { try AblationTable.pseudoLabelMeasures(inFolder: folder) }
+
+    public func make(
+        _ run: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings
+    ) throws -> any TrainingMethod {
+        try AdaptivePseudoLabelMethod(configuration: run, store: store, detector: detector, recordings: recordings)
+    }
+}
+
+extension RunConfiguration {
+    /// Section `apl`.
+    public var pseudoLabels: PseudoLabelConfiguration { self[AdaptivePseudoLabelSettings.self].pseudoLabels }
+    /// Section `icd`.
+    public var discriminator: DiscriminatorConfiguration { self[AdaptivePseudoLabelSettings.self].discriminator }
+    /// Section `acp`.
+    public var contrast: ContrastConfiguration { self[AdaptivePseudoLabelSettings.self].contrast }
+}

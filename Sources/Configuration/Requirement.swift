@@ -1,0 +1,27 @@
+/// What a value must satisfy besides its type.
+public struct Requirement<Value> {
+    /// "at least 1", for messages.
+    public let text: String
+    public let holds: (Value) -> Bool
+    public init(_ text: String, _ holds: @escaping (Value) -> Bool) {
+        self.text = text
+        self.holds = holds
+    }
+}
+
+extension Requirement where Value: Comparable {
+    public static func atLeast(_ bound: Value) -> Requirement { Requirement("at least \(bound)") { $0 >= bound } }
+    public static func above(_ bound: Value) -> Requirement { Requirement("above \(bound)") { $0 > bound } }
+    public static func within(_ range: ClosedRange<Value>) -> Requirement {
+        Requirement("from \(range.lowerBound) to \(range.upperBound)") { range.contains($0) }
+    }
+    /// 0 alone is left out of the range.
+    public static func upTo(_ bound: Value, above low: Value) -> Requirement {
+        Requirement("above \(low) and at most \(bound)") { $0 > low && $0 <= bound }
+    }
+    public static func below(_ bound: Value, atLeast low: Value) -> Requirement {
+        Requirement("at least \(low) and below \(bound)") { $0 >= low && $0 < bound }
+    }
+    /// nil, or a value that satisfies the requirement.
+    public var orNull: Requirement<Value?> { Requirement<Value?>(text) { $0.map(self.holds) ?? true } }
+}

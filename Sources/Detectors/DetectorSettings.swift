@@ -1,0 +1,85 @@
+import Configuration
+
+/// What shapes a detector besides its own keys: keys of the sections `training` and `test`, and what the method adds.
+public struct DetectorOptions: Equatable, Sendable {
+    public var dropout: Float = 0
+    public var dropPath: Float = 0.1
+    /// In units of the level's stride; nil: anywhere inside the segment.
+    public var centerSampleRadius: Float? = 1.5
+    public var labelSmoothing: Float = 0
+    /// Factor of the regression loss.
+    public var regressionWeight: Float = 1
+    /// Probability the classifiers begin with.
+    public var priorProbability: Float = 0.01
+    /// Classes without data, whose bias begins at -log((1 - 1e-6) / 1e-6).
+    public var emptyClasses: [Int] = []
+    /// Branches that assess predicted segments; a detector without a place for them ignores them.
+    public var quality = QualitySettings()
+    public var detection = DetectionSettings()
+
+    public init() {}
+}
+
+/// What to change in the settings: keys with their full names, and words.
+public struct SettingAdvice: Equatable, Sendable {
+    public var keys: [String]
+    public var text: String
+
+    public init(keys: [String], _ text: String) {
+        self.keys = keys
+        self.text = text
+    }
+}
+
+/// A detector's keys in the section `model`, and how the detector is made of them.
+///
+/// This is all that the rest of the program knows of a detector before it is made: a detector is registered by the type of its settings.
+public protocol DetectorSettings: ConfigurationSection {
+    /// The value of `model.name`: lower-case letters and digits.
+    static var name: String { get }
+    /// The detector's name in prose: "ActionFormer".
+    static var title: String { get }
+    /// Whether `training.dropout` has an effect; otherwise it is refused.
+    static var hasDropout: Bool { get }
+
+    /// `model.input_dimension`: columns that the features must have; nil: any.
+    var expectedDimension: Int? { get }
+    /// Rows of a recording of usual length, for benchmarks.
+    var usualRows: Int { get }
+
+    /// Checks that look at several keys of the section.
+    ///
+    /// - Throws: `Failure`, made by `keys.refusal`.
+    func check(_ keys: ConfigurationKeys) throws
+
+    /// Makes the detector, without values in its parameters.
+    ///
+    /// - Precondition: `check` has passed.
+    /// - Parameters:
+    ///   - inputDimension: columns of the features.
+    ///   - classes: number of classes.
+    func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector
+
+    /// Rows between the points that are responsible for an action of so many rows.
+    func pointSpacing(forLength rows: Double) -> Int
+    /// What to change so that an action gets positive points; nil: no key of the section does that.
+    func advice(against obstacle: TargetObstacle) -> SettingAdvice?
+    /// What limits how far away an action's ends may be ("16 bins"), and what to change about it; nil: nothing does.
+    var reachLimit: (what: String, advice: SettingAdvice)? { get }
+    /// Full names of the keys that decide the number of parameters.
+    var sizeKeys: [String] { get }
+    /// What else in the settings makes a training step hold less memory: "a window (model.n_mha_win_size)".
+    var memorySaver: String? { get }
+}
+
+extension DetectorSettings {
+    public static var hasDropout: Bool { true }
+    public func check(_ keys: ConfigurationKeys) throws {}
+    public func pointSpacing(forLength rows: Double) -> Int { 1 }
+    public func advice(against obstacle: TargetObstacle) -> SettingAdvice? { nil }
+    public var reachLimit: (what: String, advice: SettingAdvice)? { nil }
+    public var sizeKeys: [String] { [] }
+    public var memorySaver: String? { nil }
+
+    public var name: String { Self.name }
+}

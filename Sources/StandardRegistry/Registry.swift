@@ -1,0 +1,18 @@
+import AdaptivePseudoLabels
+import Detectors
+import Training
+import WeakSupervision
+
+extension Registry {
+    /// The detectors and methods of Kairos: one line each. The first ones are the defaults.
+    public static let standard = Registry(
+        detectors: [
+            ActionFormerConfiguration.self,
+            TriDetConfiguration.self,
+        ],
+        methods: [
+            SupervisedSettings.self,
+            AdaptivePseudoLabelSettings.self,
+            WeakSupervisionSettings.self,
+        ])
+}

@@ -1,0 +1,16 @@
+import Training
+
+extension RunConfiguration {
+    /// Everything at its default.
+    public init() { self.init(registry: .standard) }
+
+    /// Reads a configuration file that names detectors and methods of Kairos.
+    public init(path: String, overrides: [String] = []) throws { try self.init(path: path, overrides: overrides, registry: .standard) }
+
+    /// Reads a configuration that names detectors and methods of Kairos.
+    ///
+    /// - Parameter file: the name to say in errors.
+    public init(yaml: String, file: String, overrides: [String] = []) throws {
+        try self.init(yaml: yaml, file: file, overrides: overrides, registry: .standard)
+    }
+}

@@ -1,0 +1,52 @@
+import Configuration
+
+extension RunConfiguration {
+    /// Checks that look at more than one key.
+    func check(_ keys: ConfigurationKeys) throws {
+        guard !data.store.isEmpty else {
+            throw keys.refusal(
+                "the feature store is not named", at: "data.store", advice: "give the path of a store made by 'kairos import' or 'kairos synthesize'")
+        }
+        if method.trainsDetector { try checkLength(keys) }
+        if training.schedule != .multistep, !training.scheduleSteps.isEmpty {
+            throw keys.refusal(
+                "schedule_steps are given, but the schedule is \(training.schedule.rawValue)", at: "training.schedule_steps",
+                advice: "set training.schedule to multistep, or remove the steps")
+        }
+        try model.check(keys)
+        let detector = type(of: model)
+        if training.dropout > 0, !detector.hasDropout {
+            throw keys.refusal(
+                "dropout \(training.dropout) is set, but \(detector.title) has none", at: "training.dropout",
+                advice: "remove the key; training.droppath is there")
+        }
+        try method.check(self, keys)
+    }
+
+    private func checkLength(_ keys: ConfigurationKeys) throws {
+        try requireWholeBatches(data.batchSize, named: "batch_size", at: "data.batch_size", keys)
+        switch (training.iterations, training.epochs) {
+        case (.some, .some):
+            throw keys.refusal(
+                "both iterations and epochs are given", at: "training.epochs", advice: "keep one of training.iterations and training.epochs")
+        case (nil, nil):
+            throw keys.refusal(
+                "the length of the run is not given", at: "training.iterations", advice: "set one of training.iterations and training.epochs")
+        default: break
+        }
+        if training.warmupIterations != nil, training.warmupEpochs != nil {
+            throw keys.refusal(
+                "both warmup_iterations and warmup_epochs are given", at: "training.warmup_epochs",
+                advice: "keep one of training.warmup_iterations and training.warmup_epochs")
+        }
+    }
+
+    /// - Throws: `Failure` when a number of recordings per iteration cannot be dealt to the virtual shards.
+    public func requireWholeBatches(_ size: Int, named name: String, at path: String, _ keys: ConfigurationKeys) throws {
+        guard size % data.virtualShards == 0 else {
+            throw keys.refusal(
+                "\(name) \(size) is not a multiple of virtual_shards \(data.virtualShards)", at: path,
+                advice: "every virtual shard takes the same number of recordings per iteration: choose a multiple, or fewer shards")
+        }
+    }
+}

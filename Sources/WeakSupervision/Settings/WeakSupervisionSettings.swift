@@ -1,0 +1,49 @@
+import Configuration
+import Detectors
+import FeatureStore
+import PseudoLabels
+import Training
+
+/// The section `fustal`.
+public struct WeakSupervisionSettings: MethodSettings {
+    public static let name = "fustal"
+    public static let needsSegments = false
+    public static let learnsFromDetections = true
+
+    public var weakSupervision = WeakSupervisionConfiguration()
+
+    public init() {}
+
+    public mutating func visit(_ keys: ConfigurationKeys) throws { try keys.section("fustal", &weakSupervision) }
+
+    /// Without a student the generator alone is trained, on batches of its own.
+    public var trainsDetector: Bool { weakSupervision.student }
+    public var mainStage: String { "student" }
+
+    public func check(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {
+        let fustal = weakSupervision
+        try run.requireWholeBatches(fustal.generatorBatchSize, named: "generator_batch_size", at: "fustal.generator_batch_size", keys)
+        if fustal.student, fustal.distillAfterIterations != nil, fustal.distillAfterEpochs != nil {
+            throw keys.refusal(
+                "both distill_after_iterations and distill_after_epochs are given", at: "fustal.distill_after_epochs",
+                advice: "keep one of fustal.distill_after_iterations and fustal.distill_after_epochs")
+        }
+        guard !fustal.casThresholds.isEmpty || !fustal.actionnessThresholds.isEmpty else {
+            throw keys.refusal(
+                "there are no thresholds to make proposals with", at: "fustal.cas_thresholds", advice: "give thresholds, or leave the keys out")
+        }
+    }
+
+    public static func measures(inFolder folder: String) throws -> [AblationTable.Measure] { try AblationTable.pseudoLabelMeasures(inFolder: folder) }
+
+    public func make(
+        _ run: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings
+    ) throws -> any TrainingMethod {
+        try WeakSupervisionMethod(configuration: run, store: store, detector: detector, recordings: recordings)
+    }
+}
+
+extension RunConfiguration {
+    /// Section `fustal`.
+    public var weakSupervision: WeakSupervisionConfiguration { self[WeakSupervisionSettings.self].weakSupervision }
+}
