@@ -37,7 +37,9 @@ struct DetectorFixture<Model: PyramidDetector> {
         }
         return result
     }
+}
 
+extension DetectorFixture where Model: AnnotationAssigned {
     /// Forward and backward with the fixture's loss normaliser.
     func backward() throws -> ([String: Double], PointTargets) {
         let targets = model.assignTargets(batch)
@@ -50,15 +52,6 @@ struct DetectorFixture<Model: PyramidDetector> {
         let losses = model.losses(batch, targets: targets, normalizer: Float(normalizer), tape: tape, random: &random)
         tape.backward()
         return (losses, targets)
-    }
-}
-
-extension DetectorFixture {
-    func checkParameterNamesAndShapes() throws {
-        XCTAssertEqual(Set(arena.parameters.map(\.name)), Set(try file.children(of: "params")), name)
-        for parameter in arena.parameters {
-            XCTAssertEqual(parameter.publishedShape, try file.shape(of: "params/\(parameter.name)"), "\(name) \(parameter.name)")
-        }
     }
 
     /// The losses, and the gradient of every parameter.
@@ -77,6 +70,15 @@ extension DetectorFixture {
                 absolute: 1e-7 + 2e-5 * scale, relative: 1e-4)
         }
         return targets
+    }
+}
+
+extension DetectorFixture {
+    func checkParameterNamesAndShapes() throws {
+        XCTAssertEqual(Set(arena.parameters.map(\.name)), Set(try file.children(of: "params")), name)
+        for parameter in arena.parameters {
+            XCTAssertEqual(parameter.publishedShape, try file.shape(of: "params/\(parameter.name)"), "\(name) \(parameter.name)")
+        }
     }
 
     func checkDetections() throws {
