@@ -42,6 +42,7 @@ let package = Package(
             name: "FeatureStore", dependencies: ["CZlib", "Collectives", "Diagnostics", "HDF5", "RandomStreams", "TemporalAnnotations", crypto]),
         .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
         .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
+        .target(name: "RunRecords", dependencies: ["DetectionMetrics", "Diagnostics", "TemporalAnnotations"]),
         // Floor 3
         .target(name: "NeuralNetworks", dependencies: ["Autograd", "Diagnostics", "Kernels", "RandomStreams", "TemporalAnnotations"]),
         // Floor 4
@@ -56,23 +57,24 @@ let package = Package(
             name: "Training",
             dependencies: [
                 "Autograd", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "HDF5",
-                "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations", crypto,
+                "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "TemporalAnnotations", crypto,
             ]),
         // Floor 6
         .target(
-            name: "PseudoLabels", dependencies: ["Collectives", "Detectors", "Diagnostics", "FeatureStore", "TemporalAnnotations", "Training"]),
+            name: "PseudoLabels",
+            dependencies: ["Collectives", "Detectors", "Diagnostics", "FeatureStore", "RunRecords", "TemporalAnnotations", "Training"]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
                 "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
-                "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
+                "PseudoLabels", "RandomStreams", "RunRecords", "TemporalAnnotations", "Training",
             ]),
         .target(
             name: "WeakSupervision",
             dependencies: [
                 "Autograd", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
-                "PostProcessing", "PseudoLabels", "RandomStreams", "TemporalAnnotations", "Training",
+                "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "TemporalAnnotations", "Training",
             ]),
         // Floor 8
         .target(name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "Detectors", "Training", "WeakSupervision"]),
@@ -80,9 +82,8 @@ let package = Package(
             name: "kairos",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
-                "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "StandardRegistry", "TemporalAnnotations",
-                "Training",
-                "WeakSupervision", argumentParser,
+                "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "StandardRegistry",
+                "TemporalAnnotations", "Training", argumentParser,
             ]),
 
         .target(
@@ -106,7 +107,7 @@ let package = Package(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks",
-                "RandomStreams", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training",
+                "RandomStreams", "RunRecords", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",
@@ -114,14 +115,17 @@ let package = Package(
                 "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "PostProcessing", "RandomStreams",
                 "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
             ]),
-        .testTarget(name: "TrainingTests", dependencies: ["HDF5", "Kernels", "StandardRegistry", "TestSupport", "Training"]),
-        .testTarget(name: "PseudoLabelsTests", dependencies: ["PseudoLabels"]),
-        .testTarget(name: "KairosCommandTests", dependencies: ["Diagnostics", "RandomStreams", "TestSupport", "Training"]),
+        .testTarget(name: "RunRecordsTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations"]),
+        .testTarget(name: "TrainingTests", dependencies: ["HDF5", "Kernels", "RunRecords", "StandardRegistry", "TestSupport", "Training"]),
+        .testTarget(name: "PseudoLabelsTests", dependencies: ["Detectors", "PseudoLabels", "RunRecords", "TemporalAnnotations"]),
+        .testTarget(
+            name: "KairosCommandTests",
+            dependencies: ["Diagnostics", "RandomStreams", "RunRecords", "TemporalAnnotations", "TestSupport", "Training"]),
         .testTarget(
             name: "ParallelTests",
             dependencies: [
                 "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RandomStreams",
-                "StandardRegistry", "Training",
+                "RunRecords", "StandardRegistry", "Training",
             ]),
     ],
     swiftLanguageModes: [.v5]
@@ -133,8 +137,7 @@ if Context.environment["KAIROS_FUZZ"] != nil {
         .target(
             name: "Fuzzing",
             dependencies: [
-                "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "StandardRegistry", "TemporalAnnotations",
-                "TestSupport",
-                "Training",
+                "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RunRecords", "StandardRegistry",
+                "TemporalAnnotations", "TestSupport", "Training",
             ], path: "Tests/Fuzzing", exclude: ["Seeds"]))
 }

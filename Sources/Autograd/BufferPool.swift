@@ -32,6 +32,8 @@ public final class BufferPool {
     public private(set) var usedBytes = 0
     /// The most bytes that were in use at once; may be set back to `usedBytes`.
     public private(set) var peakBytes = 0
+    /// Buffers that were given out so far.
+    public private(set) var takenBuffers = 0
     public func resetPeak() { peakBytes = usedBytes }
 
     /// Floats of the first slab; each further one is as large as all before it.
@@ -47,6 +49,7 @@ public final class BufferPool {
 
     func take(_ count: Int) -> UnsafeMutablePointer<Float> {
         if Rehearsal.isRunning { return Rehearsal.take(count) }
+        takenBuffers += 1
         let count = max(Self.line, (count + Self.line - 1) / Self.line * Self.line)
         let index = free.firstIndex { $0.count >= count } ?? addSlab(atLeast: count)
         let block = free[index]

@@ -6,6 +6,7 @@ import Foundation
 extension Communicator {
     /// Returns when all ranks have come here.
     public func barrier() throws {
+        countCollective(UInt8.self, 0)
         try check(Activity.during(.barrier) { MPI_Barrier(handle) }, "MPI_Barrier")
     }
 
@@ -15,6 +16,7 @@ extension Communicator {
     public func broadcast<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, from root: Int = 0) throws {
         try requireRank(root, "broadcast")
         try inPieces(count) { first, piece in
+            countCollective(T.self, rank == root ? Int(piece) : 0)
             let status = Activity.during(.broadcast) { MPI_Bcast(buffer + first, piece, T.messageType, Int32(root), handle) }
             try check(status, "MPI_Bcast")
         }
@@ -50,6 +52,7 @@ extension Communicator {
     public func allReduce<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, _ reduction: Reduction) throws {
         guard size > 1 else { return }
         try inPieces(count) { first, piece in
+            countCollective(T.self, Int(piece))
             let status = Activity.during(.allReduce) {
                 RunWindow.collective.pass()
                 return MPI_Allreduce(kairos_mpi_in_place(), buffer + first, piece, T.messageType, reduction.operation, handle)
@@ -79,6 +82,7 @@ extension Communicator {
     public func allGather<T: MessageElement>(_ value: T) throws -> [T] {
         var value = value
         var result = [T](repeating: .zero, count: size)
+        countCollective(T.self, 1)
         let status = Activity.during(.allGather) { MPI_Allgather(&value, 1, T.messageType, &result, 1, T.messageType, handle) }
         try check(status, "MPI_Allgather")
         return result
@@ -93,6 +97,7 @@ extension Communicator {
         }
         let firsts = firstIndices(of: counts)
         var joined = [T](repeating: .zero, count: total)
+        countCollective(T.self, values.count)
         let status = Activity.during(.allGather) {
             MPI_Allgatherv(
                 values, Int32(values.count), T.messageType, &joined, counts.map(Int32.init), firsts.map(Int32.init), T.messageType, handle)
@@ -118,6 +123,7 @@ extension Communicator {
         if total > largestMessage { return try gatherInPieces(values, counts, to: root) }
         let firsts = firstIndices(of: counts)
         var joined = [T](repeating: .zero, count: rank == root ? total : 0)
+        countCollective(T.self, values.count)
         let status = Activity.during(.gather) {
             MPI_Gatherv(
                 values, Int32(values.count), T.messageType, &joined, counts.map(Int32.init), firsts.map(Int32.init), T.messageType, Int32(root),

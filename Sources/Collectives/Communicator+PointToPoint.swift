@@ -8,6 +8,7 @@ extension Communicator {
     public func send<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws {
         try requireRank(other, "send")
         try inPieces(count) { first, piece in
+            countMessage(T.self, piece)
             let status = Activity.during(.send, other) { MPI_Send(buffer + first, piece, T.messageType, Int32(other), Int32(clamping: tag), handle) }
             try check(status, "MPI_Send to rank \(other)")
         }
@@ -34,6 +35,7 @@ extension Communicator {
         let request = Request(self)
         try inPieces(count) { first, piece in
             var handle: MPI_Request?
+            countMessage(T.self, piece)
             try check(
                 MPI_Isend(buffer + first, piece, T.messageType, Int32(other), Int32(clamping: tag), self.handle, &handle),
                 "MPI_Isend to rank \(other)")

@@ -18,6 +18,9 @@ public final class Communicator {
     /// The most elements one MPI message carries; longer buffers travel in pieces (MPI counts are 32-bit).
     public var largestMessage = Int(Int32.max)
 
+    /// What this rank has sent through this communicator.
+    public internal(set) var traffic = Traffic()
+
     public var isRoot: Bool { rank == 0 }
 
     /// Equal for ranks of one machine, also where its parts have host names of their own (network namespaces, containers).

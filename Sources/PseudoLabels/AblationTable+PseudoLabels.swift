@@ -1,3 +1,4 @@
+import RunRecords
 import Training
 
 extension AblationTable {
@@ -5,7 +6,7 @@ extension AblationTable {
     ///
     /// - Parameter folder: of the run.
     public static func pseudoLabelMeasures(inFolder folder: String) throws -> [Measure] {
-        guard let quality = try PseudoLabelFile.newestQuality(inFolder: folder + "/pseudo_labels")?.quality else { return [] }
+        guard let quality = try PseudoLabelFile.newestQuality(inFolder: RunFolder(folder).pseudoLabels)?.quality else { return [] }
         return [
             Measure(name: "class accuracy", value: quality.classAccuracy), Measure(name: "average tIoU", value: quality.averageTIoU),
             Measure(name: "positive accuracy", value: quality.positiveAccuracy),

@@ -1,5 +1,6 @@
 import Collectives
 import Diagnostics
+import RunRecords
 import TemporalAnnotations
 
 /// Pseudo-labels between the ranks. All ranks call together.

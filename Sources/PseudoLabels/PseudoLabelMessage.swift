@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import RunRecords
 import TemporalAnnotations
 
 /// Pseudo-labels as bytes between ranks of one kind of machine.

@@ -1,5 +1,6 @@
 import Detectors
 import FeatureStore
+import RunRecords
 import TemporalAnnotations
 import Training
 

@@ -20,7 +20,7 @@ struct AblationOptions: ParsableArguments {
     var folder: String
     @Option(
         name: .customLong("set"), parsing: .singleValue,
-        help: ArgumentHelp("Set a key of every run's configuration, over what the settings say.", valueName: "key.path=value"))
+        help: ArgumentHelp("Set a key of every run's configuration; takes precedence over the settings.", valueName: "key.path=value"))
     var set: [String] = []
     @OptionGroup var output: OutputOptions
 

@@ -17,25 +17,25 @@ struct DetectCommand: ParsableCommand {
             Example:
               mpirun -np 2 kairos detect --checkpoint runs/sbhar/checkpoints/step-00000600.h5 --store sbhar.h5 --subset Test --output predictions.json
 
-            Classes are the checkpoint's, by name: the store may have others, fewer or none (new videos).
-            Rows must stand as far apart in time as those of the training; --resample brings them there.
+            Classes come from the checkpoint, by name: the store may have others, fewer or none (new videos).
+            The time between rows must be that of the training store; --resample resamples rows to it.
             """)
 
     @Option(help: "A checkpoint of 'kairos train' or 'kairos import weights'.")
     var checkpoint: String
     @Option(help: "The feature store.")
     var store: String
-    @Option(help: "Only the recordings of this subset; all otherwise.")
+    @Option(help: "Only the recordings of this subset (default: all).")
     var subset: String?
     @Option(help: "The detections to write.")
     var output: String
-    @Option(help: "current or ema; as the checkpoint's configuration says otherwise.")
+    @Option(help: "current or ema; default: as in the checkpoint's configuration.")
     var weights: TrainingConfiguration.Weights?
     @Option(
         name: .customLong("set"), parsing: .singleValue,
         help: ArgumentHelp("Set a key of the checkpoint's configuration.", valueName: "key.path=value"))
     var set: [String] = []
-    @Flag(help: "Bring rows that stand at another rate than those of the training to that rate, by linear interpolation in time.")
+    @Flag(help: "Resample rows at another rate to that of the training, by linear interpolation in time.")
     var resample = false
     @OptionGroup var report: OutputOptions
 

@@ -21,7 +21,7 @@ struct ExportCommand: ParsableCommand {
     var checkpoint: String
     @Option(help: "The weight file to write.")
     var output: String
-    @Option(help: "current or ema; as the checkpoint's configuration says otherwise.")
+    @Option(help: "current or ema; default: as in the checkpoint's configuration.")
     var weights: TrainingConfiguration.Weights?
     @OptionGroup var report: OutputOptions
 

@@ -10,7 +10,7 @@ extension SBHARRecordings.Channels: ExpressibleByArgument {}
 
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "import", abstract: "Bring recordings, extracted features or weights into kairos.",
+        commandName: "import", abstract: "Import recordings, extracted features or weights.",
         subcommands: [ImportSBHARCommand.self, ImportFeaturesCommand.self, ImportWeightsCommand.self])
 }
 
@@ -22,15 +22,15 @@ struct ImportSBHARCommand: ParsableCommand {
             Example:
               kairos import sbhar --source "HAPT Data Set" --output sbhar.h5 --annotations-output sbhar.json
 
-            A row is one window of 50 samples (1 s), every 25 samples, flattened sample by sample. Users named in Test/subject_id_test.txt make the
+            A row is one window of 50 samples (1 s), every 25 samples, flattened sample by sample. Users in Test/subject_id_test.txt form the
             subset "Test", the others "Validation". Under mpirun all ranks write together.
 
-            The six postural transitions alone, all other activities as background:
+            Only the six postural transitions, with all other activities as background:
               kairos import sbhar --source "HAPT Data Set" --output transitions.h5 \
                 --classes STAND_TO_SIT,SIT_TO_STAND,SIT_TO_LIE,LIE_TO_SIT,STAND_TO_LIE,LIE_TO_STAND
             """)
 
-    @Option(help: "The unpacked 'HAPT Data Set': the folder that holds RawData, Test and activity_labels.txt.")
+    @Option(help: "The unpacked 'HAPT Data Set': the folder with RawData, Test and activity_labels.txt.")
     var source: String
     @Option(help: "The feature store to write.")
     var output: String

@@ -39,13 +39,13 @@ struct ImportFeaturesCommand: ParsableCommand {
     var fps: Double?
     @Option(help: "float32 or float16.")
     var storage: FeatureStorage = .float32
-    @Option(help: "What stands before the video's name in the files' names, such as v_. Repeated: one for each folder.")
+    @Option(help: "Prefix of the file names before the video's name, such as v_. Repeated: one for each folder.")
     var filePrefix: [String] = []
-    @Option(help: "What stands after the video's name in the files' names (default .npy). Repeated: one for each folder.")
+    @Option(help: "Suffix of the file names after the video's name (default .npy). Repeated: one for each folder.")
     var fileSuffix: [String] = []
-    @Option(help: "The array of .npz files that hold several. Several arrays (A,B or the option repeated): one for each folder, or joined.")
+    @Option(help: "The array to read, for .npz files with several. Several arrays (A,B or the option repeated): one for each folder, or joined.")
     var array: [String] = []
-    @Option(help: "Bring every video to this number of rows by linear interpolation, as is usual for ActivityNet.")
+    @Option(help: "Resample every video to this number of rows by linear interpolation, as is usual for ActivityNet.")
     var rescale: Int?
     @Flag(help: "Leave videos without features out instead of refusing.")
     var allowMissing = false

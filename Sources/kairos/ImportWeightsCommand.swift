@@ -11,17 +11,17 @@ struct ImportWeightsCommand: ParsableCommand {
             Example:
               kairos import weights --source published.safetensors --config configs/thumos14_i3d_supervised.yaml --output published.h5
 
-            A published PyTorch checkpoint becomes safetensors in Python (prefixes 'module.' are taken off):
+            A published PyTorch checkpoint becomes safetensors in Python (prefixes 'module.' are removed):
               state = torch.load("epoch_035.pth.tar", map_location="cpu")["state_dict_ema"]
               safetensors.torch.save_file({k: v.contiguous() for k, v in state.items()}, "published.safetensors")
 
             Files of 'kairos export' name their classes and the rate of the features. For others the names come from --classes or --classes-from, or
-            else from the store, when it has as many classes as the weights.
+            else from the store, if it has as many classes as the weights.
             """)
 
     @Option(help: "The weights, a safetensors file.")
     var source: String
-    @Option(help: "The configuration that shapes the model; its data.store says the columns.")
+    @Option(help: "The configuration of the model; its data.store gives the number of columns.")
     var config: String
     @Option(help: "The checkpoint to write.")
     var output: String
@@ -33,7 +33,7 @@ struct ImportWeightsCommand: ParsableCommand {
     var classesFrom: String?
     @Flag(
         help:
-            "Take the weights for trained at the rate of the configuration's store, whatever the weight file says: to train them on at another rate."
+            "Assume that the weights were trained at the rate of the configuration's store, whatever the weight file says: to continue at another rate."
     )
     var rateOfStore = false
     @OptionGroup var report: OutputOptions

@@ -13,8 +13,8 @@ struct Kairos: ParsableCommand {
             discussion: """
                 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 bad input data, 75 interrupted by a signal (start it again, train with --resume).
 
-                Of several ranks one that gets on with nothing for 60 s is named and the job ended; KAIROS_STALL_SECONDS in the environment sets another
-                limit, training.stall_seconds that of a training.
+                With several ranks, a rank that makes no progress for 60 s is named and the job ends. The environment variable KAIROS_STALL_SECONDS sets
+                another limit; in a training, training.stall_seconds does.
                 """,
             version: CommandLine.arguments.contains("--version") ? "kairos \(ProgramVersion.text)" : ProgramVersion.current,
             subcommands: [

@@ -87,7 +87,7 @@ enum StoreOutput {
         let locks = try [path, annotationsOutput].compactMap { try $0.map { try world.lock(.file($0)) } }
         defer { locks.forEach { $0.release() } }
         locks.compactMap(\.warning).forEach(note)
-        let progress = ProgressLine("writing", unit: "videos", isShown: world.isRoot)
+        let progress = ProgressBar("writing", total: source.videos.count, unit: "videos", isSilent: !world.isRoot)
         Activity.begin(stage: "writing the store")
         let writer = FeatureStoreWriter(storage: storage) { progress.update($0, of: $1) }
         try writer.write(source, to: path, communicator: world)

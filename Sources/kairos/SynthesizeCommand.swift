@@ -8,7 +8,7 @@ import TemporalAnnotations
 struct SynthesizeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "synthesize",
-        abstract: "Make a feature store of seeded features that a detector can learn from.",
+        abstract: "Make a feature store of seeded random features that a detector can learn from.",
         discussion: """
             Examples:
               kairos synthesize --output small.h5 --videos 60 --classes 5 --dimension 64 --seed 1 --annotations-output small.json
@@ -31,13 +31,13 @@ struct SynthesizeCommand: ParsableCommand {
     var classes: [String] = []
     @Option(help: "Values per row (default 64, with --annotations 2048).")
     var dimension: Int?
-    @Option(help: "Where the random numbers begin.")
+    @Option(help: "Seed of the random numbers.")
     var seed: UInt64 = 0
     @Option(help: "Frames between feature rows (default 15, with --annotations 4).")
     var featureStride: Double?
     @Option(help: "Frames seen by one feature row (default 30, with --annotations 16).")
     var window: Double?
-    @Option(help: "Frames per second of videos whose annotations do not say it.")
+    @Option(help: "Frames per second of videos whose annotations lack it.")
     var fps: Double = 30
     @Option(help: "float32 or float16 (default float32, with --annotations float16: half the disk).")
     var storage: FeatureStorage?

@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import RunRecords
 
 /// What a recorded run says in the end.
 enum TimelineText {
@@ -19,12 +20,12 @@ enum TimelineText {
 
     static func lines(_ ranks: [Timeline.Summary], folder: String) -> [String] {
         let total = ranks.reduce(0) { $0 + $1.seconds }
-        guard let first = ranks.first, total > 0 else { return ["timeline    \(folder)/timeline: no step was recorded"] }
+        guard let first = ranks.first, total > 0 else { return ["timeline    \(RunFolder(folder).timeline): no step was recorded"] }
         func share(_ part: (Timeline.Summary) -> Double) -> String {
             String(format: "%.1f %%", 100 * ranks.reduce(0) { $0 + part($1) } / total)
         }
         var lines = [
-            "timeline    \(folder)/timeline/rank-0.json"
+            "timeline    \(RunFolder(folder).timeline(rank: 0))"
                 + (ranks.count > 1 ? " to rank-\(ranks.count - 1).json" : "") + ", \(first.steps) step\(first.steps == 1 ? "" : "s")",
             "            forward \(share(\.secondsForward)), backward \(share(\.secondsBackward)), adding gradients \(share(\.secondsAdding)), "
                 + "optimiser \(share(\.secondsOptimizer)), waiting for data \(share(\.secondsData)), for ranks \(share(\.secondsRanks))",

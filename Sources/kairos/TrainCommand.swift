@@ -3,13 +3,15 @@ import Collectives
 import DetectionMetrics
 import Diagnostics
 import Foundation
+import Kernels
+import RunRecords
 import StandardRegistry
 import Training
 
 struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
-        abstract: "Train a detector by a configuration, alone or on many ranks, and evaluate it.",
+        abstract: "Train a detector as a configuration describes, on one or several ranks, and evaluate it.",
         discussion: """
             Examples:
               mpirun -np 2 kairos train configs/sbhar_supervised.yaml --output runs/sbhar
@@ -21,15 +23,15 @@ struct TrainCommand: ParsableCommand {
 
             --timeline writes Chrome's trace format: open the files in ui.perfetto.dev or chrome://tracing (docs/distributed.md).
 
-            SIGTERM, SIGUSR1 or SIGINT (Ctrl-C), to any rank, ends the run after the present step with a checkpoint and exit code 75; --resume goes on
-            with it. A second Ctrl-C ends it at once. While a run works in OUTPUT, another is refused.
+            SIGTERM, SIGUSR1 or SIGINT (Ctrl-C) to any rank ends the run after the current step with a checkpoint and exit code 75; --resume continues
+            it. A second Ctrl-C ends it immediately. While a run writes to OUTPUT, another one is refused.
             """)
 
     @Argument(help: "The configuration, a YAML file.")
     var config: String
-    @Option(help: "The run's folder; made when missing.")
+    @Option(help: "The run's folder; created if missing.")
     var output: String
-    @Flag(help: "Go on from the newest checkpoint in the run's folder; the result has the same bits as that of an uninterrupted run.")
+    @Flag(help: "Continue from the newest checkpoint in the run's folder. The result has the same bits as that of an uninterrupted run.")
     var resume = false
     @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the configuration.", valueName: "key.path=value"))
     var set: [String] = []
@@ -37,8 +39,10 @@ struct TrainCommand: ParsableCommand {
     var seed: Int?
     @Option(help: "Shorthand for --set training.gemm=LIBRARY: auto, openblas or onednn.")
     var gemm: String?
-    @Flag(help: "Record what every rank does when, in OUTPUT/timeline/rank-N.json, and say how much of the communication is hidden.")
+    @Flag(help: "Record the activity of every rank in OUTPUT/timeline/rank-N.json, and print how much of the communication is hidden.")
     var timeline = false
+    @Flag(help: "Count the run's operations, bytes, buffers, allocations and messages, which do not depend on the clock, and print them.")
+    var counts = false
     @Option(help: "Stop after this step, leaving a checkpoint to resume from.")
     var stopAfter: Int?
     @OptionGroup var report: OutputOptions
@@ -55,15 +59,29 @@ struct TrainCommand: ParsableCommand {
                 return try RunConfiguration(path: config, overrides: overrides)
             }
             StallWatch.current?.hold(to: .training(configuration.training.stallSeconds))
-            let run = try TrainingRun(configuration, folder: output, resume: resume, communicator: world, timeline: timeline)
+            let run = try TrainingRun(
+                configuration, folder: output, resume: resume, communicator: world, timeline: timeline, observers: makeObservers())
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count
-            let outcome = try run.run(stopAfter: stopAfter)
+            let (outcome, counted) = try counting(world) { try run.run(stopAfter: stopAfter) }
             guard world.isRoot else { return }
             run.notes.dropFirst(said).forEach(note)
             try report.report(
-                TrainingReport(outcome), text: text(outcome, classes: run.classNames, isDetected: configuration.data.evaluationSubset != nil))
+                TrainingReport(outcome, counted),
+                text: ([text(outcome, classes: run.classNames, isDetected: configuration.data.evaluationSubset != nil)]
+                    + [counted?.text].compactMap { $0 })
+                    .joined(separator: "\n"))
         }
+    }
+
+    /// Runs `body`; with `--counts` also says what it did on all ranks.
+    private func counting<Result>(_ world: Communicator, _ body: () throws -> Result) throws -> (Result, WorkCounts?) {
+        guard counts else { return (try body(), nil) }
+        let mark = WorkCounts.Mark(world)
+        let (result, totals) = try KernelCounter.counting(body)
+        var counted = WorkCounts(since: mark, world)
+        counted.add(totals)
+        return (result, try counted.overRanks(world))
     }
 
     private func text(_ outcome: TrainingRun.Outcome, classes: [String], isDetected: Bool) -> String {
@@ -79,8 +97,9 @@ struct TrainCommand: ParsableCommand {
         if outcome.step < outcome.iterations {
             lines.append("stopped early: go on with --resume")
         } else if isDetected {
-            lines.append("detections  \(output)/predictions.json")
-            if outcome.evaluation != nil { lines.append("metrics     \(output)/metrics.json") }
+            let folder = RunFolder(output)
+            lines.append("detections  \(folder.predictions)")
+            if outcome.evaluation != nil { lines.append("metrics     \(folder.metrics)") }
         }
         return lines.joined(separator: "\n")
     }
@@ -89,11 +108,15 @@ struct TrainCommand: ParsableCommand {
 /// The outcome as one JSON object: the metrics' keys beside the run's.
 private struct TrainingReport: Encodable {
     let outcome: TrainingRun.Outcome
+    let counts: WorkCounts?
 
-    init(_ outcome: TrainingRun.Outcome) { self.outcome = outcome }
+    init(_ outcome: TrainingRun.Outcome, _ counts: WorkCounts?) {
+        self.outcome = outcome
+        self.counts = counts
+    }
 
     enum CodingKeys: String, CodingKey {
-        case step, iterations, checkpoint, digest
+        case step, iterations, checkpoint, digest, counts
         case seconds = "seconds_training"
         case memory = "peak_rss_mib"
         case timeline
@@ -109,5 +132,6 @@ private struct TrainingReport: Encodable {
         try container.encode(outcome.secondsTraining, forKey: .seconds)
         try container.encode(outcome.peakMemoryMiB, forKey: .memory)
         try container.encodeIfPresent(outcome.timeline.map { $0.map(TimelineText.Encoded.init) }, forKey: .timeline)
+        try container.encodeIfPresent(counts, forKey: .counts)
     }
 }

@@ -5,6 +5,7 @@ import Detectors
 import FeatureStore
 import NeuralNetworks
 import PseudoLabels
+import RunRecords
 import StandardRegistry
 import TemporalAnnotations
 import TestSupport

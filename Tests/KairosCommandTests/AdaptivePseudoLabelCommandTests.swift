@@ -1,4 +1,6 @@
 import Foundation
+import RunRecords
+import TemporalAnnotations
 import Training
 import XCTest
 
@@ -25,7 +27,7 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
 
     private func notes(_ run: String) throws -> [[String: Any]] {
         try file("\(run)/log.jsonl").split(separator: UInt8(ascii: "\n"))
-            .compactMap { try JSONSerialization.jsonObject(with: Data($0)) as? [String: Any] }.filter { $0["stage"] != nil }
+            .compactMap { try JSONSerialization.jsonObject(with: Data($0)) as? [String: Any] }.filter { $0["loss"] == nil }
     }
 
     private func train(_ ranks: Int, _ run: String, _ more: [String] = []) throws -> Ended {
@@ -83,6 +85,33 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
             XCTAssertGreaterThan((counts["removed"] ?? 0) + (counts["promoted"] ?? 0), 0, "the discriminator decides something")
             XCTAssertNotNil(outside["quality"] as? [String: Any])
             XCTAssertEqual(outside["previous_quality"] is [String: Any], number > 0)
+        }
+        try checkReadBack(RunFolder(folder + "/r1"), checkpoint: try XCTUnwrap(whole["checkpoint"] as? String))
+    }
+
+    /// Everything that the run has left reads back with `RunRecords` and fits together.
+    private func checkReadBack(_ run: RunFolder, checkpoint: String) throws {
+        let inspected = try object(try kairos("inspect", checkpoint, "--json"))
+        let classes = ClassMap(names: try XCTUnwrap(inspected["classes"] as? [String]))
+        XCTAssertEqual(run.checkpoints(keep: 2).newest, checkpoint)
+        XCTAssertTrue(try run.readConfiguration().contains("name: apl"))
+        XCTAssertEqual(try run.readMetrics().averageMAP, (inspected["metrics"] as? [String: Any])?["average_mAP"] as? Double)
+        XCTAssertFalse(try run.readPredictions(classes: classes).isEmpty)
+        let log = try run.readLog()
+        XCTAssertEqual(log.map(\.step), [4, 5, 10, 15, 20, 25, 30, 34, 34, 35, 39, 39, 40, 44])
+        XCTAssertEqual(
+            log.map(\.stage),
+            Array(repeating: "pre-training", count: 1) + Array(repeating: "burn-in", count: 7) + Array(repeating: "round 1", count: 3)
+                + Array(repeating: "round 2", count: 3))
+        let times = try log.map { try XCTUnwrap($0.time) }
+        XCTAssertEqual(times, times.sorted())
+        XCTAssertEqual(run.rounds, [1, 2])
+        let rounds = log.compactMap { if case .round(let record) = $0 { record } else { nil } }
+        for (number, record) in zip(run.rounds, rounds) {
+            let file = try run.readPseudoLabels(round: number, classes: classes)
+            XCTAssertEqual(file.labels.count { $0.fate.isLabel }, record.positive + record.promoted)
+            XCTAssertEqual(file.thresholds.theta, record.theta)
+            XCTAssertEqual(file.quality.map(PseudoLabelRoundRecord.Quality.init), record.quality)
         }
     }
 

@@ -51,6 +51,10 @@ final class BenchmarkStepTests: CommandTestCase {
         let kernels = try XCTUnwrap(report["kernels"] as? [[String: Any]])
         XCTAssertEqual(kernels.reduce(0) { $0 + ($1["operations"] as? Int ?? 0) }, report["operations"] as? Int)
         XCTAssertEqual(kernels.reduce(0) { $0 + ($1["bytes"] as? Int ?? 0) }, report["bytes"] as? Int)
+        let counts = try XCTUnwrap(report["counts"] as? [String: Int])
+        XCTAssertEqual(counts["operations"], report["operations"] as? Int)
+        XCTAssertEqual(counts["bytes"], report["bytes"] as? Int)
+        XCTAssertEqual([counts["messages"], counts["message_bytes"], counts["collectives"]], [0, 0, 0])
         XCTAssertLessThan(kernels.reduce(0) { $0 + ($1["share"] as? Double ?? 2) }, 1.001)
         let shared = try step(2, ["--threads", "2", "--gemm", "openblas"])
         // The optimiser does not share its work out: every rank does all of it.
@@ -59,6 +63,13 @@ final class BenchmarkStepTests: CommandTestCase {
         }
         XCTAssertEqual(operations(shared, "optimizer"), operations(report, "optimizer").map { 2 * $0 })
         XCTAssertEqual(shared["ranks"] as? Int, 2)
+        // Each of the two ranks sends the other its half of every bucket, then the sum of its own half: all gradients once there and once back. The
+        // count of positives is the one collective call.
+        let messages = try XCTUnwrap(shared["counts"] as? [String: Int]), parameters = try XCTUnwrap(shared["parameters"] as? Int)
+        XCTAssertEqual(messages["messages"], 4)
+        // Parameters begin on cache lines: the array is a little longer than all of them.
+        XCTAssertEqual(Double(try XCTUnwrap(messages["message_bytes"])), Double(2 * 4 * parameters), accuracy: 0.01 * Double(2 * 4 * parameters))
+        XCTAssertEqual(messages["collectives"], 1)
         XCTAssertEqual(shared["products"] as? String, "matrix products in float32 by openblas")
         XCTAssertEqual((shared["peak_rss_mib"] as? [Int])?.count, 2)
     }

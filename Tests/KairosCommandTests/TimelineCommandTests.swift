@@ -1,4 +1,5 @@
 import Foundation
+import RunRecords
 import XCTest
 
 /// `train --timeline` as a user starts it.
@@ -33,6 +34,15 @@ final class TimelineCommandTests: FaultTestCase {
             for round in ["pieces", "results"] {
                 for phase in ["b", "e"] { XCTAssertEqual(count("bucket 3: \(round)", phase), 6) }
             }
+        }
+        let left = RunFolder(folder + "/t")
+        XCTAssertEqual(left.recordedRanks, [0, 1])
+        for rank in left.recordedRanks {
+            let trace = try left.readTimeline(rank: rank)
+            XCTAssertTrue(trace.title.hasPrefix("rank \(rank) on "), trace.title)
+            XCTAssertEqual(trace.events.filter { $0.name == "forward" }.map(\.step), [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6])
+            XCTAssertEqual(trace.transfers.filter { $0.name == "bucket 3: pieces" }.map(\.step), [1, 2, 3, 4, 5, 6])
+            XCTAssertTrue(trace.events.allSatisfy { $0.duration >= 0 && $0.begin >= 0 } && trace.transfers.allSatisfy { $0.duration >= 0 })
         }
         let lines = try RunLogLines(try file("t/log.jsonl"))
         XCTAssertEqual(lines.values.count, 6)

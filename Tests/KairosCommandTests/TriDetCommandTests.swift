@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import RunRecords
 import Training
 import XCTest
 

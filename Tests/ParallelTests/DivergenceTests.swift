@@ -3,6 +3,7 @@ import Detectors
 import Diagnostics
 import FeatureStore
 import Foundation
+import RunRecords
 import StandardRegistry
 import Training
 import XCTest

@@ -2,6 +2,7 @@ import Collectives
 import Diagnostics
 import PseudoLabels
 import RandomStreams
+import RunRecords
 import TemporalAnnotations
 import XCTest
 

@@ -1,5 +1,6 @@
 import Diagnostics
 import PseudoLabels
+import RunRecords
 import TemporalAnnotations
 import XCTest
 

@@ -7,6 +7,7 @@ import Foundation
 import Kernels
 import NeuralNetworks
 import RandomStreams
+import RunRecords
 import StandardRegistry
 import TemporalAnnotations
 import Training
@@ -41,7 +42,7 @@ final class TrainerTests: XCTestCase {
     ) throws -> TrainingRun {
         try TrainingRun(
             try configuration(overrides), folder: "\(folder)/\(name)", resume: resume, communicator: try Communicator.world(),
-            makeDetector: { toy?($1) ?? ToyDetector(columns: $1.dimension) })
+            observers: [LogObserver()], makeDetector: { toy?($1) ?? ToyDetector(columns: $1.dimension) })
     }
 
     private func refused(_ expected: String, _ body: () throws -> Void, line: UInt = #line) {

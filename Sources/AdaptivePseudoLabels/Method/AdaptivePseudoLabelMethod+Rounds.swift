@@ -2,6 +2,7 @@ import Collectives
 import Detectors
 import Diagnostics
 import PseudoLabels
+import RunRecords
 import TemporalAnnotations
 import Training
 

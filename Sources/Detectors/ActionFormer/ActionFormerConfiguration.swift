@@ -22,14 +22,17 @@ public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
 
     public mutating func visit(_ keys: ConfigurationKeys) throws {
         var shared = pyramid
-        try shared.visit(keys) {
-            try keys.value("n_head", &heads, PyramidConfiguration.channels)
-            try keys.value(
-                "n_mha_win_size", &window,
-                Requirement("at most \(ConfigurationLimits.window)") { $0.allSatisfy { $0 <= ConfigurationLimits.window } })
-        } positions: {
-            try keys.value("use_rel_pe", &relativePositions)
-        }
+        try shared.visit(
+            keys,
+            blocks: {
+                try keys.value("n_head", &heads, PyramidConfiguration.channels)
+                try keys.value(
+                    "n_mha_win_size", &window,
+                    Requirement("at most \(ConfigurationLimits.window)") { $0.allSatisfy { $0 <= ConfigurationLimits.window } })
+            },
+            positions: {
+                try keys.value("use_rel_pe", &relativePositions)
+            })
         pyramid = shared
     }
 

@@ -39,12 +39,14 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
     public mutating func visit(_ keys: ConfigurationKeys) throws {
         let odd = PyramidConfiguration.odd
         var shared = pyramid
-        try shared.visit(keys) {
-            try keys.value("n_sgp_win_size", &window, Requirement(odd.text) { $0.allSatisfy(odd.holds) })
-            try keys.value("k", &windowFactor, .upTo(64, above: 0))
-            try keys.value("sgp_mlp_dim", &hiddenDimension, PyramidConfiguration.channels)
-            try keys.value("init_conv_vars", &branchDeviation, .within(0...10))
-        }
+        try shared.visit(
+            keys,
+            blocks: {
+                try keys.value("n_sgp_win_size", &window, Requirement(odd.text) { $0.allSatisfy(odd.holds) })
+                try keys.value("k", &windowFactor, .upTo(64, above: 0))
+                try keys.value("sgp_mlp_dim", &hiddenDimension, PyramidConfiguration.channels)
+                try keys.value("init_conv_vars", &branchDeviation, .within(0...10))
+            })
         pyramid = shared
         try keys.value("use_trident_head", &tridentHead)
         try keys.value("num_bins", &bins, .within(1...ConfigurationLimits.window))

@@ -1,8 +1,13 @@
 import Foundation
+import Synchronization
 
 /// Memory whose size comes from a configuration or from data. Swift's own allocation ends the program with a back trace when there is none; this one
 /// is an error of the program.
 public enum CheckedMemory {
+    /// How often memory was asked of the system by this type so far, over all threads.
+    public static var allocations: Int { counted.load(ordering: .relaxed) }
+    private static let counted = Atomic<Int>(0)
+
     /// Undefined memory, to be given back with `deallocate()`.
     ///
     /// - Parameters:
@@ -15,6 +20,7 @@ public enum CheckedMemory {
     ) throws -> UnsafeMutablePointer<Element> {
         let (bytes, overflow) = max(count, 1).multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
         var memory: UnsafeMutableRawPointer?
+        counted.add(1, ordering: .relaxed)
         guard !overflow, count >= 0, posix_memalign(&memory, alignment, bytes) == 0, let memory else {
             throw failure(bytes: overflow ? Int.max : bytes, purpose())
         }
@@ -41,6 +47,7 @@ public enum CheckedMemory {
         -> UnsafeMutablePointer<Element>
     {
         let (bytes, overflow) = max(count, 1).multipliedReportingOverflow(by: MemoryLayout<Element>.stride)
+        counted.add(1, ordering: .relaxed)
         guard !overflow, count >= 0, let memory = calloc(1, bytes) else { failure(bytes: overflow ? Int.max : bytes, purpose()).end() }
         return memory.bindMemory(to: Element.self, capacity: max(count, 1))
     }

@@ -2,6 +2,7 @@ import Configuration
 import DataParallel
 import Diagnostics
 import Foundation
+import RunRecords
 
 /// One run of a grid.
 public struct AblationRun: Equatable, Sendable {
@@ -61,14 +62,9 @@ extension AblationGrid {
                 "the run is not evaluated, so it has nothing for the table", at: .key("data.evaluation_subset"), advice: "set data.evaluation_subset")
         }
         _ = try VirtualShards(count: planned.data.virtualShards, rank: 0, ranks: ranks)
-        let files = FileManager.default
-        var state = AblationRun.State.new
-        if files.fileExists(atPath: folder + "/metrics.json") {
-            state = .done
-        } else if CheckpointFolder(path: folder + "/checkpoints", keep: 1).newest != nil {
-            state = .begun
-        }
-        if state != .new { try requireSame(planned, as: folder + "/config.yaml") }
+        let files = RunFolder(folder)
+        let state: AblationRun.State = files.hasMetrics ? .done : files.checkpoints(keep: 1).newest != nil ? .begun : .new
+        if state != .new { try requireSame(planned, as: files.configuration) }
         return AblationRun(
             setting: setting, labeledFraction: fraction, seed: seed, method: planned.methodName, name: name, folder: folder, state: state,
             arguments: ["train", configuration, "--output", folder, "--resume"] + changes.flatMap { ["--set", $0] })

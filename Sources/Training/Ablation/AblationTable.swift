@@ -1,6 +1,7 @@
 import DetectionMetrics
 import Diagnostics
 import Foundation
+import RunRecords
 
 /// What the runs of a grid found, as far as they are done: written as Markdown for people and as JSON for programs.
 public struct AblationTable: Encodable, Equatable, Sendable {
@@ -85,11 +86,11 @@ public struct AblationTable: Encodable, Equatable, Sendable {
         tiouThresholds = []
         rows = []
         for run in runs where run.state == .done {
-            let path = run.folder + "/metrics.json"
-            let result = try EvaluationResult(readingJSON: path, advice: "remove the run's folder to repeat the run")
+            let files = RunFolder(run.folder)
+            let result = try files.readMetrics(advice: "remove the run's folder to repeat the run")
             guard rows.isEmpty || result.tiouThresholds == tiouThresholds, result.mAP.count == result.tiouThresholds.count else {
                 throw Failure.badInput(
-                    "the metrics are of the tIoU thresholds \(result.tiouThresholds), those before of \(tiouThresholds)", at: .file(path),
+                    "the metrics are of the tIoU thresholds \(result.tiouThresholds), those before of \(tiouThresholds)", at: .file(files.metrics),
                     advice: "remove the run's folder to repeat the run")
             }
             tiouThresholds = result.tiouThresholds

@@ -6,6 +6,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import RandomStreams
+import RunRecords
 
 /// What a method may use outside of steps: at the beginning of a run and of its stages.
 public struct RunContext {
@@ -14,9 +15,9 @@ public struct RunContext {
     public let shards: VirtualShards
     public let state: TrainingState
     /// The run's folder; only rank 0 writes there.
-    public let folder: String
-    /// Puts a line in the run's log; nil on all ranks but the first.
-    public let log: RunLog?
+    public let folder: RunFolder
+    /// Are told what is to be on record of a stage; none on all ranks but the first.
+    public let observers: RunObservers
     /// Reads ahead so many recordings.
     public let prefetch: Int
 

@@ -8,11 +8,12 @@ import Foundation
 import Kernels
 import NeuralNetworks
 import RandomStreams
+import RunRecords
 
-/// Trains a detector by a method: steps over virtual shards, log, checkpoints. Knows neither which detector nor which method.
+/// Trains a detector by a method: steps over virtual shards, checkpoints. Knows neither which detector nor which method, nor who observes the run.
 ///
 /// A run is a list of stages, each with its own learning rates. A step: batches -> the method's losses and gradients, sums over shards on their way
-/// meanwhile -> clip, AdamW, average -> log.
+/// meanwhile -> clip, AdamW, average -> observers.
 public final class Trainer {
     public let configuration: RunConfiguration
     public let state: TrainingState
@@ -25,7 +26,9 @@ public final class Trainer {
     let stages: [TrainingStage]
     /// Steps of each stage.
     let stageSteps: [Range<Int>]
-    private let folder: String
+    private let folder: RunFolder
+    /// Of rank 0 alone.
+    let observers: RunObservers
     private let reduction: GradientReduction
     /// Seconds spent waiting in collective calls outside the gradient reduction.
     private var waitedMPI = 0.0
@@ -39,7 +42,7 @@ public final class Trainer {
 
     public init(
         configuration: RunConfiguration, store: FeatureStore, detector: any Detector, method: any TrainingMethod, communicator: Communicator,
-        folder: String
+        folder: RunFolder, observers: RunObservers
     ) throws {
         self.configuration = configuration
         self.store = store
@@ -47,6 +50,7 @@ public final class Trainer {
         self.method = method
         self.communicator = communicator
         self.folder = folder
+        self.observers = observers
         let training = configuration.training
         shards = try VirtualShards(count: configuration.data.virtualShards, communicator: communicator)
         let arena = ParameterArena(detector)
@@ -54,7 +58,7 @@ public final class Trainer {
             arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm,
             normalizers: detector.normalizers)
         reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, options: training.reductionOptions)
-        checkpoints = CheckpointFolder(path: folder + "/checkpoints", keep: training.keep)
+        checkpoints = folder.checkpoints(keep: training.keep)
         stages = method.stages
         var steps: [Range<Int>] = []
         for stage in stages { steps.append((steps.last?.upperBound ?? 0)..<(steps.last?.upperBound ?? 0) + stage.iterations) }
@@ -85,24 +89,23 @@ public final class Trainer {
     ///   differ between ranks; `.interrupted` after a signal.
     public func train(stopAfter: Int? = nil) throws {
         let last = min(iterations, stopAfter ?? iterations)
-        let log = try communicator.throwTogether {
-            communicator.isRoot ? try RunLog(path: folder + "/log.jsonl", cutBackTo: state.step) : nil
-        }
         let run = RunContext(
-            store: store, communicator: communicator, shards: shards, state: state, folder: folder, log: log, prefetch: configuration.data.prefetch)
+            store: store, communicator: communicator, shards: shards, state: state, folder: folder, observers: observers,
+            prefetch: configuration.data.prefetch)
         try Activity.during(stage: "preparing") { try method.prepare(run) }
-        let progress = ProgressBar("training", total: iterations, done: state.step, isSilent: !communicator.isRoot)
         for (stage, steps) in stageSteps.enumerated() where state.step < min(last, steps.upperBound) {
             Activity.begin(stage: stages[stage].name)
+            try observers.tell { try $0.stageBegins(RunStage(name: stages[stage].name, steps: steps), step: state.step) }
             if state.step == steps.lowerBound { try method.begin(stage: stage, run) }
-            try train(stage, from: steps.lowerBound, to: min(last, steps.upperBound), log, progress)
+            try train(stage, from: steps.lowerBound, to: min(last, steps.upperBound))
         }
-        progress.finish(state.step)
-        try together { try log?.close() }
+        try endTraining()
     }
 
+    private func endTraining() throws { try together { try observers.tell { try $0.trainingEnds(step: state.step) } } }
+
     /// Trains from the present step to step `end` of one stage. A checkpoint is left at the last step of the run and before it is stopped.
-    private func train(_ stage: Int, from first: Int, to end: Int, _ log: RunLog?, _ progress: ProgressBar) throws {
+    private func train(_ stage: Int, from first: Int, to end: Int) throws {
         let training = configuration.training
         let loader = BatchLoader(
             store: store, owned: shards.owned, steps: state.step..<end, ahead: configuration.data.prefetch
@@ -121,12 +124,12 @@ public final class Trainer {
             Timeline.current?.endStep()
             let data = loader.waitedSeconds - waitedBefore.data, mpi = waitedMPI + reduction.waitedSeconds - waitedBefore.mpi
             interval.add(report.loss, norm: report.gradientNorm, videos: report.videos, seconds: Self.now() - began, data: data, mpi: mpi)
-            progress.update(state.step, detail: String(format: "loss %.4f", report.loss["total"] ?? .nan))
+            try observers.tell { try $0.stepEnds(StepEnd(step: state.step, loss: report.loss)) }
             let isLast = state.step == end || report.signal != nil
             if state.step % training.logEvery == 0 || isLast {
                 var record = interval.record(
                     step: state.step, epoch: Double(state.step) / Double(method.iterationsPerEpoch), learningRate: rate,
-                    normalizer: state.lossNormalizer)
+                    normalizer: state.lossNormalizer, stage: stages[stage].name)
                 interval = Interval()
                 if let timeline = Timeline.current {
                     let summary = timeline.summary.since(timelineBefore)
@@ -134,13 +137,13 @@ public final class Trainer {
                     record.secondsTransfer = summary.secondsTransfer
                     record.communicationHidden = summary.hidden
                 }
-                try log?.append(record)
+                try observers.tell { try $0.recorded(record) }
             }
             let isSaved = state.step % training.checkpointEvery == 0 || isLast
             if isToBeVerified(checkpoints: isSaved) { try timed { try verifyWeights() } }
             if isSaved { try save() }
             if let signal = report.signal {
-                progress.finish(state.step)
+                try endTraining()
                 throw Interruption.failure(signal, "in \(stages[stage].name)")
             }
         }
@@ -227,7 +230,7 @@ public final class Trainer {
         try together {
             guard communicator.isRoot else { return }
             RunWindow.writingCheckpoint.pass()
-            _ = try Activity.during(.writingFile) { try Checkpoint.write(state, header: header, to: checkpoints.file(step: state.step)) }
+            try write()
             checkpoints.removeOld()
         }
     }
@@ -236,7 +239,13 @@ public final class Trainer {
     public func keep(metrics: String) throws {
         guard communicator.isRoot, metrics != self.metrics else { return }
         self.metrics = metrics
-        _ = try Activity.during(.writingFile) { try Checkpoint.write(state, header: header, to: checkpoints.file(step: state.step)) }
+        try write()
+    }
+
+    private func write() throws {
+        let path = checkpoints.file(step: state.step)
+        _ = try Activity.during(.writingFile) { try Checkpoint.write(state, header: header, to: path) }
+        try observers.tell { try $0.checkpointSaved(path, step: state.step) }
     }
 
     // MARK: Waiting
@@ -273,11 +282,11 @@ private struct Interval {
         self.mpi += mpi
     }
 
-    func record(step: Int, epoch: Double, learningRate: Double, normalizer: Double) -> LogRecord {
+    func record(step: Int, epoch: Double, learningRate: Double, normalizer: Double, stage: String) -> StepRecord {
         let count = Double(max(steps, 1))
-        return LogRecord(
-            step: step, epoch: epoch, loss: loss.mapValues { $0 / count }, learningRate: learningRate, gradientNorm: norm / count,
-            lossNormalizer: normalizer, videosPerSecond: Double(videos) / max(seconds, 1e-9), secondsCompute: max(0, seconds - data - mpi),
-            secondsWaitingData: data, secondsWaitingMPI: mpi)
+        return StepRecord(
+            step: step, epoch: epoch, stage: stage, time: RecordTime.now(), loss: loss.mapValues { $0 / count }, learningRate: learningRate,
+            gradientNorm: norm / count, lossNormalizer: normalizer, videosPerSecond: Double(videos) / max(seconds, 1e-9),
+            secondsCompute: max(0, seconds - data - mpi), secondsWaitingData: data, secondsWaitingMPI: mpi)
     }
 }

@@ -6,6 +6,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import NeuralNetworks
+import RunRecords
 import TemporalAnnotations
 
 /// The recordings of the training subset, as positions in the store.
@@ -23,11 +24,14 @@ public struct TrainingRecordings: Equatable, Sendable {
 /// A run from its configuration to its metrics: opens the store, checks that all ranks agree, trains or goes on, detects, evaluates, writes `RUN/`.
 public final class TrainingRun {
     public let configuration: RunConfiguration
-    public let folder: String
+    public let folder: RunFolder
     let communicator: Communicator
     private let store: FeatureStore
     private let detector: any Detector
     private let trainer: Trainer
+    private let observers: RunObservers
+    /// Whether the observers know of the run's beginning and end.
+    private var hasBegun = false, hasEnded = false
     /// The run's folder belongs to this job, from before anything in it is read until the run has ended.
     private var lock: OutputLock?
     /// The recordings detected at the end; nil when the run is not evaluated.
@@ -60,14 +64,18 @@ public final class TrainingRun {
     ///   - folder: where the run's files go; made when missing.
     ///   - resume: go on from the newest checkpoint there.
     ///   - timeline: record what every rank does when, and write it to RUN/timeline.
+    ///   - observers: are told what happens; those of rank 0 alone.
     ///   - makeDetector: for tests; the one that the configuration names otherwise.
     ///   - makeMethod: for tests; the one that the configuration names otherwise.
     public init(
         _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator, timeline: Bool = false,
+        observers: [any RunObserver] = [],
         makeDetector: MakeDetector = TrainingRun.makeDetector, makeMethod: MakeMethod = TrainingRun.makeMethod
     ) throws {
         self.configuration = configuration
+        let folder = RunFolder(folder), observers = RunObservers(observers, isRoot: communicator.isRoot)
         self.folder = folder
+        self.observers = observers
         self.communicator = communicator
         try communicator.agree(on: timeline ? "on" : "off", name: "--timeline")
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
@@ -103,7 +111,8 @@ public final class TrainingRun {
         warnings += try MemoryCheck.require(planner.run(method, evaluated: evaluated?.videos ?? []), communicator: communicator)
         (trainer, notes) = try communicator.throwTogether {
             let trainer = try Trainer(
-                configuration: configuration, store: store, detector: made, method: method, communicator: communicator, folder: folder)
+                configuration: configuration, store: store, detector: made, method: method, communicator: communicator, folder: folder,
+                observers: observers)
             let rows = recordings.labeled.reduce(0) { $0 + store.videos[$1].rows }
             let note =
                 "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(configuration.data.virtualShards) virtual shards, "
@@ -117,7 +126,7 @@ public final class TrainingRun {
         try communicator.throwTogether {
             if communicator.isRoot { try makeFolders() }
         }
-        let lock = try communicator.lock(.folder(folder, names: Self.ownNames))
+        let lock = try communicator.lock(.folder(folder.path, names: RunFolder.names))
         self.lock = lock
         warnings += lock.warning.map { [$0] } ?? []
         try communicator.barrier()
@@ -140,9 +149,9 @@ public final class TrainingRun {
         if communicator.isRoot { setAside(damaged) }
         try communicator.throwTogether {
             guard communicator.isRoot else { return }
-            lock.sweep(Self.foldersOfFiles.map { "\(folder)/\($0)" })
+            lock.sweep(folder.subfolders)
             if !resume { trainer.checkpoints.removeAll(after: -1) }
-            try replaceFile(at: folder + "/config.yaml", with: Data(configuration.canonicalYAML.utf8))
+            try folder.write(configuration: configuration.canonicalYAML)
         }
         if timeline { try startTimeline() }
     }
@@ -152,14 +161,10 @@ public final class TrainingRun {
         try configuration.detector(inputDimension: store.dimension, classes: store.classes.count)
     }
 
-    /// What the run writes in its folder, and what of it are folders.
-    private static let foldersOfFiles = ["checkpoints", "pseudo_labels", "timeline"]
-    private static let ownNames = ["config.yaml", "log.jsonl", "metrics.json", "predictions.json"] + foldersOfFiles
-
     private func makeFolders() throws {
-        try Self.makeFolder(folder)
-        try Self.makeFolder(folder + "/checkpoints")
-        try requireWritablePlace(of: folder + "/config.yaml")
+        try Self.makeFolder(folder.path)
+        try Self.makeFolder(folder.checkpoints)
+        try requireWritablePlace(of: folder.configuration)
     }
 
     /// Makes a folder and those above it.
@@ -230,7 +235,7 @@ public final class TrainingRun {
         guard let newest = checkpoints.steps.last else { return (nil, []) }
         guard resume else {
             throw Failure.wrongUsage(
-                "the folder holds checkpoints of a run, the newest at step \(newest)", at: .file(folder),
+                "the folder holds checkpoints of a run, the newest at step \(newest)", at: .file(folder.path),
                 advice: "add --resume to go on with it, or choose another --output")
         }
         var damaged: [(step: Int, failure: Failure)] = []
@@ -285,7 +290,7 @@ public final class TrainingRun {
         for (old, new) in zip(before.lines, configuration.lines) where old != new && !isFree(new.key) {
             throw Failure.wrongUsage(
                 "the run was begun with \(old.key) = \(old.value), now it is \(new.value)", at: .file(checkpoint.path), .key(new.key),
-                advice: "resume with the configuration of the run (\(folder)/config.yaml), or choose another --output")
+                advice: "resume with the configuration of the run (\(folder.configuration)), or choose another --output")
         }
         // The digest tells more than the list's path; imported weights have none.
         guard header.labeledDigest.isEmpty || header.labeledDigest == trainer.labeledDigest else {
@@ -313,7 +318,10 @@ public final class TrainingRun {
         } catch {
             // What was recorded up to here may show why.
             try? writeTimeline()
-            throw interrupted(error)
+            let failure = interrupted(error)
+            let end = RunEnd(step: trainer.state.step, iterations: trainer.iterations, failure: "\(failure)")
+            if hasBegun, !hasEnded { try? observers.tell { try $0.runEnds(end) } }
+            throw failure
         }
     }
 
@@ -322,11 +330,19 @@ public final class TrainingRun {
         let kept = trainer.checkpoints.newest
         let step = kept == nil ? "no step was done" : "the run is kept at step \(trainer.state.step) of \(trainer.iterations)"
         return Failure(
-            .interrupted, "\(failure.what); \(step)", at: [.file(kept ?? folder)],
+            .interrupted, "\(failure.what); \(step)", at: [.file(kept ?? folder.path)],
             advice: "start the same command with --resume; the number of ranks may be another that divides data.virtual_shards")
     }
 
+    private func tellBeginning() throws {
+        hasBegun = true
+        let stages = zip(trainer.stages, trainer.stageSteps).map { RunStage(name: $0.name, steps: $1) }
+        let start = RunStart(folder: folder, step: trainer.state.step, iterations: trainer.iterations, stages: stages)
+        try observers.tell { try $0.runBegins(start) }
+    }
+
     private func finish(stopAfter: Int?) throws -> Outcome {
+        try communicator.throwTogether { try tellBeginning() }
         let began = DispatchTime.now().uptimeNanoseconds
         if trainer.state.step < trainer.iterations { try trainer.train(stopAfter: stopAfter) }
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
@@ -335,7 +351,12 @@ public final class TrainingRun {
         let timeline = try finishTimeline()
         let memory = try communicator.allGather(ComputeThreads.peakResidentMiB)
         let path = trainer.checkpoints.file(step: trainer.state.step)
-        let digest = try communicator.throwTogether { communicator.isRoot ? try Checkpoint(path: path).digest : "" }
+        let digest = try communicator.throwTogether {
+            let digest = communicator.isRoot ? try Checkpoint(path: path).digest : ""
+            hasEnded = true
+            try observers.tell { try $0.runEnds(RunEnd(step: trainer.state.step, iterations: trainer.iterations)) }
+            return digest
+        }
         return Outcome(
             step: trainer.state.step, iterations: trainer.iterations, checkpoint: path, digest: digest, secondsTraining: seconds,
             peakMemoryMiB: memory,
@@ -354,24 +375,21 @@ public final class TrainingRun {
         let result = try communicator.throwTogether { () throws -> EvaluationResult? in
             guard let found else { return nil }
             RunWindow.writingDetections.pass()
-            try DetectionFile.write(found, classes: store.classes, to: folder + "/predictions.json")
+            try folder.write(predictions: found, classes: store.classes)
             guard truth.contains(where: { !$0.instances.isEmpty }) else { return nil }
             RunWindow.evaluating.pass()
             let evaluation = Evaluation(videos: truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
             let result = evaluation.evaluate(found.flatMap(\.detections))
             notes += evaluated.passedOver(found.flatMap(\.detections), classes: store.classes).map { "warning: \($0)" }
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
             RunWindow.writingMetrics.pass()
-            let json = try encoder.encode(result)
-            try replaceFile(at: folder + "/metrics.json", with: json + [UInt8(ascii: "\n")])
-            try trainer.keep(metrics: String(decoding: json, as: UTF8.self))
+            try trainer.keep(metrics: try folder.write(metrics: result))
+            try observers.tell { try $0.evaluated(result) }
             return result
         }
         if communicator.isRoot, result == nil {
             let known = truth.contains(where: \.isWeaklyLabelled) ? "weak labels only" : "no annotations"
             notes.append(
-                "subset '\(evaluated.subset)' has \(known): metrics.json was not written; the detections are in '\(folder)/predictions.json'")
+                "subset '\(evaluated.subset)' has \(known): metrics.json was not written; the detections are in '\(folder.predictions)'")
         }
         return result
     }

@@ -2,6 +2,7 @@ import Detectors
 import Diagnostics
 import FeatureStore
 import PseudoLabels
+import RunRecords
 import TemporalAnnotations
 import Training
 

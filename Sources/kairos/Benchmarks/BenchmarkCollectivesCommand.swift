@@ -14,15 +14,15 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
               mpirun -np 2 kairos benchmark collectives
               launch/netcluster --hosts 2 --ranks 2 .build/release/kairos benchmark collectives --largest 16777216 --json
 
-            Seconds are those of the slowest rank; ways of summing take turns. Fits are of the least of all repetitions; ratios are medians over pairs
-            of neighbouring repetitions. A message's time is half of there and back. `tree` adds up within hosts first where they hold several ranks.
+            Seconds are those of the slowest rank; the algorithms alternate. Fits use the minimum over all repetitions; ratios are medians over pairs of
+            neighbouring repetitions. The time of a message is half of a round trip. `tree` sums within hosts first if they have several ranks.
             """)
 
-    @Option(help: "Bytes of float32 gradients, smallest size; the sizes between differ by 4 times.")
+    @Option(help: "Bytes of float32 gradients, smallest size; sizes grow by a factor of 4.")
     var smallest = 1_024
     @Option(help: "Bytes, largest size.")
     var largest = 67_108_864
-    @Option(help: "How often to measure, after once that is not counted.")
+    @Option(help: "Number of measurements, after one that is not counted.")
     var repetitions = 11
     @Option(help: "Threads per rank.")
     var threads: Int?

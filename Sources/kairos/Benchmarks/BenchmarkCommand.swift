@@ -3,7 +3,7 @@ import ArgumentParser
 struct BenchmarkCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "benchmark",
-        abstract: "Measure parts of the work, alone or under mpirun.",
+        abstract: "Measure steps, communication, reading and selection, on one or several ranks.",
         subcommands: [
             BenchmarkCollectivesCommand.self, BenchmarkSelectionCommand.self, BenchmarkStepCommand.self, BenchmarkStoreCommand.self,
             BenchmarkSuppressionCommand.self,

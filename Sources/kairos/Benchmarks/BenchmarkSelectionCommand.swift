@@ -5,20 +5,21 @@ import Diagnostics
 import Foundation
 import PseudoLabels
 import RandomStreams
+import RunRecords
 import TemporalAnnotations
 import Training
 
 struct BenchmarkSelectionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "selection",
-        abstract: "A round's pseudo-labels: gather predictions on rank 0, select and refine there, broadcast what is learnt from, write the file.",
+        abstract: "A round's pseudo-labels: gather predictions on rank 0, select and refine there, broadcast the labels, write the file.",
         discussion: """
             Examples:
               kairos benchmark selection --json
               mpirun -np 4 kairos benchmark selection --videos 10000 --predictions 200
 
-            Predictions are random, recordings are dealt to the ranks in turn. `seconds` is gather, selection and broadcast together, per repetition;
-            the file, which holds every prediction, is written to the temporary folder and timed apart.
+            Predictions are random; recordings are assigned to the ranks in turn. `seconds` covers gathering, selection and broadcast, per repetition.
+            The file, with every prediction, is written to the temporary folder and timed separately.
             """)
 
     @Option(help: "Unlabelled recordings over all ranks.")
@@ -27,9 +28,9 @@ struct BenchmarkSelectionCommand: ParsableCommand {
     var predictions = 200
     @Option(help: "Action classes.")
     var classes = 20
-    @Option(help: "How often to measure, after one round that is not counted.")
+    @Option(help: "Number of measurements, after one that is not counted.")
     var repetitions = 3
-    @Option(help: "Of the random predictions.")
+    @Option(help: "Seed of the random predictions.")
     var seed = 0
     @OptionGroup var output: OutputOptions
 

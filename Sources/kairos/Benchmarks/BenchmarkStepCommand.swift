@@ -18,9 +18,9 @@ struct BenchmarkStepCommand: ParsableCommand {
               mpirun -np 2 kairos benchmark step --threads 1
               kairos benchmark step --phase infer --lengths thumos14 --annotations thumos14.json
 
-            Features are random; weights are those a run begins with. `dense`: every recording has data.max_rows rows. `thumos14`: the recordings of
-            an annotation file; in training those that the first steps of a run see, cropped as there. A training step is everything from packing to
-            the moved average of the weights; inference is everything from packing to the detections of one recording after another.
+            Features are random; weights are initial weights. `dense`: every recording has data.max_rows rows. `thumos14`: the recordings of an
+            annotation file; in training those of the first steps of a run, with its crops. A training step covers everything from packing to the moving
+            average of the weights. Inference covers everything from packing to the detections, one recording after another.
             """)
 
     enum Lengths: String, ExpressibleByArgument { case dense, thumos14 }
@@ -29,7 +29,7 @@ struct BenchmarkStepCommand: ParsableCommand {
     var model = "configs/thumos14_i3d_supervised.yaml"
     @Option(help: "dense or thumos14.")
     var lengths = Lengths.dense
-    @Option(help: "For thumos14: ActivityNet JSON that says how long recordings are.")
+    @Option(help: "For thumos14: ActivityNet JSON with the durations of the recordings.")
     var annotations: String?
     @Option(help: "Frames between feature rows and frames seen by one, for thumos14.")
     var featureStride = 4.0
@@ -53,7 +53,7 @@ struct BenchmarkStepCommand: ParsableCommand {
     var classes = 20
     @Option(help: "Steps of a repetition: 1, with thumos14 8.")
     var steps: Int?
-    @Option(help: "How often to measure, after one repetition that is not counted.")
+    @Option(help: "Number of measurements, after one that is not counted.")
     var repetitions = 5
     @OptionGroup var output: OutputOptions
 
@@ -97,16 +97,22 @@ struct BenchmarkStepCommand: ParsableCommand {
                 phase: phase.rawValue, lengths: lengths.rawValue, ranks: world.size, threads: threads, products: products,
                 parameters: benchmark.parameters, videos: benchmark.videos, rows: recordings.map { $0.joined().map(\.rows) },
                 peak: peak[0], processorPeak: peak[1])
+            var counts: WorkCounts?
             let (_, totals) = try KernelCounter.counting {
                 for _ in 0..<repetitions {
                     try world.barrier()
                     let began = StepReport.now(), processorBegan = KernelCounter.processorSeconds()
-                    try world.throwTogether { try benchmark.repetition() }
+                    try world.throwTogether {
+                        let mark = WorkCounts.Mark(world)
+                        try benchmark.repetition()
+                        counts = WorkCounts(since: mark, world)
+                    }
                     report.seconds.append(try world.allReduce(StepReport.now() - began, .max))
                     report.processorSeconds.append(try world.allReduce(KernelCounter.processorSeconds() - processorBegan, .sum))
                 }
             }
             try report.add(totals, communicator: world)
+            report.counts = try counts?.overRanks(world)
             report.peakResidentMiB = try world.allGather(ComputeThreads.peakResidentMiB)
             guard world.isRoot else { return }
             try output.report(report, text: report.text)

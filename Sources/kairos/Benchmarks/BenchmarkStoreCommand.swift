@@ -14,19 +14,18 @@ struct BenchmarkStoreCommand: ParsableCommand {
               kairos benchmark store features.h5
               mpirun -np 4 kairos benchmark store features.h5 --json
 
-            Cold: the system was told to forget the file just before (what it held all the same is said); a disk that another machine keeps in memory
-            is not cold by that. Warm: the file was read just before. `dd, one process` reads 1 MiB at a time and forgets it, while the other ranks wait;
-            `plain` the same by all ranks, each its part; `plain, any order` recording after recording; `plain, whole recordings` into memory that
-            holds the longest. The store is read as training reads it: by a thread that reads ahead and tells the system what it will read, as it is
-            stored: putting rows into a batch, where float16 is widened, is not measured. A copy in chunks is made in the temporary folder (TMPDIR),
-            compared, and removed; it is on another disk than the store where those differ.
+            Cold: the file was evicted from the page cache just before (what remained is printed); a hypervisor may still cache the disk. Warm: the file
+            was read just before. `dd, one process` reads 1 MiB at a time and discards it, while the other ranks wait. `plain`: all ranks do the same,
+            each with its part. `plain, any order`: recording after recording. `plain, whole recordings`: into memory for the longest recording.
+            The store is read as in training, by a thread that reads ahead and announces its reads to the system. The copy into a batch, which widens
+            float16, is not measured. A chunked copy is written to the temporary folder (TMPDIR), which may be on another disk, compared, and removed.
             """)
 
     @Argument(help: "The feature store.")
     var store: String
-    @Option(help: "How often to measure.")
+    @Option(help: "Number of measurements.")
     var repetitions = 5
-    @Option(help: "Rows of a chunk, for the copy in chunks; 0: no copy.")
+    @Option(help: "Rows of a chunk, for the chunked copy; 0: no copy.")
     var chunkRows = 64
     @OptionGroup var output: OutputOptions
 

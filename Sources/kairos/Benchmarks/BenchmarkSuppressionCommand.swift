@@ -16,7 +16,7 @@ struct BenchmarkSuppressionCommand: ParsableCommand {
               kairos benchmark suppression --candidates 2000 --classes 20
               kairos benchmark suppression --written candidates.json --json    # for another program to do the same work
 
-            Candidates are random: they gather around some segments as a detector's do. `launch/compare-pytorch` \
+            Candidates are random, clustered around some segments like those of a detector. `launch/compare-pytorch` \
             times the published C++ on the same ones.
             """)
 
@@ -24,11 +24,11 @@ struct BenchmarkSuppressionCommand: ParsableCommand {
     var candidates = 2000
     @Option(help: "Action classes.")
     var classes = 20
-    @Option(help: "Kept at most, per class and in all; 0 keeps all.")
+    @Option(help: "Most detections kept, per class and in all; 0 keeps all.")
     var limit = 200
-    @Option(help: "How often to measure, after once that is not counted.")
+    @Option(help: "Number of measurements, after one that is not counted.")
     var repetitions = 5
-    @Option(help: "Of the random candidates.")
+    @Option(help: "Seed of the random candidates.")
     var seed = 0
     @Option(help: "Also write candidates and survivors as JSON.")
     var written: String?

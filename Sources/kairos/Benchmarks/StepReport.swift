@@ -26,6 +26,8 @@ struct StepReport: Encodable {
     var processorSeconds: [Double] = []
     var peakResidentMiB: [Int] = []
     var kernels: [Kernel] = []
+    /// Of one repetition, without kernels, which `kernels` counts.
+    var counts: WorkCounts?
 
     /// A family of kernels, per repetition.
     struct Kernel: Encodable {
@@ -52,7 +54,7 @@ struct StepReport: Encodable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case phase, lengths, ranks, threads, products, parameters, videos, rows, seconds, kernels, operations, bytes, gflops
+        case phase, lengths, ranks, threads, products, parameters, videos, rows, seconds, kernels, operations, bytes, gflops, counts
         case processorSeconds = "seconds_processor"
         case peakGflops = "peak_gflops"
         case processorPeakGflops = "peak_gflops_per_processor"
@@ -82,6 +84,11 @@ struct StepReport: Encodable {
         try container.encode(floorSeconds, forKey: .floorSeconds)
         try container.encode(Double(videos) / median, forKey: .videosPerSecond)
         try container.encode(peakResidentMiB, forKey: .peakResidentMiB)
+        if var counts {
+            // Kernels are reported per repetition already.
+            (counts.calls, counts.operations, counts.bytes) = (kernels.reduce(0) { $0 + $1.calls }, operations, bytes)
+            try container.encode(counts, forKey: .counts)
+        }
     }
 
     // MARK: Derived
@@ -159,6 +166,11 @@ struct StepReport: Encodable {
                 processorPeak * 1e-9, productOperations / processorPeak / max(Self.median(processorSeconds), 1e-12) * 100),
             "memory       \(peakResidentMiB.map(String.init).joined(separator: ", ")) MiB at most per rank",
         ]
+        if let counts {
+            lines.append(
+                "counts       \(counts.buffers) buffers, \(counts.allocations) allocations, \(counts.messages) messages, "
+                    + "\(counts.collectives) collective calls")
+        }
         return lines.joined(separator: "\n")
     }
 }

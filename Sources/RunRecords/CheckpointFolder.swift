@@ -1,4 +1,3 @@
-import Diagnostics
 import Foundation
 
 /// The folder of a run's checkpoints, `step-00000600.h5` and so on; the newest are kept.
@@ -12,18 +11,13 @@ public struct CheckpointFolder: Sendable {
         self.keep = keep
     }
 
+    /// The path of the checkpoint of a step.
     public func file(step: Int) -> String { "\(path)/\(String(format: "step-%08ld.h5", step))" }
 
     /// Steps of the checkpoints there are, ascending.
-    public var steps: [Int] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        return names.compactMap { name -> Int? in
-            guard name.hasPrefix("step-"), name.hasSuffix(".h5") else { return nil }
-            let digits = name.dropFirst(5).dropLast(3)
-            return digits.count >= 8 && digits.allSatisfy(\.isNumber) ? Int(digits) : nil
-        }.sorted()
-    }
+    public var steps: [Int] { RunFolder.numbers(in: path, prefix: "step-", suffix: ".h5", digits: 8) }
 
+    /// The path of the newest checkpoint; nil when there is none.
     public var newest: String? { steps.last.map(file) }
 
     /// Puts a checkpoint that does not read whole out of the way, so that it does not count among those kept.

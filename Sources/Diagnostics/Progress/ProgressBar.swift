@@ -1,4 +1,3 @@
-import Diagnostics
 import Foundation
 
 /// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line now and then. Writes to
@@ -6,7 +5,7 @@ import Foundation
 public final class ProgressBar {
     private let title: String
     private let unit: String
-    private let total: Int
+    private var total: Int
     private let isTerminal: Bool
     private let isSilent: Bool
     private let write: (String) -> Void
@@ -37,8 +36,11 @@ public final class ProgressBar {
     }
 
     /// Shows `done` of the total, at most ten times a second on a terminal and every half minute elsewhere; nothing in the first two seconds.
-    public func update(_ done: Int, detail: String = "") {
+    ///
+    /// - Parameter total: where it was not known before; nil: as it was.
+    public func update(_ done: Int, of total: Int? = nil, detail: String = "") {
         guard !isSilent else { return }
+        self.total = total ?? self.total
         let time = now()
         guard time - began >= 2, time - lastShown >= (isTerminal ? 0.1 : 30) else { return }
         lastShown = time

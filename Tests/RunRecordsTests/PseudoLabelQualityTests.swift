@@ -1,4 +1,4 @@
-import PseudoLabels
+import RunRecords
 import TemporalAnnotations
 import XCTest
 

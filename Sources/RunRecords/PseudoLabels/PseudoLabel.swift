@@ -1,4 +1,3 @@
-import Detectors
 import TemporalAnnotations
 
 /// What became of a prediction on an unlabelled recording.
@@ -48,16 +47,5 @@ public struct PseudoLabel: Hashable, Sendable {
         self.tND = tND
         self.similarity = similarity
         self.fate = fate
-    }
-
-    /// A detector's prediction, whose segment it has cut to the recording already.
-    ///
-    /// - Parameter similarity: not a number where nothing was compared.
-    public init(_ assessed: AssessedDetection, similarity: Float = .nan, fate: PseudoLabelFate = .rejected) {
-        let detection = assessed.detection
-        self.init(
-            video: detection.video, segment: detection.segment, label: detection.label, score: detection.score,
-            classScore: Double(assessed.classScore), tIoU: assessed.overlap.map(Double.init), tND: assessed.distance.map(Double.init),
-            similarity: similarity.isNaN ? nil : Double(similarity), fate: fate)
     }
 }

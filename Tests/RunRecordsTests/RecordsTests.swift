@@ -1,5 +1,6 @@
+import Diagnostics
 import Foundation
-import Training
+import RunRecords
 import XCTest
 
 final class RecordsTests: XCTestCase {
@@ -42,8 +43,8 @@ final class RecordsTests: XCTestCase {
     func testLogReadsBackWhatWasWritten() throws {
         let path = NSTemporaryDirectory() + "kairos-log-\(UUID().uuidString).jsonl"
         defer { try? FileManager.default.removeItem(atPath: path) }
-        func record(_ step: Int) -> LogRecord {
-            LogRecord(
+        func record(_ step: Int) -> StepRecord {
+            StepRecord(
                 step: step, epoch: 0.5, loss: ["total": 0.1], learningRate: 1e-4, gradientNorm: 2, lossNormalizer: 100, videosPerSecond: 3,
                 secondsCompute: 1,
                 secondsWaitingData: 0.25, secondsWaitingMPI: 0.125)

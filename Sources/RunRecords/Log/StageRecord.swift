@@ -1,0 +1,84 @@
+/// What a method puts on record at the beginning of a stage: an object with at least the keys `step` and `stage`, a line of its own in the log.
+public protocol MethodRecord: Encodable, Sendable {
+    /// Steps done.
+    var step: Int { get }
+    /// The stage's name.
+    var stage: String { get }
+    /// Seconds since 1970-01-01 00:00 UTC (`RecordTime`).
+    var time: Double? { get }
+}
+
+/// What every line on a stage says, whichever method wrote it.
+public struct StageRecord: MethodRecord, Codable, Equatable {
+    public var step: Int
+    public var stage: String
+    public var time: Double?
+
+    public init(step: Int, stage: String, time: Double? = RecordTime.now()) {
+        self.step = step
+        self.stage = stage
+        self.time = time
+    }
+}
+
+/// The line that a stage begins with which learns from pseudo-labels.
+public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
+    /// As fractions; see `PseudoLabelQuality`.
+    public struct Quality: Codable, Equatable, Sendable {
+        public var classAccuracy: Double
+        public var averageTIoU: Double
+        public var positiveAccuracy: Double
+
+        enum CodingKeys: String, CodingKey {
+            case classAccuracy = "class_accuracy"
+            case averageTIoU = "average_tIoU"
+            case positiveAccuracy = "positive_accuracy"
+        }
+
+        public init(_ quality: PseudoLabelQuality) {
+            classAccuracy = quality.classAccuracy
+            averageTIoU = quality.averageTIoU
+            positiveAccuracy = quality.positiveAccuracy
+        }
+    }
+
+    public var step: Int
+    public var stage: String
+    public var time: Double?
+    /// Recordings with labels that are learnt from.
+    public var recordings: Int
+    /// Predictions by fate (`PseudoLabelFate`).
+    public var positive: Int
+    public var removed: Int
+    public var promoted: Int
+    public var rejected: Int
+    /// The threshold of the scores; nil when there was none for all classes.
+    public var theta: Double?
+    /// nil when the truth is unknown.
+    public var quality: Quality?
+    /// Of the round before.
+    public var previousQuality: Quality?
+
+    enum CodingKeys: String, CodingKey {
+        case step, stage, time, recordings, positive, removed, promoted, rejected, theta, quality
+        case previousQuality = "previous_quality"
+    }
+
+    /// - Parameters:
+    ///   - labels: all predictions that were looked at, of any fate.
+    ///   - previous: the quality of the round before.
+    public init(
+        step: Int, stage: String, time: Double? = RecordTime.now(), labels: [PseudoLabel], theta: Double?, quality: PseudoLabelQuality?,
+        previous: PseudoLabelQuality?
+    ) {
+        func count(_ fate: PseudoLabelFate) -> Int { labels.reduce(0) { $0 + ($1.fate == fate ? 1 : 0) } }
+        self.step = step
+        self.stage = stage
+        self.time = time
+        recordings = Set(labels.filter(\.fate.isLabel).map(\.video)).count
+        (positive, removed, promoted, rejected) = (count(.positive), count(.removed), count(.promoted), count(.rejected))
+        self.theta = theta
+        self.quality = quality.map(Quality.init)
+        previousQuality = previous.map(Quality.init)
+    }
+}

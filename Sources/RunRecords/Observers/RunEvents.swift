@@ -1,0 +1,56 @@
+/// A stage of a run.
+public struct RunStage: Equatable, Sendable {
+    public var name: String
+    /// Of the whole run, counted from 0.
+    public var steps: Range<Int>
+
+    public init(name: String, steps: Range<Int>) {
+        self.name = name
+        self.steps = steps
+    }
+}
+
+/// A run at its beginning.
+public struct RunStart: Equatable, Sendable {
+    public var folder: RunFolder
+    /// Steps done: more than 0 in a run that goes on.
+    public var step: Int
+    /// Steps of the whole run.
+    public var iterations: Int
+    public var stages: [RunStage]
+
+    public init(folder: RunFolder, step: Int, iterations: Int, stages: [RunStage]) {
+        self.folder = folder
+        self.step = step
+        self.iterations = iterations
+        self.stages = stages
+    }
+}
+
+/// A step that is done.
+public struct StepEnd: Equatable, Sendable {
+    /// Steps done, this one among them.
+    public var step: Int
+    /// Parts of its loss by name, `total` among them.
+    public var loss: [String: Double]
+
+    public init(step: Int, loss: [String: Double]) {
+        self.step = step
+        self.loss = loss
+    }
+}
+
+/// A run at its end.
+public struct RunEnd: Equatable, Sendable {
+    /// Steps done, and of how many.
+    public var step: Int
+    public var iterations: Int
+    /// Why the run failed or was interrupted; nil when it ended as asked.
+    public var failure: String?
+
+    public init(step: Int, iterations: Int, failure: String? = nil) {
+        self.step = step
+        self.iterations = iterations
+        self.failure = failure
+    }
+}

@@ -1,0 +1,61 @@
+import Foundation
+
+/// The folder of a run: the path of every file that a run leaves there.
+///
+/// The files are read back by `RunFolder`'s methods, except checkpoints: these are HDF5, and `Training` reads them.
+public struct RunFolder: Equatable, Sendable {
+    public let path: String
+
+    public init(_ path: String) { self.path = path }
+
+    /// The configuration with all its keys, YAML.
+    public var configuration: String { "\(path)/config.yaml" }
+    /// One JSON object per line (`RunLog`).
+    public var log: String { "\(path)/log.jsonl" }
+    /// What the evaluation found; written last.
+    public var metrics: String { "\(path)/metrics.json" }
+    /// The detections at the end of the run, ActivityNet's results JSON.
+    public var predictions: String { "\(path)/predictions.json" }
+    /// The folder of the checkpoints.
+    public var checkpoints: String { "\(path)/checkpoints" }
+    /// The folder of the rounds' pseudo-labels.
+    public var pseudoLabels: String { "\(path)/pseudo_labels" }
+    /// The folder of what the ranks did when, in a run with `--timeline`.
+    public var timeline: String { "\(path)/timeline" }
+
+    /// The pseudo-labels of a round, counted from 1.
+    public func pseudoLabels(round: Int) -> String { "\(pseudoLabels)/round-\(round).json" }
+    /// What a rank did when.
+    public func timeline(rank: Int) -> String { "\(timeline)/rank-\(rank).json" }
+    /// The checkpoints, of which the newest `keep` stay.
+    public func checkpoints(keep: Int) -> CheckpointFolder { CheckpointFolder(path: checkpoints, keep: keep) }
+
+    /// Folders in the run's folder.
+    public var subfolders: [String] { [checkpoints, pseudoLabels, timeline] }
+    /// Names of everything that a run writes in its folder.
+    public static let names: [String] = {
+        let folder = RunFolder("")
+        return ([folder.configuration, folder.log, folder.metrics, folder.predictions] + folder.subfolders).map { String($0.dropFirst()) }
+    }()
+
+    // MARK: What is there
+
+    /// Whether the run has ended and was evaluated.
+    public var hasMetrics: Bool { FileManager.default.fileExists(atPath: metrics) }
+    /// Whether the run has left its detections.
+    public var hasPredictions: Bool { FileManager.default.fileExists(atPath: predictions) }
+    /// The rounds whose pseudo-labels are there, ascending.
+    public var rounds: [Int] { Self.numbers(in: pseudoLabels, prefix: "round-", suffix: ".json") }
+    /// The ranks whose timeline is there, ascending.
+    public var recordedRanks: [Int] { Self.numbers(in: timeline, prefix: "rank-", suffix: ".json") }
+
+    /// The numbers N of the files PREFIX N SUFFIX in a folder, ascending; none when there is no such folder.
+    static func numbers(in folder: String, prefix: String, suffix: String, digits least: Int = 1) -> [Int] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+        return names.compactMap { name -> Int? in
+            guard name.hasPrefix(prefix), name.hasSuffix(suffix), name.utf8.count >= prefix.utf8.count + suffix.utf8.count else { return nil }
+            let digits = name.dropFirst(prefix.count).dropLast(suffix.count)
+            return digits.count >= least && digits.allSatisfy { $0.isASCII && $0.isNumber } ? Int(digits) : nil
+        }.sorted()
+    }
+}
