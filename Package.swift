@@ -87,7 +87,8 @@ let package = Package(
             ]),
 
         .target(
-            name: "TestSupport", dependencies: ["Autograd", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "RandomStreams"],
+            name: "TestSupport",
+            dependencies: ["Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "RandomStreams"],
             path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),

@@ -3,87 +3,86 @@ import NeuralNetworks
 import RandomStreams
 import TemporalAnnotations
 
-/// A labelled action on the feature grid of its video.
-public struct GridInstance: Hashable, Sendable {
-    public var segment: GridSegment
-    public var label: Int
-    public init(segment: GridSegment, label: Int) {
-        self.segment = segment
-        self.label = label
-    }
-}
-
-/// What a detector must know of a video besides its features.
-public struct VideoContext: Sendable {
-    public var id: VideoID
-    public var grid: FeatureGrid
-    /// Seconds.
-    public var duration: Double
-    public init(id: VideoID, grid: FeatureGrid, duration: Double) {
-        self.id = id
-        self.grid = grid
-        self.duration = duration
-    }
-}
-
-/// Videos whose feature rows stand one after another.
-public struct PackedBatch {
-    /// [rows of all videos, input dimension].
-    public var features: PackedSequence
-    public var videos: [VideoContext]
-    /// Per video; empty lists for unlabelled ones.
-    public var instances: [[GridInstance]]
-    public init(features: PackedSequence, videos: [VideoContext], instances: [[GridInstance]]) {
-        self.features = features
-        self.videos = videos
-        self.instances = instances
-    }
-}
-
-/// What each point of the pyramid should say. Points are packed level by level, finest first; within a level video by video.
-public struct PointTargets {
-    /// [points, classes], 0 or 1 (before label smoothing), or between in mixtures of recordings.
-    public var classes: [Float]
-    /// [points, 2], distances to the start and the end in units of the level's stride; meaningful for positives alone.
-    public var offsets: [Float]
-    /// Indices of the positive points, ascending.
-    public var positives: [Int]
-    /// Places in `classes` above 0 whose action is not the one that the point's offsets lead to: where two recordings are mixed.
-    public var withoutOffsets: Set<Int>
-    public init(classes: [Float], offsets: [Float], positives: [Int], withoutOffsets: Set<Int> = []) {
-        self.classes = classes
-        self.offsets = offsets
-        self.positives = positives
-        self.withoutOffsets = withoutOffsets
-    }
-}
-
 /// Says where actions are.
 public protocol ActionLocalizer: AnyObject {
     /// Final detections per video, best first, in seconds.
-    func detect(_ batch: PackedBatch) -> [[Detection]]
+    func detect(_ batch: PackedBatch) throws -> [[Detection]]
 }
 
-/// A temporal action detector that can be trained and asked.
+/// A temporal action detector that can be trained and asked: a network, targets for what it says, losses, and their normalisers.
+///
+/// A detector adopts `AnnotationAssigned` or `OutputAssigned`, which say what its targets depend on. What else it can do it says by the other
+/// protocols of `Capabilities.swift`; methods ask for these, not for a detector by name.
 public protocol Detector: Module, ActionLocalizer {
-    /// Targets depend on annotations and lengths alone, so they are known before the forward pass, and so is the global count of positives.
-    func assignTargets(_ batch: PackedBatch) -> PointTargets
+    /// What the network says of a batch; it lives at least until the tape has run backward.
+    associatedtype Outputs
+    associatedtype Targets: DetectorTargets
 
-    /// Runs the network forward, records its operations, and seeds the gradient of
-    /// `(sum of classification losses + weight * sum of regression losses) / normalizer`.
+    /// What the losses are divided by, in the order of `Targets.counts`; at least one.
+    var normalizers: [LossNormalizer] { get }
+
+    /// How targets are found.
+    var assignment: TargetAssignment<Outputs, Targets> { get }
+
+    /// Runs the network and records its operations.
     ///
-    /// - Returns: the parts of the loss already divided by the normaliser: `classification`, `regression`, `total`.
-    func losses(
-        _ batch: PackedBatch, targets: PointTargets, normalizer: Float, tape: Tape, random: inout RandomStream
-    ) -> [String: Double]
+    /// - Parameter features: [rows, input dimension], packed.
+    func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs
+
+    /// Seeds the gradients of the outputs.
+    ///
+    /// - Parameters:
+    ///   - normalizers: in the order of the property.
+    ///   - tape: that of the outputs; operations may still be recorded on it.
+    /// - Returns: the parts of the loss already divided by their normalisers, among them `total`, whose gradient has been seeded; the same names in
+    ///   every step.
+    func seedLosses(_ outputs: Outputs, targets: Targets, normalizers: [Float], tape: Tape) -> [String: Double]
 
     /// What can be learnt of one action of a recording of so many rows, beside the others of `instances`; needs no features.
     ///
     /// Asked before the first step, so that a run which can learn nothing is refused. By default everything can be learnt: a detector whose targets
-    /// depend on its outputs cannot tell beforehand.
+    /// depend on its outputs may not be able to tell beforehand.
     func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook
 }
 
+/// How a detector finds its targets.
+public enum TargetAssignment<Outputs, Targets> {
+    /// From annotations and lengths alone: counts travel before the forward pass.
+    case fromAnnotations((PackedBatch) -> Targets)
+    /// From what the network has said too: all shards of a rank run forward first, then counts travel, then losses are seeded.
+    case fromOutputs((PackedBatch, Outputs) -> Targets)
+
+    public var needsOutputs: Bool {
+        switch self {
+        case .fromAnnotations: false
+        case .fromOutputs: true
+        }
+    }
+
+    /// Targets where the outputs are known, whatever they depend on.
+    public func targets(_ batch: PackedBatch, _ outputs: Outputs) -> Targets {
+        switch self {
+        case .fromAnnotations(let assign): assign(batch)
+        case .fromOutputs(let assign): assign(batch, outputs)
+        }
+    }
+}
+
 extension Detector {
+    public var normalizers: [LossNormalizer] { [LossNormalizer("positives")] }
+
+    /// Whether targets depend on what the network says.
+    public var assignsFromOutputs: Bool { assignment.needsOutputs }
+
     public func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook { TargetOutlook() }
+
+    /// Forward pass, targets and losses of one batch, as a step takes them, without other shards.
+    ///
+    /// - Parameter normalizers: what the losses are divided by.
+    public func losses(_ batch: PackedBatch, normalizers: [Float], tape: Tape, random: inout RandomStream) -> [String: Double] {
+        let pass = ForwardPass(tape: tape, isTraining: true, random: random)
+        let outputs = self(batch.features, pass)
+        random = pass.random
+        return seedLosses(outputs, targets: assignment.targets(batch, outputs), normalizers: normalizers, tape: tape)
+    }
 }

@@ -3,6 +3,11 @@ import NeuralNetworks
 import RandomStreams
 
 extension PyramidDetector {
+    public func seedLosses(_ outputs: Outputs, targets: PointTargets, normalizers: [Float], tape: Tape) -> [String: Double] {
+        seedLosses(outputs, targets: targets, normalizer: normalizers[0], tape: tape)
+    }
+
+    /// Forward pass and losses of a batch whose targets are known.
     public func losses(
         _ batch: PackedBatch, targets: PointTargets, normalizer: Float, tape: Tape, random: inout RandomStream
     ) -> [String: Double] {
@@ -12,29 +17,18 @@ extension PyramidDetector {
         return seedLosses(outputs, targets: targets, normalizer: normalizer, tape: tape)
     }
 
-    /// The rest of `Detector.losses`.
-    public func losses(_ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass) -> [String: Double] {
-        lossesWithLogits(levels, targets: targets, normalizer: normalizer, pass).losses
-    }
-
-    /// The rest of `Detector.losses`, and the logits [points, classes] whose gradient it has seeded: operations on them may be recorded after it.
-    public func lossesWithLogits(
-        _ levels: [PackedSequence], targets: PointTargets, normalizer: Float, _ pass: ForwardPass
-    ) -> (losses: [String: Double], logits: Tensor) {
-        let outputs = heads(levels, pass)
-        return (seedLosses(outputs, targets: targets, normalizer: normalizer, tape: pass.tape), outputs.logits)
-    }
-
     /// `seedLosses` of distances that do not depend on the class: ActionFormer's losses.
     ///
     /// - Parameter offsets: predictions, [points, 2].
     func seedLosses(_ outputs: Outputs, offsets: Tensor, targets: PointTargets, normalizer: Float) -> [String: Double] {
         let shared = configuration.pyramid
         let regression = PointLosses.regression(
-            offsets, targets: targets.offsets, positives: targets.positives, weight: shared.regressionWeight, normalizer: normalizer)
+            offsets, targets: targets.offsets, positives: targets.positives, pointWeights: targets.positiveWeights, weight: shared.regressionWeight,
+            normalizer: normalizer)
         return seedLosses(outputs, regression: regression, offsets: { offsets }, targets: targets, normalizer: normalizer) {
             PointLosses.classification(
-                outputs.logits, targets: targets.classes, labelSmoothing: shared.labelSmoothing, normalizer: normalizer)
+                outputs.logits, targets: targets.classes, pointWeights: targets.weights, labelSmoothing: shared.labelSmoothing,
+                normalizer: normalizer)
         }
     }
 

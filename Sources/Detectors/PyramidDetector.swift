@@ -14,18 +14,13 @@ public protocol PyramidOutputs {
     var predictions: [Tensor] { get }
 }
 
-/// A detector over a feature pyramid, whose levels can be had before its heads run: for losses on the levels themselves.
+/// A detector over a feature pyramid, whose every point says which action it lies in and where that action's ends are.
 ///
-/// Detectors differ in the network and in how it says where an action's ends are; the rest is the extension's.
-public protocol PyramidDetector: RehearsedDetector {
+/// Detectors differ in the network, in how they say where an action's ends are, and in how targets are assigned; the rest is the extension's.
+public protocol PyramidDetector: RehearsedDetector, LevelFeatures, PointClassifier, AssessedLocalizer, WeightedTargets
+where Outputs: PyramidOutputs {
     associatedtype Configuration: PyramidDetectorConfiguration
-    associatedtype Outputs: PyramidOutputs
     var configuration: Configuration { get }
-
-    /// The levels, finest first, each half as long as the one before (rounded up).
-    ///
-    /// - Parameter features: [rows, input dimension], packed.
-    func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence]
 
     /// The heads over the levels that `pyramid` gave.
     func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs
@@ -38,11 +33,25 @@ public protocol PyramidDetector: RehearsedDetector {
 
     /// How far the ends of an action are, for as long as the outputs live.
     func distances(_ outputs: Outputs) -> DetectionDecoder.Distances
+
+    func detect(_ batch: PackedBatch) -> [[Detection]]
+    func detectWithParts(_ batch: PackedBatch) -> [[AssessedDetection]]
+}
+
+extension PyramidDetector where Self: AnnotationAssigned {
+    /// By center sampling.
+    public func assignTargets(_ batch: PackedBatch) -> PointTargets {
+        configuration.pyramid.assigner.assign(points(batch.features), instances: batch.instances, weights: batch.weights)
+    }
 }
 
 extension PyramidDetector {
-    /// Beginnings of the names of the parameters that the levels depend on.
-    public var pyramidParameters: [String] { ["backbone.", "neck."] }
+    public var levelCount: Int { configuration.levels }
+    public var levelColumns: Int { configuration.pyramid.neckDimension }
+    public var levelParameters: [String] { ["backbone.", "neck."] }
+
+    public func levels(_ outputs: Outputs) -> [PackedSequence] { outputs.levels }
+    public func classLogits(_ outputs: Outputs) -> Tensor { outputs.logits }
 
     public func points(_ features: PackedSequence) -> PyramidPoints {
         PyramidPoints(rows: (0..<features.count).map { features.rows(of: $0).count }, levels: configuration.levels)
@@ -51,8 +60,8 @@ extension PyramidDetector {
     /// - Parameter features: [rows, input dimension], packed.
     public func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs { heads(pyramid(features, pass), pass) }
 
-    public func assignTargets(_ batch: PackedBatch) -> PointTargets {
-        configuration.pyramid.assigner.assign(points(batch.features), instances: batch.instances)
+    public func rehearseGradients(_ outputs: Outputs) {
+        for tensor in outputs.predictions where tensor.requiresGradient { _ = tensor.gradientToWrite() }
     }
 
     public func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook {

@@ -10,14 +10,14 @@ public struct RoundLabels: Equatable, Sendable {
     public var round = 0
     /// By position of the recording in the store.
     public var instances: [Int: [ActionInstance]] = [:]
-    /// A running count of positive points that the round's losses are divided by.
-    public var normalizer = 0.0
+    /// Running counts that the round's losses are divided by, one for each of the detector's normalisers; empty: none yet.
+    public var normalizers: [Double] = []
     /// Known where the store holds the truth; on rank 0 alone.
     public var quality: PseudoLabelQuality?
 
-    public init(round: Int = 0, normalizer: Double = 0, quality: PseudoLabelQuality? = nil) {
+    public init(round: Int = 0, normalizers: [Double] = [], quality: PseudoLabelQuality? = nil) {
         self.round = round
-        self.normalizer = normalizer
+        self.normalizers = normalizers
         self.quality = quality
     }
 
@@ -37,10 +37,11 @@ public struct RoundLabels: Equatable, Sendable {
 
     // MARK: In checkpoints
 
-    /// Round, normaliser, whether the quality is known, and its four numbers.
+    /// Round, first normaliser, whether the quality is known, and its four numbers.
     public var numbers: [Double] {
         [
-            Double(round), normalizer, quality == nil ? 0 : 1, quality?.classAccuracy ?? 0, quality?.averageTIoU ?? 0, quality?.positiveAccuracy ?? 0,
+            Double(round), normalizers.first ?? 0, quality == nil ? 0 : 1, quality?.classAccuracy ?? 0, quality?.averageTIoU ?? 0,
+            quality?.positiveAccuracy ?? 0,
             Double(quality?.count ?? 0),
         ]
     }
@@ -57,7 +58,7 @@ public struct RoundLabels: Equatable, Sendable {
     public init?(numbers: some Collection<Double>) {
         let numbers = Array(numbers)
         guard numbers.count == Self.numberCount, let number = Int(exactly: numbers[0]), let count = Int(exactly: numbers[6]) else { return nil }
-        self.init(round: number, normalizer: numbers[1])
+        self.init(round: number, normalizers: [numbers[1]])
         guard numbers[2] == 1 else { return }
         quality = PseudoLabelQuality(classAccuracy: numbers[3], averageTIoU: numbers[4], positiveAccuracy: numbers[5], count: count)
     }

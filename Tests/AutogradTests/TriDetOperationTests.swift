@@ -36,6 +36,23 @@ final class TriDetOperationTests: XCTestCase {
         }
     }
 
+    /// Without weight and bias: the same as with ones and zeros, in values and in the gradient of the input.
+    func testGroupNormWithoutParameters() {
+        forPackings { offsets in
+            let x = parameter(offsets.last!, 6), packed = PackedSequence(x, offsets: offsets)
+            let ones = testParameter(rows: 1, columns: 6, [Float](repeating: 1, count: 6))
+            let zeros = testParameter(rows: 1, columns: 6, [Float](repeating: 0, count: 6))
+            func result(_ norm: (Tape) -> PackedSequence) -> [[Float]] {
+                x.clearGradient()
+                let tape = Tape(), y = norm(tape).tensor, (gradient, _) = y.gradientToWrite()
+                for i in 0..<y.count { gradient[i] = Float(i % 7) - 2.5 }
+                tape.backward()
+                return [y.array, x.gradientArray ?? []]
+            }
+            XCTAssertEqual(result { $0.groupNorm(packed, groups: 2) }, result { $0.groupNorm(packed, groups: 2, weight: ones, bias: zeros) })
+        }
+    }
+
     /// A group of one element is its bias, whatever the element: its gradient is zero.
     func testGroupNormOfOneElement() {
         let x = parameter(1, 16), w = parameter(1, 16), b = parameter(1, 16), tape = Tape()

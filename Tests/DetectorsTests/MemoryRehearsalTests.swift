@@ -61,7 +61,7 @@ final class MemoryRehearsalTests: XCTestCase {
                 }
             },
             Rehearsal.peakBytes {
-                RoundedWeights.keeping { detector.rehearse(batch([lengths.max()!], columns: columns).features, .inference()) }
+                RoundedWeights.keeping { _ = detector.rehearse(batch([lengths.max()!], columns: columns).features, .inference()) }
             },
         ]
         detector.initializeParameters(seed: 4)
@@ -79,7 +79,7 @@ final class MemoryRehearsalTests: XCTestCase {
                     let tape = Tape(recording: true, recomputing: recomputing), batch = batch(lengths, columns: columns)
                     var random = RandomStream(seed: 1, "forward")
                     arena.beginGradients()
-                    _ = detector.losses(batch, targets: detector.assignTargets(batch), normalizer: 10, tape: tape, random: &random)
+                    _ = detector.losses(batch, normalizers: [10], tape: tape, random: &random)
                     tape.backward()
                 }
             }

@@ -269,7 +269,8 @@ final class LearnableActionsTests: XCTestCase {
                     "model.regression_range=\(ranges)", ["data.max_rows=18", "data.crop_ratio=[0.3, 0.9]", "data.max_rows=25"][trial % 3],
                     "training.center_sample_radius=0.4",
                 ])
-            let detector = try configuration.detector(inputDimension: 4, classes: 5)
+            let detector = try XCTUnwrap(
+                try configuration.detector(inputDimension: 4, classes: 5) as any Detector as? any PyramidDetector & AnnotationAssigned)
             let found = LearnableActions(
                 [(0, store.videos[0].annotation.instances)], configuration: configuration, store: store, detector: detector)
             let data = configuration.data

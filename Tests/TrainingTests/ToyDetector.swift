@@ -7,9 +7,9 @@ import TemporalAnnotations
 import Training
 
 /// One weight per column: a recording's score is the mean over its rows of x . w, its loss 0.5 (score - 1)^2, and every action counts as a positive.
-final class ToyDetector: Detector {
+final class ToyDetector: AnnotationAssigned {
     let weight: Parameter
-    /// Calls of `losses` after which the loss is no number.
+    /// Calls of `seedLosses` after which the loss is no number.
     var healthyCalls = Int.max
     /// Weights as they were when `detect` was last called.
     var weightsAtDetection: [Float] = []
@@ -28,16 +28,23 @@ final class ToyDetector: Detector {
         PointTargets(classes: [], offsets: [], positives: Array(0..<batch.instances.reduce(0) { $0 + $1.count }))
     }
 
-    func losses(
-        _ batch: PackedBatch, targets: PointTargets, normalizer: Float, tape: Tape, random: inout RandomStream
-    ) -> [String: Double] {
+    /// What the network says: nothing but what it has seen, and the goals that it draws.
+    struct Outputs {
+        var features: PackedSequence
+        var goals: [Float]
+    }
+
+    func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs {
+        Outputs(features: features, goals: (0..<features.count).map { _ in 1 + 0.1 * pass.random.uniform() })
+    }
+
+    func seedLosses(_ outputs: Outputs, targets: PointTargets, normalizers: [Float], tape: Tape) -> [String: Double] {
         calls += 1
-        let columns = weight.count
+        let columns = weight.count, normalizer = normalizers[0]
         var gradient = [Float](repeating: 0, count: columns)
         var total = 0.0
-        for b in 0..<batch.features.count {
-            let means = Self.means(batch.features, b)
-            let goal = 1 + 0.1 * random.uniform()
+        for (b, goal) in outputs.goals.enumerated() {
+            let means = Self.means(outputs.features, b)
             let score = zip(means, weight.values).reduce(Float(0)) { $0 + $1.0 * $1.1 }
             total += Double(0.5 * (score - goal) * (score - goal) / normalizer)
             for c in 0..<columns { gradient[c] += (score - goal) * means[c] / normalizer }

@@ -1,5 +1,6 @@
 import Autograd
 import Detectors
+import Diagnostics
 import NeuralNetworks
 import RandomStreams
 import Training
@@ -23,75 +24,99 @@ extension AdaptivePseudoLabelMethod {
     /// Burn-in (one group) and rounds (two): `L_labelled + w L_unlabelled`, each over its own count of positives (Eq. 12), and the contrast of each
     /// group's frames by true and by pseudo-label classes.
     func joint(_ step: TrainingStep) throws -> [[String: Double]] {
-        let parts = step.batches.map { mixed($0.groups, step: step, shard: $0.shard) }
-        let groupCount = parts[0].count
-        func positives(_ group: Int) -> Int { parts.reduce(0) { $0 + $1[group].targets.positives.count } }
-        var weights = [1.0]
-        var normalizers = [try step.updateNormalizer(&step.state.lossNormalizer, positives: positives(0))]
-        if groupCount > 1 {
-            weights.append(configuration.pseudoLabels.unlabeledWeight)
-            normalizers.append(try step.updateNormalizer(&round.normalizer, positives: positives(1)))
-        }
-        let first = step.shards.owned.lowerBound
+        guard let alpha = configuration.pseudoLabels.mixupAlpha else { return try learn(detector, step) }
+        let mixtures = step.batches.map { self.mixtures($0.groups, alpha: Float(alpha), step: step, shard: $0.shard) }
+        return try learn(try requireMixable(), step, mixtures: mixtures)
+    }
 
-        func forward(_ shard: Int, _ tape: Tape, _ see: (Int, PackedBatch, [PackedSequence]) -> Void) -> [String: Double] {
-            var result: [String: Double] = [:], total = 0.0
-            for (group, part) in parts[shard - first].enumerated() {
-                let purpose = group == 0 ? "forward" : "forward unlabelled", prefix = group == 0 ? "" : "unlabeled_"
-                let pass = ForwardPass(tape: tape, isTraining: true, random: step.random(purpose, shard: shard))
-                let levels = detector.pyramid(part.batch.features, pass)
-                // Dividing by less weighs more.
-                let losses = detector.losses(levels, targets: part.targets, normalizer: normalizers[group] / Float(weights[group]), pass)
-                see(group, part.batch, levels)
-                for (name, value) in losses where name != "total" { result[prefix + name] = value / weights[group] }
-                total += losses["total"] ?? 0
-            }
-            result["total"] = total
-            return result
-        }
+    private func learn<D: LevelFeatures>(_ detector: D, _ step: TrainingStep) throws -> [[String: Double]] {
+        try learn(detector, step, groups: step.batches.map(\.groups), targets: nil)
+    }
 
-        guard contrastWeight > 0 else {
-            return try step.forwardAndBackward { shard, _, tape in forward(shard, tape) { _, _, _ in } }
-        }
-        let contrast = FrameContrast(configuration.contrast, step: step)
-        return try step.forwardThenBackward { shard, _, tape -> (losses: [String: Double], frames: [FrameContrast.ShardFrames]) in
-            var frames: [FrameContrast.ShardFrames] = []
-            let losses = forward(shard, tape) { group, batch, levels in
-                frames.append(contrast.sample(batch, levels, shard: shard, group: group, tape: tape))
-            }
-            return (losses, frames)
-        } together: { results in
-            var losses = results.map(\.losses)
-            for group in 0..<groupCount {
-                let prefix = group == 0 ? "" : "unlabeled_", weight = contrastWeight * weights[group]
-                let found = try contrast.seed(results.map { $0.frames[group] }, classes: .instances(background: store.classes.count), weight: weight)
-                for (i, part) in found.enumerated() {
-                    losses[i][prefix + "coarse"] = part.coarse
-                    losses[i][prefix + "fine"] = part.fine
-                    losses[i]["total", default: 0] += weight * (part.coarse + part.fine)
-                }
-            }
-            return losses
+    private func learn<D: LevelFeatures & PointClassifier>(
+        _ detector: D, _ step: TrainingStep, mixtures: [[Mixture]]
+    ) throws -> [[String: Double]] {
+        try learn(detector, step, groups: mixtures.map { $0.map(\.batch) }) { [store] shard, view, assign in
+            let mixture = mixtures[shard][view]
+            return MixUp.targets(
+                assign(mixture.batch), assign(mixture.moved), points: detector.points(mixture.batch.features), classes: store.classes.count,
+                mixes: mixture.mixes)
         }
     }
 
-    /// A shard's groups and their targets; with MixUp each group is followed by its partners, which are mixed into it.
-    private func mixed(_ groups: [PackedBatch], step: TrainingStep, shard: Int) -> [(batch: PackedBatch, targets: PointTargets)] {
-        guard let alpha = configuration.pseudoLabels.mixupAlpha else { return groups.map { ($0, detector.assignTargets($0)) } }
-        return (0..<groups.count / 2).map { group in
+    private func learn<D: LevelFeatures>(
+        _ detector: D, _ step: TrainingStep, groups: [[PackedBatch]],
+        targets: ((_ shard: Int, _ view: Int, _ assign: (PackedBatch) -> D.Targets) -> D.Targets)?
+    ) throws -> [[String: Double]] {
+        let views = groups.map { groups in
+            groups.enumerated().map { group, batch in
+                group == 0
+                    ? LearningView(batch)
+                    : LearningView(
+                        batch, purpose: "forward unlabelled", prefix: "unlabeled_", weight: configuration.pseudoLabels.unlabeledWeight)
+            }
+        }
+        var rules = LearningRules<D>()
+        rules.targets = targets
+        rules.normalizers = { [self] counts in
+            var unlabeled = RunningNormalizers(detector.normalizers, values: counts.count > 1 ? round.normalizers : step.state.normalizers.values)
+            defer { if counts.count > 1 { round.normalizers = unlabeled.values } }
+            return counts.enumerated().map { view, counts in view == 0 ? step.state.normalizers.update(counts) : unlabeled.update(counts) }
+        }
+        guard contrastWeight > 0 else { return try step.learn(detector, views: views, rules) }
+        let contrast = FrameContrast(configuration.contrast, step: step), first = step.shards.owned.lowerBound
+        var frames: [[FrameContrast.ShardFrames]] = views.map { _ in [] }
+        rules.further = { shard, group, outputs, pass in
+            frames[shard].append(
+                contrast.sample(views[shard][group].batch, detector.levels(outputs), shard: first + shard, group: group, tape: pass.tape))
+            return [:]
+        }
+        rules.together = { [contrastWeight, store] losses in
+            for (group, view) in views[0].enumerated() {
+                let weight = contrastWeight * view.weight
+                let found = try contrast.seed(frames.map { $0[group] }, classes: .instances(background: store.classes.count), weight: weight)
+                for (i, part) in found.enumerated() {
+                    losses[i][view.prefix + "coarse"] = part.coarse
+                    losses[i][view.prefix + "fine"] = part.fine
+                    losses[i]["total", default: 0] += weight * (part.coarse + part.fine)
+                }
+            }
+        }
+        return try step.learn(detector, views: views, rules)
+    }
+
+    // MARK: MixUp
+
+    /// A group's recordings with their partners mixed in.
+    private struct Mixture {
+        /// Mixed features, the group's own instances.
+        var batch: PackedBatch
+        /// Mixed features, the partners' instances where they lie in the mixture.
+        var moved: PackedBatch
+        var mixes: [MixUp]
+    }
+
+    /// MixUp mixes targets point by point.
+    @discardableResult func requireMixable() throws -> any LevelFeatures & PointClassifier {
+        guard let mixable = detector as? any LevelFeatures & PointClassifier else {
+            throw Failure.wrongUsage(
+                "MixUp needs a detector whose points classify", at: .key("apl.mixup_alpha"), advice: "set apl.mixup_alpha to null")
+        }
+        return mixable
+    }
+
+    /// A shard's groups, each followed by its partners, which are mixed into it.
+    private func mixtures(_ groups: [PackedBatch], alpha: Float, step: TrainingStep, shard: Int) -> [Mixture] {
+        (0..<groups.count / 2).map { group in
             let own = groups[2 * group], partners = groups[2 * group + 1]
             var random = RandomStream(seed: step.seed, "mixup", shard, step.step, group)
             let mixes = (0..<own.features.count).map { video in
-                MixUp(
-                    first: own.features.rows(of: video).count, second: partners.features.rows(of: video).count, alpha: Float(alpha), random: &random)
+                MixUp(first: own.features.rows(of: video).count, second: partners.features.rows(of: video).count, alpha: alpha, random: &random)
             }
             let batch = MixUp.batch(own, with: partners, mixes: mixes)
             var moved = batch
             moved.instances = zip(mixes, partners.instances).map { $0.moved($1) }
-            let targets = MixUp.targets(
-                detector.assignTargets(own), detector.assignTargets(moved), points: detector.points(own.features), classes: store.classes.count,
-                mixes: mixes)
-            return (batch, targets)
+            return Mixture(batch: batch, moved: moved, mixes: mixes)
         }
     }
 }

@@ -17,11 +17,7 @@ extension AdaptivePseudoLabelMethod {
             let beside = hasContrast ? groups.map { contrastBytes($0.count * shards, shards: shards) } : []
             return planner.training(
                 name, groups: groups, forwardOfAllFirst: hasContrast, copies: copies, beside: beside.max() ?? 0
-            ) { [detector] _, features, pass in
-                let levels = detector.pyramid(features, pass)
-                detector.rehearseHeads(levels, pass)
-                if hasContrast { self.sampleFrames(levels, pass) }
-            }
+            ) { _, features, pass in self.rehearse(features, pass, hasContrast: hasContrast) }
         }
         var demand = MemoryDemand(phases: [joint("burn-in", [labeled])])
         func add(_ phase: MemoryEstimate.Phase?) { if let phase { demand.phases.append(phase) } }
@@ -47,20 +43,23 @@ extension AdaptivePseudoLabelMethod {
         return demand
     }
 
+    private func rehearse(_ features: PackedSequence, _ pass: ForwardPass, hasContrast: Bool) {
+        let levels = (detector as? any RehearsedDetector & LevelFeatures).map { Self.rehearsedLevels($0, features, pass) }
+        if hasContrast { sampleFrames(levels ?? detector.pyramid(features, pass), pass) }
+    }
+
+    private static func rehearsedLevels<D: RehearsedDetector & LevelFeatures>(
+        _ detector: D, _ features: PackedSequence, _ pass: ForwardPass
+    ) -> [PackedSequence] { detector.levels(detector.rehearse(features, pass)) }
+
     private func sampleFrames(_ levels: [PackedSequence], _ pass: ForwardPass) {
         let frames = (0..<levels[0].count).map { Array(0..<min(configuration.contrast.frames, levels[0].rows(of: $0).count)) }
         _ = pass.tape.multiScaleRows(levels, frames: frames).tensor.gradientToWrite()
     }
 
-    /// Columns of all levels together.
-    private var levelColumns: Int {
-        func columns(_ detector: some PyramidDetector) -> Int { detector.configuration.levels * detector.configuration.neckDimension }
-        return columns(detector)
-    }
-
     /// Frames of all shards, gathered: embeddings, their unit vectors, sums of gradients on their way, inputs, similarities of a shard's frames.
     private func contrastBytes(_ videos: Int, shards: Int) -> Int {
-        let frames = videos * configuration.contrast.frames, levels = levelColumns
+        let frames = videos * configuration.contrast.frames, levels = detector.levelCount * detector.levelColumns
         let rows = Double(frames), perShard = rows / Double(max(1, shards))
         return Int(min(4 * (8 * rows * Double(levels) + 3 * rows * Double(store.dimension) + 2 * perShard * rows), 0x1p62))
     }

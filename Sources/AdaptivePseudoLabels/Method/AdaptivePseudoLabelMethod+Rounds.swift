@@ -23,7 +23,7 @@ extension AdaptivePseudoLabelMethod {
             return labels.filter(\.fate.isLabel)
         }
         let labels = try PseudoLabelExchange.broadcast(chosen, communicator: run.communicator)
-        var next = RoundLabels(round: number, normalizer: number == 1 ? run.state.lossNormalizer : round.normalizer, quality: quality)
+        var next = RoundLabels(round: number, normalizers: number == 1 ? run.state.normalizers.values : round.normalizers, quality: quality)
         next.add(labels, store: store)
         try take(next)
         if run.communicator.isRoot { run.say(warnings(next, name: name)) }
@@ -51,7 +51,7 @@ extension AdaptivePseudoLabelMethod {
         let labelled = discriminator.map { $0.discriminator.projected($0.bank) }
         var result: [PseudoLabel] = []
         try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { _, batch in
-            let found = detector.detectWithParts(batch)[0].filter {
+            let found = try detector.detectWithParts(batch)[0].filter {
                 score(PseudoLabel($0)) >= configuration.pseudoLabels.selectionFloor && $0.detection.segment.length > 0
             }
             var similarities = [Float](repeating: .nan, count: found.count)

@@ -3,7 +3,7 @@ import Training
 
 /// What a checkpoint keeps, as the bytes of doubles and floats of this machine.
 ///
-/// `apl_round`: round, normaliser, whether the quality is known and its four numbers, the discriminator's steps. `apl_labels`: position of the
+/// `apl_round`: round, first normaliser, whether the quality is known and its four numbers, the discriminator's steps. `apl_normalizers`: the others, where the detector has several. `apl_labels`: position of the
 /// recording in the store, start, end (seconds), class of each pseudo-label. `icd_weights`, `icd_first_moments`, `icd_second_moments`: in the order
 /// of the discriminator's parameters.
 extension AdaptivePseudoLabelMethod {
@@ -22,6 +22,7 @@ extension AdaptivePseudoLabelMethod {
     public var state: [String: [UInt8]] {
         var result = ["apl_round": StateBytes.bytes(round.numbers + [Double(discriminator?.optimizer.step ?? 0)])]
         let labels = round.rows
+        if round.normalizers.count > 1 { result["apl_normalizers"] = StateBytes.bytes(Array(round.normalizers.dropFirst())) }
         if !labels.isEmpty { result["apl_labels"] = StateBytes.bytes(labels) }
         for (name, values, count) in discriminatorArrays { result[name] = StateBytes.bytes(values, count: count) }
         return result
@@ -32,6 +33,10 @@ extension AdaptivePseudoLabelMethod {
         guard numbers.count == RoundLabels.numberCount + 1, var labels = RoundLabels(numbers: numbers.dropLast()),
             let steps = Int(exactly: numbers[RoundLabels.numberCount])
         else { throw StateBytes.damaged("apl_round", in: state) }
+        labels.normalizers += StateBytes.values(state["apl_normalizers"] ?? [])
+        guard labels.round == 0 || labels.normalizers.count == detector.normalizers.count else {
+            throw StateBytes.damaged("apl_normalizers", in: state)
+        }
         guard labels.add(rows: StateBytes.values(state["apl_labels"] ?? []), store: store) else {
             throw StateBytes.damaged("apl_labels", in: state)
         }

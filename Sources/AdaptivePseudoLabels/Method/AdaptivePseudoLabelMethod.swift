@@ -23,7 +23,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     let configuration: RunConfiguration
     let store: FeatureStore
-    let detector: any PyramidDetector
+    let detector: any LevelFeatures & AssessedLocalizer
     let recordings: TrainingRecordings
     let seed: UInt64
     private let plan: StagePlan<Phase>
@@ -38,7 +38,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     /// - Throws: `Failure` for a detector without a pyramid, and when a part of the recordings is too small for the virtual shards.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
-        guard let detector = detector as? any PyramidDetector else {
+        guard let detector = detector as? any LevelFeatures & AssessedLocalizer else {
             throw Failure.wrongUsage(
                 "the method needs a detector over a feature pyramid", at: .key("model.name"),
                 advice: "set model.name to \(configuration.registry.pyramidDetectors)")
@@ -69,6 +69,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         discriminator =
             configuration.discriminator.isOn && apl.rounds > 0
             ? try DiscriminatorTraining(configuration.discriminator, columns: store.dimension, seed: seed) : nil
+        if apl.mixupAlpha != nil { try requireMixable() }
     }
 
     public var iterationsPerEpoch: Int { labeled.stepsPerEpoch }
@@ -151,7 +152,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     /// Burn-in begins with the pre-trained pyramid, heads as if never touched, and a new optimiser and average.
     private func leavePretraining(_ state: TrainingState) throws {
-        let prefixes = detector.pyramidParameters
+        let prefixes = detector.levelParameters
         let trained = state.arena.parameters.filter { parameter in prefixes.contains { parameter.name.hasPrefix($0) } }
         let values = trained.map { Array($0.values) }
         detector.initializeParameters(seed: seed)

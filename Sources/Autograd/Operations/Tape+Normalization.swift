@@ -43,27 +43,69 @@ extension Tape {
     ///   - groups: divides the channels.
     ///   - weight, bias: [1, channels].
     public func groupNorm(_ x: PackedSequence, groups: Int, weight: Tensor, bias: Tensor) -> PackedSequence {
+        precondition(x.columns == weight.count, "group norm of \(weight.count) channels given \(x.columns)")
+        return groupNorm(x, groups: groups, leaves: [weight, bias], weight: { weight.values }, bias: { bias.values }) {
+            let (dWeight, addWeight) = weight.gradientToWrite()
+            let (dBias, addBias) = bias.gradientToWrite()
+            precondition(addWeight == addBias, "weight and bias of a norm are used together")
+            return (dWeight, dBias, addWeight)
+        }
+    }
+
+    /// Group norm without weight and bias.
+    ///
+    /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - groups: divides the channels.
+    public func groupNorm(_ x: PackedSequence, groups: Int) -> PackedSequence {
+        let constants = NormConstants(channels: x.columns)
+        return groupNorm(x, groups: groups, leaves: [], weight: { constants.ones }, bias: { constants.zeros }) {
+            (constants.scratch, constants.scratch + x.columns, false)
+        }
+    }
+
+    /// - Parameter gradients: where those of weight and bias go, and whether they are added to what is there.
+    private func groupNorm(
+        _ x: PackedSequence, groups: Int, leaves: [Tensor], weight: @escaping () -> UnsafeMutablePointer<Float>,
+        bias: @escaping () -> UnsafeMutablePointer<Float>,
+        gradients: @escaping () -> (weight: UnsafeMutablePointer<Float>, bias: UnsafeMutablePointer<Float>, add: Bool)
+    ) -> PackedSequence {
         let input = x.tensor, channels = x.columns, offsets = x.offsets
-        precondition(channels == weight.count && channels % groups == 0, "group norm of \(weight.count) channels given \(channels)")
+        precondition(channels % groups == 0, "\(groups) groups do not divide \(channels) channels")
         let y = Tensor(rows: input.rows, columns: channels, requiresGradient: isRecording)
         let statistics = Tensor(rows: 2 * x.count, columns: channels, requiresGradient: false)
         computing {
             GroupNorm.forward(
-                input.values, channels: channels, groups: groups, offsets: offsets, weight.values, bias.values, into: y.values,
+                input.values, channels: channels, groups: groups, offsets: offsets, weight(), bias(), into: y.values,
                 statistics: statistics.values)
         }
-        record(leaves: [weight, bias]) {
+        record(leaves: leaves) {
             guard let dy = y.gradient else { return }
-            let (dWeight, addWeight) = weight.gradientToWrite()
-            let (dBias, addBias) = bias.gradientToWrite()
-            precondition(addWeight == addBias, "weight and bias of a norm are used together")
+            let affine = gradients()
             let dx = input.requiresGradient ? input.gradientToWrite() : nil
             computing {
                 GroupNorm.backward(
-                    dy, input.values, statistics: statistics.values, channels: channels, groups: groups, offsets: offsets, weight.values,
-                    dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: dWeight, dBias: dBias, addWeight: addWeight)
+                    dy, input.values, statistics: statistics.values, channels: channels, groups: groups, offsets: offsets, weight(),
+                    dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: affine.weight, dBias: affine.bias, addWeight: affine.add)
             }
         }
         return x.with(y)
     }
+}
+
+/// Weight and bias of a norm that has none, and a place for gradients that nobody reads.
+private final class NormConstants {
+    let ones: UnsafeMutablePointer<Float>
+    let zeros: UnsafeMutablePointer<Float>
+    let scratch: UnsafeMutablePointer<Float>
+
+    init(channels: Int) {
+        ones = .allocate(capacity: 4 * channels)
+        ones.initialize(repeating: 1, count: channels)
+        zeros = ones + channels
+        scratch = zeros + channels
+        zeros.initialize(repeating: 0, count: 3 * channels)
+    }
+
+    deinit { ones.deallocate() }
 }

@@ -3,21 +3,14 @@ import NeuralNetworks
 
 /// ActionFormer (arXiv 2202.07925): a transformer over a feature pyramid, whose every point classifies the action it lies in and says how far its
 /// ends are. Packed: no padding, no masks. Parameter names are those of the published code.
-public final class ActionFormer: PyramidDetector {
+public final class ActionFormer: PyramidDetector, AnnotationAssigned {
     public let configuration: ActionFormerConfiguration
     private let backbone: PyramidBackbone
     private let neck: any Neck
     private let classificationHead: ClassificationHead
     private let regressionHead: RegressionHead
 
-    public struct Outputs: PyramidOutputs {
-        public var levels: [PackedSequence]
-        public var logits: Tensor
-        /// Distances to start and end in strides of the level, [points, 2].
-        public var offsets: Tensor
-        public var quality: QualityLogits?
-        public var predictions: [Tensor] { [logits, offsets] + (quality?.tensors ?? []) }
-    }
+    public typealias Outputs = RegressedOutputs
 
     /// - Precondition: the configuration has been checked (windows and ranges per level, heads dividing the channels, equal widths of an identity
     ///   neck).
@@ -55,10 +48,4 @@ public final class ActionFormer: PyramidDetector {
         let (offsets, quality) = regressionHead(pyramid, levelOffsets: levelOffsets, pass)
         return Outputs(levels: levels, logits: logits, offsets: offsets, quality: quality)
     }
-
-    public func seedLosses(_ outputs: Outputs, targets: PointTargets, normalizer: Float, tape _: Tape) -> [String: Double] {
-        seedLosses(outputs, offsets: outputs.offsets, targets: targets, normalizer: normalizer)
-    }
-
-    public func distances(_ outputs: Outputs) -> DetectionDecoder.Distances { DetectionDecoder.regressed(outputs.offsets.values) }
 }

@@ -30,16 +30,20 @@ public struct CenterSamplingAssigner: Hashable, Sendable {
     /// - Parameters:
     ///   - points: as many levels as regression ranges.
     ///   - instances: per video of `points`; labels below `classes`.
+    ///   - weights: of the instances and of regions; a positive point has the weight of the instance that its offsets lead to.
     /// - Returns: targets per point. Offsets of points that are not positive are the distances to the video's first instance (zero without
     ///   instances), as the published code leaves them.
-    public func assign(_ points: PyramidPoints, instances: [[GridInstance]]) -> PointTargets {
+    public func assign(_ points: PyramidPoints, instances: [[GridInstance]], weights: LabelWeights? = nil) -> PointTargets {
         var targets = PointTargets(
-            classes: [Float](repeating: 0, count: points.count * classes), offsets: [Float](repeating: 0, count: points.count * 2), positives: [])
+            classes: [Float](repeating: 0, count: points.count * classes), offsets: [Float](repeating: 0, count: points.count * 2), positives: [],
+            weights: weights.map { Self.background(points, ignored: $0.ignored) })
         for level in 0..<points.levels {
             let stride = Float(points.stride(level: level)), range = regressionRanges[level]
             for video in 0..<points.videos where !instances[video].isEmpty {
                 for (i, point) in points.range(level: level, video: video).enumerated() {
-                    assign(point, at: Float(i) * stride, stride: stride, range: range, instances: instances[video], to: &targets)
+                    assign(
+                        point, at: Float(i) * stride, stride: stride, range: range, instances: instances[video], weights?.instances[video],
+                        to: &targets)
                 }
             }
         }
@@ -47,7 +51,8 @@ public struct CenterSamplingAssigner: Hashable, Sendable {
     }
 
     private func assign(
-        _ point: Int, at position: Float, stride: Float, range: ClosedRange<Float>, instances: [GridInstance], to targets: inout PointTargets
+        _ point: Int, at position: Float, stride: Float, range: ClosedRange<Float>, instances: [GridInstance], _ weights: [Float]?,
+        to targets: inout PointTargets
     ) {
         var shortest = Float.infinity, chosen = 0
         for (i, instance) in instances.enumerated() where answers(position, stride: stride, range: range, for: instance.segment) {
@@ -60,10 +65,26 @@ public struct CenterSamplingAssigner: Hashable, Sendable {
         targets.offsets[2 * point + 1] = (instances[chosen].segment.end - position) / stride
         guard shortest < .infinity else { return }
         targets.positives.append(point)
+        if let weights { targets.weights?[point] = weights[chosen] }
         for instance in instances
         where instance.segment.length <= shortest + Self.tie && answers(position, stride: stride, range: range, for: instance.segment) {
             targets.classes[point * classes + instance.label] = 1
         }
+    }
+
+    /// The weights of points that no instance takes: 0 in ignored regions (their ends included), 1 elsewhere.
+    private static func background(_ points: PyramidPoints, ignored: [[GridSegment]]) -> [Float] {
+        var weights = [Float](repeating: 1, count: points.count)
+        for level in 0..<points.levels {
+            let stride = Float(points.stride(level: level))
+            for (video, regions) in ignored.enumerated() where !regions.isEmpty {
+                for (i, point) in points.range(level: level, video: video).enumerated() {
+                    let position = Float(i) * stride
+                    if regions.contains(where: { $0.start <= position && position <= $0.end }) { weights[point] = 0 }
+                }
+            }
+        }
+        return weights
     }
 
     /// Whether a point is positive for an instance that is alone.

@@ -6,15 +6,16 @@ extension PointLosses {
     /// published code). Like there, the gradient goes into the logits and into the predicted distances.
     ///
     /// - Parameters:
-    ///   - logits, targets, labelSmoothing, normalizer: as in `classification`.
+    ///   - logits, targets, pointWeights, labelSmoothing, normalizer: as in `classification`.
     ///   - pairs: places in `logits` of the true classes of positive points.
     ///   - predicted: distances to start and end per pair, [pairs, 2]; their gradient is added to what is there.
     ///   - wanted: [pairs, 2].
     public static func overlapWeightedClassification(
-        _ logits: Tensor, targets: [Float], labelSmoothing: Float, normalizer: Float, pairs: [Int], predicted: Tensor, wanted: [Float], power: Float
+        _ logits: Tensor, targets: [Float], pointWeights: [Float]? = nil, labelSmoothing: Float, normalizer: Float, pairs: [Int], predicted: Tensor,
+        wanted: [Float], power: Float
     ) -> Double {
         precondition(predicted.rows == pairs.count && wanted.count == 2 * pairs.count)
-        let plain = classification(logits, targets: targets, labelSmoothing: labelSmoothing, normalizer: normalizer)
+        let plain = classification(logits, targets: targets, pointWeights: pointWeights, labelSmoothing: labelSmoothing, normalizer: normalizer)
         var factors = [Float](repeating: 0, count: pairs.count), slopes = [Float](repeating: 0, count: 2 * pairs.count)
         DetectionLosses.overlapPower(predicted.values, wanted, count: pairs.count, power: power, values: &factors, gradient: &slopes)
         let gradient = logits.gradient, reach = predicted.requiresGradient ? predicted.gradientToWrite() : nil
@@ -22,7 +23,8 @@ extension PointLosses {
         var correction = 0.0
         for (i, place) in pairs.enumerated() {
             let target = (1 - labelSmoothing) * targets[place] + labelSmoothing / Float(logits.columns + 1)
-            let loss = DetectionLosses.sigmoidFocal([logits.values[place]], [target], count: 1, scale: 1, gradient: nil)
+            let weight = Double(pointWeights?[place / logits.columns] ?? 1)
+            let loss = weight * DetectionLosses.sigmoidFocal([logits.values[place]], [target], count: 1, scale: 1, gradient: nil)
             correction += (Double(factors[i]) - 1) * loss
             gradient?[place] *= factors[i]
             guard let reach else { continue }

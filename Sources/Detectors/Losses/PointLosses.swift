@@ -8,13 +8,17 @@ public enum PointLosses {
     /// - Parameters:
     ///   - logits: [points, classes].
     ///   - targets: [points, classes], 0 or 1.
+    ///   - pointWeights: [points], factors of a point's terms; nil: all 1.
     ///   - labelSmoothing: e; targets become `(1 - e) y + e / (classes + 1)`.
-    public static func classification(_ logits: Tensor, targets: [Float], labelSmoothing: Float, normalizer: Float) -> Double {
+    public static func classification(
+        _ logits: Tensor, targets: [Float], pointWeights: [Float]? = nil, labelSmoothing: Float, normalizer: Float
+    ) -> Double {
         precondition(targets.count == logits.count)
         let smoothed =
             labelSmoothing > 0 ? targets.map { $0 * (1 - labelSmoothing) + labelSmoothing / Float(logits.columns + 1) } : targets
         let gradient = logits.requiresGradient ? logits.gradientToWrite().pointer : nil
-        return DetectionLosses.sigmoidFocal(logits.values, smoothed, count: logits.count, scale: 1 / normalizer, gradient: gradient)
+        return DetectionLosses.sigmoidFocal(
+            logits.values, smoothed, count: logits.count, weights: pointWeights, columns: logits.columns, scale: 1 / normalizer, gradient: gradient)
             / Double(normalizer)
     }
 
@@ -24,8 +28,11 @@ public enum PointLosses {
     ///   - offsets: predictions [points, 2].
     ///   - targets: [points, 2].
     ///   - positives: indices of points.
+    ///   - pointWeights: factors of the positives' terms, in their order; nil: all 1.
     ///   - weight: factor of the gradient (the value returned is without it).
-    public static func regression(_ offsets: Tensor, targets: [Float], positives: [Int], weight: Float, normalizer: Float) -> Double {
+    public static func regression(
+        _ offsets: Tensor, targets: [Float], positives: [Int], pointWeights: [Float]? = nil, weight: Float, normalizer: Float
+    ) -> Double {
         var predicted: [Float] = [], wanted: [Float] = []
         for point in positives {
             predicted += [offsets.values[2 * point], offsets.values[2 * point + 1]]
@@ -33,7 +40,8 @@ public enum PointLosses {
         }
         var gradient = [Float](repeating: 0, count: predicted.count)
         let loss = gradient.withUnsafeMutableBufferPointer {
-            DetectionLosses.distanceIoU(predicted, wanted, count: positives.count, scale: weight / normalizer, gradient: $0.baseAddress)
+            DetectionLosses.distanceIoU(
+                predicted, wanted, count: positives.count, weights: pointWeights, scale: weight / normalizer, gradient: $0.baseAddress)
         }
         if offsets.requiresGradient {
             let pointer = offsets.gradientToWrite().pointer

@@ -120,7 +120,7 @@ public enum QualityLosses {
             reliabilityGradient.withUnsafeMutableBufferPointer { gradient in
                 QualityAssessment.softFocal(
                     logits.values, targets: soft, oneHot: targets.classes, factors: onJoint ? reliability.baseAddress : nil, points: points,
-                    classes: logits.columns, alpha: settings.alpha, scale: 1 / normalizer,
+                    classes: logits.columns, weights: targets.weights, alpha: settings.alpha, scale: 1 / normalizer,
                     gradient: logits.requiresGradient ? logits.gradientToWrite().pointer : nil,
                     factorGradient: onJoint ? gradient.baseAddress : nil)
             }
@@ -157,12 +157,14 @@ public enum QualityLosses {
             case .diou: [zip(tiou, tnd).map { max($0 - $1, 0) }]
             case .tiouTND: [tiou, tnd]
             }
+        let weights = targets.positiveWeights
         var total = 0.0
         for (branch, tensor) in quality.tensors.enumerated() {
             let picked = targets.positives.map { tensor.values[$0] }
             var gradient = [Float](repeating: 0, count: picked.count)
             total += gradient.withUnsafeMutableBufferPointer {
-                BinaryCrossEntropy.withLogits(picked, wanted[branch], count: picked.count, scale: scale, gradient: $0.baseAddress)
+                BinaryCrossEntropy.withLogits(
+                    picked, wanted[branch], count: picked.count, weights: weights, scale: scale, gradient: $0.baseAddress)
             }
             guard tensor.requiresGradient else { continue }
             let probabilities = branch == 0 ? scores.overlap : scores.distance ?? [], pointer = tensor.gradientToWrite().pointer

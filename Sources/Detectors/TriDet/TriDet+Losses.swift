@@ -14,13 +14,15 @@ extension TriDet {
         let pairs = TruePairs(targets, classes: shared.classes, sequences: outputs.sequences)
         let predicted = tape.tridentOffsets(start: start, end: end, center: outputs.center, at: pairs.places)
         let regression = PointLosses.regression(
-            predicted, targets: pairs.wanted, positives: Array(pairs.places.indices), weight: shared.regressionWeight, normalizer: normalizer)
+            predicted, targets: pairs.wanted, positives: Array(pairs.places.indices), pointWeights: pairs.weights,
+            weight: shared.regressionWeight, normalizer: normalizer)
         return seedLosses(
             outputs, regression: regression, offsets: { pairs.firstOfEachPoint(predicted, points: outputs.logits.rows) }, targets: targets,
             normalizer: normalizer
         ) {
             PointLosses.overlapWeightedClassification(
-                outputs.logits, targets: targets.classes, labelSmoothing: shared.labelSmoothing, normalizer: normalizer,
+                outputs.logits, targets: targets.classes, pointWeights: targets.weights, labelSmoothing: shared.labelSmoothing,
+                normalizer: normalizer,
                 pairs: pairs.places.map { $0.row * shared.classes + $0.label }, predicted: predicted, wanted: pairs.wanted, power: c.overlapPower)
         }
     }
@@ -31,6 +33,8 @@ private struct TruePairs {
     var places: [TridentOffsets.Place] = []
     /// Distances to start and end, [pairs, 2].
     var wanted: [Float] = []
+    /// Of the pairs' points; nil: all 1.
+    var weights: [Float]?
 
     /// - Parameter sequences: where the points of each level and video begin, and the last end.
     init(_ targets: PointTargets, classes: Int, sequences: [Int]) {
@@ -42,6 +46,7 @@ private struct TruePairs {
                 wanted += targets.offsets[2 * point...2 * point + 1]
             }
         }
+        weights = targets.weights.map { weights in places.map { weights[$0.row] } }
     }
 
     /// [points, 2]: at positives the distances of the first pair, elsewhere 0; without gradient.

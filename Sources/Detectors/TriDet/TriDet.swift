@@ -4,7 +4,7 @@ import NeuralNetworks
 
 /// TriDet (arXiv 2303.07347): scalable-granularity perception over a feature pyramid, and a trident head that finds an action's ends as expectations
 /// over the points beside it. Packed: no padding, no masks. Parameter names are those of the published code.
-public final class TriDet: PyramidDetector {
+public final class TriDet: PyramidDetector, AnnotationAssigned {
     public let configuration: TriDetConfiguration
     private let backbone: PyramidBackbone
     private let neck: any Neck

@@ -43,12 +43,14 @@ public enum QualityAssessment {
     /// - Parameters:
     ///   - x, targets, oneHot: [points, classes]; targets in [0, 1].
     ///   - factors: q per point, in (0, 1].
+    ///   - weights: [points], factors of a point's terms; nil: all 1.
     ///   - gradient: [points, classes], receives `scale` * d loss / d x.
     ///   - factorGradient: [points], receives `scale` * d loss / d q.
     /// - Returns: the sum of the losses, not scaled.
     public static func softFocal(
         _ x: UnsafePointer<Float>, targets: UnsafePointer<Float>, oneHot: UnsafePointer<Float>, factors: UnsafePointer<Float>?, points: Int,
-        classes: Int, alpha: Float, scale: Float, gradient: UnsafeMutablePointer<Float>?, factorGradient: UnsafeMutablePointer<Float>?
+        classes: Int, weights: UnsafePointer<Float>? = nil, alpha: Float, scale: Float, gradient: UnsafeMutablePointer<Float>?,
+        factorGradient: UnsafeMutablePointer<Float>?
     ) -> Double {
         let block = 1 << 9
         let blocks = (points + block - 1) / block
@@ -59,7 +61,7 @@ public enum QualityAssessment {
                 for b in range {
                     var total = 0.0
                     for point in b * block..<min(points, (b + 1) * block) {
-                        let q = factors?[point] ?? 1, logQ = q == 1 ? 0 : log(q)
+                        let weight = weights?[point] ?? 1, q = factors?[point] ?? 1, logQ = q == 1 ? 0 : log(q)
                         var dq: Float = 0
                         for i in point * classes..<(point + 1) * classes {
                             let x = x[i], y = targets[i], a = oneHot[i] > 0.5 ? alpha : 1 - alpha
@@ -71,13 +73,13 @@ public enum QualityAssessment {
                             let logP = min(x, 0) - log1pE + logQ
                             let logRest = q == 1 ? min(-x, 0) - log1pE : p < 0.5 ? log1p(-p) : log(rest)
                             let ce = -((1 - y) * logRest + y * logP), d = p - y
-                            total += Double(a * d * d * ce)
+                            total += Double(weight * (a * d * d * ce))
                             // dL/dp = a (2 d ce + d^3 / (p (1 - p))), dp/dx = p n, dp/dq = s.
                             let cubic = d * d * d / rest
-                            if let gradient { gradient[i] = scale * a * (2 * d * ce * p * n + cubic * n) }
+                            if let gradient { gradient[i] = weight * (scale * a * (2 * d * ce * p * n + cubic * n)) }
                             dq += a * (2 * d * ce * s + cubic / q)
                         }
-                        if let factorGradient { factorGradient[point] = scale * dq }
+                        if let factorGradient { factorGradient[point] = weight * (scale * dq) }
                     }
                     partials![b] = total
                 }

@@ -6,16 +6,18 @@ public enum BinaryCrossEntropy {
     ///
     /// - Parameters:
     ///   - x, targets: [count]; targets in [0, 1].
+    ///   - weights: [count], factors of the terms; nil: all 1.
     ///   - gradient: receives `scale` * d loss / d x = `scale * (p - t)`.
     /// - Returns: the sum of the losses, not scaled.
     public static func withLogits(
-        _ x: UnsafePointer<Float>, _ targets: UnsafePointer<Float>, count: Int, scale: Float, gradient: UnsafeMutablePointer<Float>?
+        _ x: UnsafePointer<Float>, _ targets: UnsafePointer<Float>, count: Int, weights: UnsafePointer<Float>? = nil, scale: Float,
+        gradient: UnsafeMutablePointer<Float>?
     ) -> Double {
         var total = 0.0
         for i in 0..<count {
-            let x = x[i], e = exp(-abs(x))
-            total += Double(max(x, 0) - x * targets[i] + log1p(e))
-            if let gradient { gradient[i] = scale * ((x >= 0 ? 1 / (1 + e) : e / (1 + e)) - targets[i]) }
+            let x = x[i], e = exp(-abs(x)), weight = weights?[i] ?? 1
+            total += Double(weight * (max(x, 0) - x * targets[i] + log1p(e)))
+            if let gradient { gradient[i] = weight * (scale * ((x >= 0 ? 1 / (1 + e) : e / (1 + e)) - targets[i])) }
         }
         return total
     }

@@ -7,11 +7,12 @@ public enum DetectionLosses {
     ///
     /// - Parameters:
     ///   - x, y: logits and targets, [count].
+    ///   - weights: [count / columns], factors of a row's terms; nil: all 1.
     ///   - gradient: receives `scale` * d loss / d x.
     /// - Returns: the sum of the losses, not scaled.
     public static func sigmoidFocal(
-        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, alpha: Float = 0.25, scale: Float,
-        gradient: UnsafeMutablePointer<Float>?
+        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, weights: UnsafePointer<Float>? = nil, columns: Int = 1,
+        alpha: Float = 0.25, scale: Float, gradient: UnsafeMutablePointer<Float>?
     ) -> Double {
         let began = KernelCounter.begin()
         defer { KernelCounter.end(began, .loss, operations: 60 * count, bytes: 12 * count) }
@@ -30,10 +31,11 @@ public enum DetectionLosses {
                         let ce = max(x, 0) - x * y + log1p(e)
                         let q = 1 - (p * y + (1 - p) * (1 - y))
                         let a = alpha * y + (1 - alpha) * (1 - y)
-                        total += Double(a * q * q * ce)
+                        let weight = weights?[i / columns] ?? 1
+                        total += Double(weight * (a * q * q * ce))
                         if let gradient {
                             // d ce/dx = p - y; d q/dx = (1 - 2 y) p (1 - p).
-                            gradient[i] = scale * a * (q * q * (p - y) + 2 * q * ce * (1 - 2 * y) * p * (1 - p))
+                            gradient[i] = weight * (scale * a * (q * q * (p - y) + 2 * q * ce * (1 - 2 * y) * p * (1 - p)))
                         }
                     }
                     partials![b] = total
@@ -48,15 +50,17 @@ public enum DetectionLosses {
     ///
     /// - Parameters:
     ///   - predicted, target: [count, 2], not negative.
+    ///   - weights: [count], factors of the segments' losses; nil: all 1.
     ///   - gradient: [count, 2], receives `scale` * d loss / d predicted. Where two distances are equal, min and max share their gradient, as
     ///     PyTorch's do.
     /// - Returns: the sum of the losses, not scaled.
     public static func distanceIoU(
-        _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, scale: Float, gradient: UnsafeMutablePointer<Float>?,
-        eps: Float = 1e-8
+        _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, weights: UnsafePointer<Float>? = nil, scale: Float,
+        gradient: UnsafeMutablePointer<Float>?, eps: Float = 1e-8
     ) -> Double {
         var total = 0.0
         for i in 0..<count {
+            let weight = weights?[i] ?? 1
             let lp = predicted[2 * i], rp = predicted[2 * i + 1], lg = target[2 * i], rg = target[2 * i + 1]
             let intersection = min(rp, rg) + min(lp, lg)
             let union = (lp + rp) + (lg + rg) - intersection
@@ -65,7 +69,7 @@ public enum DetectionLosses {
             let boundedEnclosing = max(enclosing, eps)
             let rho = 0.5 * (rp - lp - rg + lg)
             let ratio = rho / boundedEnclosing
-            total += Double(1 - intersection / boundedUnion + ratio * ratio)
+            total += Double(weight * (1 - intersection / boundedUnion + ratio * ratio))
             guard let gradient else { continue }
             func partial(_ p: Float, _ g: Float, rhoSign: Float) -> Float {
                 let dMin: Float = p < g ? 1 : p == g ? 0.5 : 0
@@ -74,7 +78,7 @@ public enum DetectionLosses {
                 let dEnclosing = enclosing > eps ? dMax : 0
                 let dIoU = (dMin * boundedUnion - intersection * dUnion) / (boundedUnion * boundedUnion)
                 let dRatio = (0.5 * rhoSign * boundedEnclosing - rho * dEnclosing) / (boundedEnclosing * boundedEnclosing)
-                return scale * (-dIoU + 2 * ratio * dRatio)
+                return weight * (scale * (-dIoU + 2 * ratio * dRatio))
             }
             gradient[2 * i] = partial(lp, lg, rhoSign: -1)
             gradient[2 * i + 1] = partial(rp, rg, rhoSign: 1)

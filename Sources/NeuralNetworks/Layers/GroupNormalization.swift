@@ -2,26 +2,31 @@ import Autograd
 
 /// Group norm within each sequence, eps 1e-5: mean and variance over all rows of a sequence and the channels of a group.
 ///
-/// Published names `weight` and `bias`, both [channels].
+/// Published names `weight` and `bias`, both [channels], where it has them.
 public final class GroupNormalization: Module {
     public let groups: Int
-    public let weight: Parameter
-    public let bias: Parameter
+    /// Weight and bias; nil: nothing is learnt.
+    private let affine: (weight: Parameter, bias: Parameter)?
 
+    /// - Parameter isAffine: whether it has weight and bias.
     /// - Precondition: `groups` divides `channels`.
-    public init(_ channels: Int, groups: Int) {
+    public init(_ channels: Int, groups: Int, isAffine: Bool = true) {
         precondition(channels % groups == 0)
         self.groups = groups
-        weight = Parameter(.vector, count: channels, isDecayed: false, initialization: .constant(1))
-        bias = Parameter(.vector, count: channels, isDecayed: false, initialization: .constant(0))
+        func parameter(_ value: Float) -> Parameter {
+            Parameter(.vector, count: channels, isDecayed: false, initialization: .constant(value))
+        }
+        affine = isAffine ? (parameter(1), parameter(0)) : nil
     }
 
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
-        pass.tape.groupNorm(x, groups: groups, weight: weight.tensor, bias: bias.tensor)
+        guard let affine else { return pass.tape.groupNorm(x, groups: groups) }
+        return pass.tape.groupNorm(x, groups: groups, weight: affine.weight.tensor, bias: affine.bias.tensor)
     }
 
     public func visitParameters(_ visitor: ParameterVisitor) {
-        visitor.visit("weight", weight)
-        visitor.visit("bias", bias)
+        guard let affine else { return }
+        visitor.visit("weight", affine.weight)
+        visitor.visit("bias", affine.bias)
     }
 }

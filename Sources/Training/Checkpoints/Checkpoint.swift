@@ -25,6 +25,8 @@ public final class Checkpoint {
         public var optimizerStep: Int
         public var seed: Int
         public var lossNormalizer: Double
+        /// Running averages of the detector's other normalisers, by their names; most detectors have none.
+        public var furtherNormalizers: [String: Double]
         /// Canonical YAML.
         public var configuration: String
         /// The configuration's digest.
@@ -46,7 +48,8 @@ public final class Checkpoint {
 
         public init(
             programVersion: String, programDigest: String = "", step: Int, optimizerStep: Int, seed: Int, lossNormalizer: Double,
-            configuration: String, configurationDigest: String, storeDigest: String, classes: [String], inputDimension: Int,
+            furtherNormalizers: [String: Double] = [:], configuration: String, configurationDigest: String, storeDigest: String, classes: [String],
+            inputDimension: Int,
             featureRate: FeatureRate? = nil, metrics: String = "", labeledDigest: String = "", gemm: String = "",
             methodState: [String: [UInt8]] = [:]
         ) {
@@ -56,6 +59,7 @@ public final class Checkpoint {
             self.optimizerStep = optimizerStep
             self.seed = seed
             self.lossNormalizer = lossNormalizer
+            self.furtherNormalizers = furtherNormalizers
             self.configuration = configuration
             self.configurationDigest = configurationDigest
             self.storeDigest = storeDigest
@@ -120,6 +124,9 @@ public final class Checkpoint {
         func finish(_ header: Header, _ names: [String]) -> (digest: String, checksum: String) {
             var state = content
             state.add(name: "loss_normalizer", doubles: [header.lossNormalizer])
+            for (name, value) in header.furtherNormalizers.sorted(by: { $0.key < $1.key }) {
+                state.add(name: "loss_normalizer_\(name)", doubles: [value])
+            }
             state.add(name: "position", integers: [header.step, header.optimizerStep, header.seed])
             for (name, bytes) in header.methodState.sorted(by: { $0.key < $1.key }) { state.add(name: "method_state/\(name)", bytes: bytes) }
             let digest = state.hex()
@@ -179,6 +186,8 @@ public final class Checkpoint {
             try file.setAttribute(of: "", named: "seed", header.seed)
             try file.setAttribute(of: "", named: "input_dimension", header.inputDimension)
             try file.setAttribute(of: "", named: "loss_normalizer", header.lossNormalizer)
+            if !header.furtherNormalizers.isEmpty { try file.writeStrings("loss_normalizers", header.furtherNormalizers.keys.sorted()) }
+            for (name, value) in header.furtherNormalizers { try file.setAttribute(of: "", named: "loss_normalizer_\(name)", value) }
             try file.setAttribute(of: "", named: "digest", digest)
             try file.setAttribute(of: "", named: "checksum", checksum)
             try file.finishWriting()
@@ -230,11 +239,16 @@ public final class Checkpoint {
         if file.exists("method_state") {
             for name in try file.children(of: "method_state") { methodState[name] = try file.readBytes("method_state/\(name)") }
         }
+        var further: [String: Double] = [:]
+        for name in file.exists("loss_normalizers") ? try file.readStrings("loss_normalizers") : [] {
+            further[name] = try file.doubleAttribute(of: "", named: "loss_normalizer_\(name)")
+        }
         return Header(
             programVersion: try text("program_version"), programDigest: try optionalText("program_digest"),
             step: try file.intAttribute(of: "", named: "step"),
             optimizerStep: try file.intAttribute(of: "", named: "optimizer_step"), seed: try file.intAttribute(of: "", named: "seed"),
-            lossNormalizer: try file.doubleAttribute(of: "", named: "loss_normalizer"), configuration: try text("configuration"),
+            lossNormalizer: try file.doubleAttribute(of: "", named: "loss_normalizer"), furtherNormalizers: further,
+            configuration: try text("configuration"),
             configurationDigest: try text("configuration_digest"), storeDigest: try text("store_digest"), classes: try file.readStrings("classes"),
             inputDimension: try file.intAttribute(of: "", named: "input_dimension"),
             featureRate: FeatureRate(json: try optionalText("feature_rate")), metrics: try text("metrics"),
@@ -246,7 +260,7 @@ public final class Checkpoint {
         try requireModel(state.arena)
         for (group, values) in state.arrays { try load(group, into: values, arena: state.arena) }
         state.optimizer.step = header.optimizerStep
-        state.lossNormalizer = header.lossNormalizer
+        try state.restoreNormalizers(header, path: path)
         state.step = header.step
     }
 

@@ -49,10 +49,11 @@ public enum WeightImport {
         }
         let state = TrainingState(
             arena: arena, weightDecay: configuration.training.weightDecay, emaDecay: configuration.training.emaDecay,
-            initialLossNormalizer: configuration.training.initialLossNorm)
+            initialLossNormalizer: configuration.training.initialLossNorm, normalizers: detector.normalizers)
         let header = Checkpoint.Header(
             programVersion: ProgramVersion.current, programDigest: ProgramVersion.buildDigest, step: 0, optimizerStep: 0,
-            seed: configuration.training.seed, lossNormalizer: configuration.training.initialLossNorm, configuration: configuration.canonicalYAML,
+            seed: configuration.training.seed, lossNormalizer: state.lossNormalizer, furtherNormalizers: state.furtherNormalizers,
+            configuration: configuration.canonicalYAML,
             configurationDigest: configuration.digest, storeDigest: store.digest, classes: classes.names, inputDimension: store.dimension,
             featureRate: rate)
         try Checkpoint.write(state, header: header, to: output)

@@ -109,7 +109,8 @@ public struct MemoryPlanner {
     ///
     /// - Parameters:
     ///   - groups: for every group of a shard's batch the rows of its recordings.
-    ///   - forwardOfAllFirst: whether all shards of a rank run forward before the first runs backward.
+    ///   - forwardOfAllFirst: whether all shards of a rank run forward before the first runs backward, even where the detector's targets do not
+    ///     depend on its outputs.
     ///   - copies: further matrices of the size of the features that a step makes, per group.
     ///   - beside: bytes of what is beside the tape.
     ///   - forward: takes the group, features without values, and the pass; seeds gradients. The detector's own training otherwise.
@@ -118,6 +119,7 @@ public struct MemoryPlanner {
         key: String = "data.max_rows", _ forward: ((_ group: Int, PackedSequence, ForwardPass) -> Void)? = nil
     ) -> MemoryEstimate.Phase? {
         guard let rehearsed = forward ?? defaultForward else { return nil }
+        let forwardOfAllFirst = forwardOfAllFirst || detector.assignsFromOutputs
         let peak = rehearse {
             let batches = (0..<shards.perRank).map { _ in groups.map { rows in (0...copies).map { _ in features(rows) } } }
             var tapes: [Tape] = []
@@ -145,7 +147,7 @@ public struct MemoryPlanner {
 
     private var defaultForward: ((Int, PackedSequence, ForwardPass) -> Void)? {
         guard let detector = detector as? any RehearsedDetector else { return nil }
-        return { _, features, pass in detector.rehearse(features, pass) }
+        return { _, features, pass in _ = detector.rehearse(features, pass) }
     }
 
     /// Detection of whole recordings, one after another; recordings are shared out among the ranks as `Inference` does.
@@ -155,7 +157,9 @@ public struct MemoryPlanner {
         let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { videos[$0] }
         let lengths = own.map { recording($0).rows }
         guard let rows = lengths.max(), let place = lengths.firstIndex(of: rows) else { return nil }
-        guard let rehearsed = network ?? (detector as? any RehearsedDetector).map({ detector in { detector.rehearse($0, $1) } }) else { return nil }
+        guard let rehearsed = network ?? (detector as? any RehearsedDetector).map({ detector in { _ = detector.rehearse($0, $1) } }) else {
+            return nil
+        }
         let peak = rehearse { rehearsed(features([rows]), .inference()) }
         // The longest recordings wait to be detected: two ahead, one that is read, one at work.
         let ahead = MemoryEstimate.product(lengths.sorted(by: >).prefix(4).reduce(0, +), storedBytes)

@@ -50,13 +50,6 @@ public final class SupervisedMethod: TrainingMethod {
     }
 
     public func step(_ step: TrainingStep) throws -> [[String: Double]] {
-        let targets = step.batches.map { detector.assignTargets($0.groups[0]) }
-        let normalizer = try step.updateNormalizer(
-            &step.state.lossNormalizer, positives: targets.reduce(0) { $0 + $1.positives.count })
-        return try step.forwardAndBackward { shard, groups, tape in
-            var random = step.random("forward", shard: shard)
-            return detector.losses(
-                groups[0], targets: targets[shard - step.shards.owned.lowerBound], normalizer: normalizer, tape: tape, random: &random)
-        }
+        try step.learn(detector, views: step.batches.map { [LearningView($0.groups[0])] })
     }
 }

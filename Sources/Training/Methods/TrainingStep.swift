@@ -67,13 +67,35 @@ public final class TrainingStep {
     /// The random stream of a shard's part of this step.
     public func random(_ purpose: String, shard: Int) -> RandomStream { RandomStream(seed: seed, purpose, shard, step) }
 
-    /// Moves the running count of positives that losses are divided by: `n = 0.9 n + 0.1 max(positives of all ranks, 1)`.
+    /// Sums what targets count over all shards and ranks, in one message.
     ///
-    /// - Parameter positives: of this rank's shards.
-    public func updateNormalizer(_ normalizer: inout Double, positives: Int) throws -> Float {
-        let all = try timed { try communicator.allReduce(positives, .sum) }
-        normalizer = 0.9 * normalizer + 0.1 * Double(max(all, 1))
-        return Float(normalizer)
+    /// - Parameter counts: [shard of this rank][view][normaliser], as many for every shard.
+    /// - Returns: [view][normaliser].
+    /// - Throws: `Failure` when a count is no number.
+    func sumCounts(_ counts: [[[Double]]]) throws -> [[Double]] {
+        // Whole numbers need no order: the sums are the same for every number of ranks.
+        let unit = 0x1p20
+        var sums = counts.first.map { $0.map { $0.map { _ in 0 } } } ?? []
+        for shard in counts {
+            for (view, values) in shard.enumerated() {
+                for (i, value) in values.enumerated() {
+                    guard let whole = Int(exactly: (value * unit).rounded()) else {
+                        throw Failure(
+                            .failed, "a count of the targets is \(value)", at: [.step(step + 1)],
+                            advice: "lower training.learning_rate, or check the features; the checkpoints of earlier steps are kept")
+                    }
+                    sums[view][i] += whole
+                }
+            }
+        }
+        let all = try timed { try communicator.allReduce(sums.flatMap { $0 }, .sum) }
+        var place = 0
+        return sums.map {
+            $0.map { _ in
+                defer { place += 1 }
+                return Double(all[place]) / unit
+            }
+        }
     }
 
     /// For each shard of this rank forward, then backward, the sums of gradients on their way meanwhile.

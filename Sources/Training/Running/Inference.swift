@@ -20,7 +20,7 @@ public enum Inference {
         // Per detection: place in the list, start, end, class, score.
         var found: [Double] = []
         try forEach(own.map { videos[$0] }, store: store, communicator: communicator, title: title) { place, batch in
-            for detection in detector.detect(adaptation?.adapted(batch, video: videos[own[place]]) ?? batch)[0] {
+            for detection in try detector.detect(adaptation?.adapted(batch, video: videos[own[place]]) ?? batch)[0] {
                 found += [Double(own[place]), detection.segment.start, detection.segment.end, Double(detection.label), detection.score]
             }
         }

@@ -16,7 +16,7 @@ extension Trainer {
     func verifyWeights() throws {
         var digest = ArrayDigest()
         digest.add(UnsafeBufferPointer(start: state.arena.values, count: state.arena.count))
-        digest.add(state.lossNormalizer)
+        for value in state.normalizers.values { digest.add(value) }
         for array in method.learntArrays { digest.add(array) }
         let all = try communicator.allGather(Int(truncatingIfNeeded: digest.value))
         if let failure = weightDisagreement(all.map { UInt64(truncatingIfNeeded: $0) }, step: state.step) { throw failure }

@@ -55,7 +55,8 @@ public final class Trainer {
         shards = try VirtualShards(count: configuration.data.virtualShards, communicator: communicator)
         let arena = ParameterArena(detector)
         state = TrainingState(
-            arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm)
+            arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm,
+            normalizers: detector.normalizers)
         reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, options: training.reductionOptions)
         checkpoints = folder.checkpoints(keep: training.keep)
         stages = method.stages
@@ -218,7 +219,8 @@ public final class Trainer {
         if !isDetectorTrained { methodState[Checkpoint.untrainedMark] = [1] }
         return Checkpoint.Header(
             programVersion: ProgramVersion.current, programDigest: ProgramVersion.buildDigest, step: state.step, optimizerStep: state.optimizer.step,
-            seed: configuration.training.seed, lossNormalizer: state.lossNormalizer, configuration: configuration.canonicalYAML,
+            seed: configuration.training.seed, lossNormalizer: state.lossNormalizer, furtherNormalizers: state.furtherNormalizers,
+            configuration: configuration.canonicalYAML,
             configurationDigest: configuration.digest, storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension,
             featureRate: store.rate, metrics: metrics, labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: methodState)
     }

@@ -82,7 +82,7 @@ public struct MixUp: Equatable, Sendable {
 
     /// Mixes targets point by point: class targets `w y_first + (1 - w) y_second` where the point's position was mixed, `y_first` elsewhere. Points
     /// positive for the first recording keep its offsets, those positive for the second alone take the second's and count as positive too. Classes of
-    /// the second at points of the first are `withoutOffsets`.
+    /// the second at points of the first are `withoutOffsets`. Weights go with the offsets.
     ///
     /// - Parameters:
     ///   - first, second: on the same points, `second` of the instances that `moved` gave; nil when nothing is known of the second recordings: then
@@ -95,6 +95,9 @@ public struct MixUp: Equatable, Sendable {
         var result = first
         let ofFirst = Set(first.positives), ofSecond = Set(second.positives)
         result.positives = []
+        if first.weights != nil || second.weights != nil {
+            result.weights = first.weights ?? [Float](repeating: 1, count: points.count)
+        }
         for level in 0..<points.levels {
             for (video, mix) in mixes.enumerated() {
                 for (i, point) in points.range(level: level, video: video).enumerated() {
@@ -114,6 +117,7 @@ public struct MixUp: Equatable, Sendable {
                         result.positives.append(point)
                         result.offsets[2 * point] = second.offsets[2 * point]
                         result.offsets[2 * point + 1] = second.offsets[2 * point + 1]
+                        result.weights?[point] = second.weights?[point] ?? 1
                     }
                 }
             }

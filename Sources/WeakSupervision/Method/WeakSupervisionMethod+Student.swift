@@ -8,25 +8,23 @@ import Training
 
 extension WeakSupervisionMethod {
     /// A step of the student: the detector's losses on the batch's instances, and the loss of the recordings' classes.
-    func learn(_ step: TrainingStep, batches: [PackedBatch]) throws -> [[String: Double]] {
-        let targets = batches.map { detector.assignTargets($0) }
-        let normalizer = try step.updateNormalizer(&step.state.lossNormalizer, positives: targets.reduce(0) { $0 + $1.positives.count })
-        let first = step.shards.owned.lowerBound, videos = step.shards.count * batches[0].features.count
-        return try step.forwardAndBackward { shard, _, tape in
-            let batch = batches[shard - first]
-            let features = noisy(batch.features, random: step.random("noise", shard: shard))
-            let pass = ForwardPass(tape: tape, isTraining: true, random: step.random("forward", shard: shard))
-            let levels = detector.pyramid(features, pass)
-            let outputs = detector.lossesWithLogits(levels, targets: targets[shard - first], normalizer: normalizer, pass)
-            var losses = outputs.losses
-            guard settings.videoLossWeight > 0 else { return losses }
-            let sets = batch.videos.map { store.index(of: $0.id).map(classes) ?? [] }
-            let loss = VideoClassLoss(
-                ratio: settings.videoLossRatio, dropout: Float(settings.videoLossDropout), weight: Float(settings.videoLossWeight), videos: videos)
-            losses["video"] = loss.seed(outputs.logits, points: detector.points(features), classSets: sets, pass)
-            losses["total", default: 0] += settings.videoLossWeight * (losses["video"] ?? 0)
-            return losses
+    func learn(_ step: TrainingStep, batches: [PackedBatch]) throws -> [[String: Double]] { try learn(detector, step, batches: batches) }
+
+    private func learn<D: PointClassifier>(_ detector: D, _ step: TrainingStep, batches: [PackedBatch]) throws -> [[String: Double]] {
+        let views = zip(step.shards.owned, batches).map { shard, batch in
+            [LearningView(batch, augment: { self.noisy($0, random: step.random("noise", shard: shard)) })]
         }
+        guard settings.videoLossWeight > 0 else { return try step.learn(detector, views: views) }
+        let videos = step.shards.count * batches[0].features.count
+        let loss = VideoClassLoss(
+            ratio: settings.videoLossRatio, dropout: Float(settings.videoLossDropout), weight: Float(settings.videoLossWeight), videos: videos)
+        var rules = LearningRules<D>()
+        rules.further = { [self] shard, _, outputs, pass in
+            let batch = batches[shard], sets = batch.videos.map { store.index(of: $0.id).map(classes) ?? [] }
+            let part = loss.seed(detector.classLogits(outputs), points: detector.points(batch.features), classSets: sets, pass)
+            return ["video": part, "total": settings.videoLossWeight * part]
+        }
+        return try step.learn(detector, views: views, rules)
     }
 
     /// Features and normal noise of a small deviation.
@@ -40,10 +38,10 @@ extension WeakSupervisionMethod {
 
     /// The step's batches with the averaged student's own predictions as labels.
     func distilled(_ step: TrainingStep) throws -> [PackedBatch] {
-        step.state.average.withAveragedWeights {
-            step.batches.map { _, groups in
+        try step.state.average.withAveragedWeights {
+            try step.batches.map { _, groups in
                 var batch = groups[0]
-                batch.instances = zip(detector.detectWithParts(batch), batch.videos).enumerated().map { video, pair in
+                batch.instances = zip(try detector.detectWithParts(batch), batch.videos).enumerated().map { video, pair in
                     let (found, context) = pair
                     guard let recording = store.index(of: context.id) else { return [] }
                     let rows = Float(batch.features.rows(of: video).count), half = Float(0.5 * context.grid.window / context.grid.stride)

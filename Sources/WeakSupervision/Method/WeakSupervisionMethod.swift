@@ -24,7 +24,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     let configuration: RunConfiguration
     let settings: WeakSupervisionConfiguration
     let store: FeatureStore
-    let detector: any PyramidDetector
+    let detector: any PointClassifier & AssessedLocalizer
     /// Recordings whose classes are known, and have any; positions in the store, ascending.
     let recordings: [Int]
     let seed: UInt64
@@ -41,7 +41,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     /// - Throws: `Failure` for a detector without a pyramid, when the training recordings with classes are too few for the virtual
     ///   shards, and when the switch to distillation lies beyond the student's end.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
-        guard let detector = detector as? any PyramidDetector else {
+        guard let detector = detector as? any PointClassifier & AssessedLocalizer else {
             throw Failure.wrongUsage(
                 "the method needs a detector over a feature pyramid", at: .key("model.name"),
                 advice: "set model.name to \(configuration.registry.pyramidDetectors)")

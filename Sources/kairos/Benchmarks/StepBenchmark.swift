@@ -56,7 +56,8 @@ final class StepBenchmark {
         shards = try VirtualShards(count: configuration.data.virtualShards, communicator: communicator)
         let arena = ParameterArena(detector)
         state = TrainingState(
-            arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm)
+            arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm,
+            normalizers: detector.normalizers)
         reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, options: training.reductionOptions)
         parameters = arena.learntCount
         let longest = steps.joined().joined().map(\.rows).max() ?? 0
@@ -88,7 +89,7 @@ final class StepBenchmark {
         for (number, step) in steps.enumerated() {
             switch phase {
             case .train: try train(step, number)
-            case .infer: infer(step)
+            case .infer: try infer(step)
             }
         }
     }
@@ -99,15 +100,7 @@ final class StepBenchmark {
         let step = TrainingStep(
             step: number, stage: 0, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
             shards: shards, reduction: reduction, recomputes: configuration.training.recomputeMLP)
-        try RoundedWeights.keeping {
-            let targets = batches.map { detector.assignTargets($0.groups[0]) }
-            let normalizer = try step.updateNormalizer(&state.lossNormalizer, positives: targets.reduce(0) { $0 + $1.positives.count })
-            _ = try step.forwardAndBackward { shard, groups, tape in
-                var random = step.random("forward", shard: shard)
-                return detector.losses(
-                    groups[0], targets: targets[shard - shards.owned.lowerBound], normalizer: normalizer, tape: tape, random: &random)
-            }
-        }
+        try RoundedWeights.keeping { _ = try step.learn(detector, views: batches.map { [LearningView($0.groups[0])] }) }
         let norm = GradientNorm.norm(state.arena.gradients, count: state.arena.count)
         state.optimizer.update(
             learningRate: configuration.training.learningRate,
@@ -115,10 +108,10 @@ final class StepBenchmark {
     }
 
     /// What `Inference` does: one recording after another, with everything that follows the network.
-    private func infer(_ recordings: [[Recording]]) {
-        RoundedWeights.keeping {
+    private func infer(_ recordings: [[Recording]]) throws {
+        try RoundedWeights.keeping {
             for shard in shards.owned {
-                for recording in recordings[shard] { _ = detector.detect(pack([recording])) }
+                for recording in recordings[shard] { _ = try detector.detect(pack([recording])) }
             }
         }
     }

@@ -1,0 +1,79 @@
+import Autograd
+import NeuralNetworks
+import TemporalAnnotations
+
+// What a detector can do beyond `Detector`. A method names those that it needs; a detector that lacks one is refused before the first step.
+
+/// Targets depend on annotations and lengths alone.
+public protocol AnnotationAssigned: Detector {
+    func assignTargets(_ batch: PackedBatch) -> Targets
+}
+
+extension AnnotationAssigned {
+    public var assignment: TargetAssignment<Outputs, Targets> { .fromAnnotations { self.assignTargets($0) } }
+}
+
+/// Targets depend on what the network says, too (SimOTA).
+public protocol OutputAssigned: Detector {
+    /// - Parameter outputs: of the batch's features; their values are read, nothing is recorded.
+    func assignTargets(_ batch: PackedBatch, outputs: Outputs) -> Targets
+}
+
+extension OutputAssigned {
+    public var assignment: TargetAssignment<Outputs, Targets> { .fromOutputs { self.assignTargets($0, outputs: $1) } }
+}
+
+/// A detector over a pyramid of features, for losses on the levels themselves (contrastive learning).
+public protocol LevelFeatures: Detector {
+    /// Levels there are.
+    var levelCount: Int { get }
+    /// Columns of every level.
+    var levelColumns: Int { get }
+    /// Beginnings of the names of the parameters that the levels depend on.
+    var levelParameters: [String] { get }
+
+    /// The levels, finest first, each half as long as the one before (rounded up); the first as long as the features.
+    ///
+    /// - Parameter features: [rows, input dimension], packed.
+    func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence]
+
+    /// The levels that outputs were made of.
+    func levels(_ outputs: Outputs) -> [PackedSequence]
+}
+
+/// A detector whose every point of a pyramid classifies the action that it lies in.
+public protocol PointClassifier: Detector where Targets == PointTargets {
+    func points(_ features: PackedSequence) -> PyramidPoints
+
+    /// [points, classes]; further operations on them may be recorded.
+    func classLogits(_ outputs: Outputs) -> Tensor
+}
+
+/// A localizer that says what the scores of its detections are made of.
+public protocol AssessedLocalizer: ActionLocalizer {
+    /// Like `detect`, and what each score is made of.
+    func detectWithParts(_ batch: PackedBatch) throws -> [[AssessedDetection]]
+}
+
+/// A detector that heeds `PackedBatch.weights`: the losses of a point or cell are multiplied by the weight of the label it answers for, by 0 in
+/// ignored regions; what is summed over ranks are the weights. With weights of 1 nothing changes, not even a bit.
+public protocol WeightedTargets: Detector {}
+
+/// A detector that can go over shapes alone (`Rehearsal`), so that the memory of its steps and of its detection is known beforehand.
+///
+/// A detector that does not adopt it can be trained all the same; its activations are then left out of the estimate of a run's memory.
+public protocol RehearsedDetector: Detector {
+    /// Takes the gradient (`gradientToWrite`) of every output whose gradient the losses seed; reads and writes no value.
+    func rehearseGradients(_ outputs: Outputs)
+}
+
+extension RehearsedDetector {
+    /// Runs the network, and where the tape records takes every gradient that the losses seed; reads and writes no value.
+    ///
+    /// - Parameter features: [rows, input dimension], packed; without values.
+    @discardableResult public func rehearse(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs {
+        let outputs = self(features, pass)
+        if pass.tape.isRecording { rehearseGradients(outputs) }
+        return outputs
+    }
+}

@@ -1,0 +1,34 @@
+/// What a detector should have said of a batch, as far as steps over several ranks must know it.
+public protocol DetectorTargets {
+    /// What is summed over all shards and ranks before losses are divided by it: one number for each of the detector's normalisers, finite and not
+    /// negative. They are summed as whole multiples of 2^-20, so that the sum depends on no order.
+    var counts: [Double] { get }
+}
+
+/// What each point of the pyramid should say. Points are packed level by level, finest first; within a level video by video.
+public struct PointTargets: DetectorTargets {
+    /// [points, classes], 0 or 1 (before label smoothing), or between in mixtures of recordings.
+    public var classes: [Float]
+    /// [points, 2], distances to the start and the end in units of the level's stride; meaningful for positives alone.
+    public var offsets: [Float]
+    /// Indices of the positive points, ascending.
+    public var positives: [Int]
+    /// Places in `classes` above 0 whose action is not the one that the point's offsets lead to: where two recordings are mixed.
+    public var withoutOffsets: Set<Int>
+    /// [points], factors of every loss of a point, 0 or more; nil: all 1.
+    public var weights: [Float]?
+
+    public init(classes: [Float], offsets: [Float], positives: [Int], withoutOffsets: Set<Int> = [], weights: [Float]? = nil) {
+        self.classes = classes
+        self.offsets = offsets
+        self.positives = positives
+        self.withoutOffsets = withoutOffsets
+        self.weights = weights
+    }
+
+    /// The weights of the positive points, in their order; nil: all 1.
+    public var positiveWeights: [Float]? { weights.map { weights in positives.map { weights[$0] } } }
+
+    /// The sum of the positive points' weights.
+    public var counts: [Double] { [positiveWeights?.reduce(0.0) { $0 + Double($1) } ?? Double(positives.count)] }
+}
