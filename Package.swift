@@ -128,7 +128,6 @@ let package = Package(
                 "RunRecords", "StandardRegistry", "Training",
             ]),
     ],
-    swiftLanguageModes: [.v5]
 )
 
 // Fuzzers are part of the builds of launch/fuzz alone, which links them with a runtime of the compiler's.

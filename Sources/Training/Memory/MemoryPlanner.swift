@@ -178,10 +178,11 @@ public struct MemoryPlanner {
 
     /// In the precision of the run, whatever this process multiplies in now.
     private func rehearse(_ body: () -> Void) -> Int {
-        let precision = MatrixMultiply.precision
-        MatrixMultiply.precision = configuration.training.precision == .bfloat16 ? .bfloat16 : .float32
-        defer { MatrixMultiply.precision = precision }
-        return Rehearsal.peakBytes { RoundedWeights.keeping(body) }
+        ComputeContext.with {
+            $0.precision = configuration.training.precision == .bfloat16 ? .bfloat16 : .float32
+        } do: {
+            Rehearsal.peakBytes { RoundedWeights.keeping(body) }
+        }
     }
 
     // MARK: Runs
