@@ -1,10 +1,10 @@
 import Configuration
 
 extension PyramidConfiguration {
-    static let odd = Requirement<Int>("odd and from 1 to \(ConfigurationLimits.window)") {
-        (1...ConfigurationLimits.window).contains($0) && $0 % 2 == 1
+    static var odd: Requirement<Int> {
+        Requirement("odd and from 1 to \(ConfigurationLimits.window)") { (1...ConfigurationLimits.window).contains($0) && $0 % 2 == 1 }
     }
-    static let channels = Requirement<Int>.within(1...ConfigurationLimits.channels)
+    static var channels: Requirement<Int> { .within(1...ConfigurationLimits.channels) }
 
     /// The keys that pyramids share, in the order of the canonical form; a detector's own keys stand among them.
     ///
