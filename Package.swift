@@ -81,9 +81,9 @@ let package = Package(
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore",
-                "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "StandardRegistry",
-                "TemporalAnnotations", "Training", argumentParser,
+                "AdaptivePseudoLabels", "Autograd", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics",
+                "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords",
+                "StandardRegistry", "TemporalAnnotations", "Training", argumentParser,
             ]),
 
         .target(
@@ -94,6 +94,7 @@ let package = Package(
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["CSignals", "Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "HDF5Tests", dependencies: ["Diagnostics", "HDF5", "TestSupport"]),

@@ -36,7 +36,7 @@ public enum ProductChoice {
             func speed(_ backend: MatrixMultiplyBackend) -> String { String(format: "%.0f", (speeds[backend] ?? 0) * 1e-9) }
             reason = ", measured: onednn \(speed(.onednn)), openblas \(speed(.openblas)) GFLOP/s per thread"
         }
-        ComputeContext.current.precision = training.precision == .bfloat16 ? .bfloat16 : .float32
+        ComputeContext.current.precision = training.precision
         return "matrix products in \(training.precision.rawValue) by "
             + (training.precision == .bfloat16 ? "onednn, the others by " : "") + ComputeContext.current.backend.rawValue + reason
     }
@@ -47,7 +47,7 @@ public enum ProductChoice {
     }
 
     /// - Parameter present: the processor's instruction sets, as in /proc/cpuinfo.
-    package static func requirePrecision(_ precision: TrainingConfiguration.Precision, present: [String]) throws {
+    package static func requirePrecision(_ precision: ProductPrecision, present: [String]) throws {
         guard precision == .bfloat16, !present.contains("avx512_bf16") else { return }
         throw Failure.failed(
             "this processor does not multiply in bfloat16: it lacks avx512_bf16", at: .key("training.precision"),

@@ -97,7 +97,7 @@ public final class TrainingRun {
         let (made, method, recordings) = try communicator.throwTogether {
             RunWindow.building.pass()
             let detector = try makeDetector(configuration, store)
-            try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, file: nil))
+            try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, keys: configuration.model.sizeKeys, file: nil))
             detector.initializeParameters(seed: UInt64(configuration.training.seed))
             let recordings = try Self.recordings(configuration, store)
             let method = try makeMethod(configuration, store, detector, recordings)

@@ -1,0 +1,13 @@
+import Configuration
+import DataParallel
+import Detectors
+import Kernels
+import PostProcessing
+
+// Names that other targets give, as values of keys.
+
+extension SuppressionMethod: ConfigurationChoice {}
+extension ProductPrecision: ConfigurationChoice {}
+extension CenterSamplingAssigner.Sampling: ConfigurationChoice {}
+extension GradientReduction.Options.Order: ConfigurationChoice {}
+extension GradientReduction.Options.Precision: ConfigurationChoice {}
