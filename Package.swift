@@ -106,7 +106,7 @@ let package = Package(
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Ablation", "AdaptivePseudoLabels", "Benchmarks", "Checkpoints", "Collectives", "DetectionMetrics", "Diagnostics",
+                "Ablation", "AdaptivePseudoLabels", "Benchmarks", "Checkpoints", "Collectives", "Configuration", "DetectionMetrics", "Diagnostics",
                 "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords",
                 "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
             ]),
@@ -119,6 +119,7 @@ let package = Package(
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["CSignals", "Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "HDF5Tests", dependencies: ["Diagnostics", "HDF5", "TestSupport"]),
@@ -159,7 +160,6 @@ let package = Package(
                 "RunRecords", "Sampling", "StandardRegistry", "Training", "TrainingMethods",
             ]),
     ],
-    swiftLanguageModes: [.v5]
 )
 
 // Fuzzers are part of the builds of launch/fuzz alone, which links them with a runtime of the compiler's.

@@ -6,7 +6,8 @@ import Diagnostics
 /// again. Videos of ever different lengths therefore share the same memory, and what is held stays near what the longest batch needs. Used from the
 /// thread that owns the tape.
 public final class BufferPool {
-    nonisolated(unsafe) public static let shared = BufferPool()
+    /// The pool of all tensors.
+    public static var shared: BufferPool { TapeContext.current.pool }
 
     /// A piece of a slab, in use or free; linked to its neighbours.
     private final class Block {

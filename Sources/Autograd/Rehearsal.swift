@@ -4,8 +4,8 @@
 /// Every operation of a `Tape` leaves its kernel out while a rehearsal runs; whatever reads or writes values beside the tape must do so too.
 /// Used from the thread that owns the tape.
 public enum Rehearsal {
-    nonisolated(unsafe) public private(set) static var isRunning = false
-    nonisolated(unsafe) private static var paper = Paper()
+    /// Whether operations are to leave their kernels out.
+    public static var isRunning: Bool { TapeContext.current.isRehearsing }
 
     /// Stands for memory that is neither read nor written. Not nil, and on a cache line.
     static var nowhere: UnsafeMutablePointer<Float> { UnsafeMutablePointer(bitPattern: 64)! }
@@ -13,24 +13,25 @@ public enum Rehearsal {
     /// The most bytes that the buffers taken in `body` hold at once, as the `BufferPool` would count them. Tensors made in `body` must end in it.
     public static func peakBytes(_ body: () throws -> Void) rethrows -> Int {
         precondition(!isRunning, "a rehearsal within a rehearsal")
-        isRunning = true
-        paper = Paper()
+        let context = TapeContext.current
+        context.isRehearsing = true
+        context.paper = Paper()
         defer {
-            isRunning = false
-            paper = Paper()
+            context.isRehearsing = false
+            context.paper = Paper()
         }
         // Weights rounded on paper must not be taken for rounded ones.
         RoundedWeights.forget()
         defer { RoundedWeights.forget() }
         try body()
         // Sizes beyond 64 bits stay what they are: more than any machine has.
-        return Int(min(paper.peak, 0x1p62))
+        return Int(min(context.paper.peak, 0x1p62))
     }
 
-    static func take(_ count: Int) -> UnsafeMutablePointer<Float> { paper.take(count) }
-    static func giveBack(_ pointer: UnsafeMutablePointer<Float>) { paper.giveBack(pointer) }
+    static func take(_ count: Int) -> UnsafeMutablePointer<Float> { TapeContext.current.paper.take(count) }
+    static func giveBack(_ pointer: UnsafeMutablePointer<Float>) { TapeContext.current.paper.giveBack(pointer) }
 
-    private struct Paper {
+    struct Paper {
         private var sizes: [UnsafeMutablePointer<Float>: Double] = [:]
         private var next = 128
         private var used = 0.0

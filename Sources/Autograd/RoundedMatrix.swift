@@ -57,29 +57,28 @@ final class RoundedWeight {
 
 /// Weights rounded to bfloat16: anew for every use, or once for all uses within `keeping`.
 public enum RoundedWeights {
-    /// By tensor: it lives as long as what is kept of it.
-    nonisolated(unsafe) private static var kept: [ObjectIdentifier: RoundedWeight] = [:]
-    nonisolated(unsafe) private static var scopes = 0
-
     /// Runs `body`, in which weights change only where `forget` is called.
     public static func keeping<Result>(_ body: () throws -> Result) rethrows -> Result {
-        scopes += 1
+        let context = TapeContext.current
+        context.roundingScopes += 1
         defer {
-            scopes -= 1
-            if scopes == 0 { forget() }
+            context.roundingScopes -= 1
+            if context.roundingScopes == 0 { forget() }
         }
         return try body()
     }
 
     /// To be called by what changes weights.
     public static func forget() {
-        if !kept.isEmpty { kept.removeAll() }
+        let context = TapeContext.current
+        if !context.roundedWeights.isEmpty { context.roundedWeights.removeAll() }
     }
 
     static func of(_ weight: Tensor) -> RoundedWeight {
-        if let rounded = kept[ObjectIdentifier(weight)] { return rounded }
+        let context = TapeContext.current
+        if let rounded = context.roundedWeights[ObjectIdentifier(weight)] { return rounded }
         let rounded = RoundedWeight(weight)
-        if scopes > 0 { kept[ObjectIdentifier(weight)] = rounded }
+        if context.roundingScopes > 0 { context.roundedWeights[ObjectIdentifier(weight)] = rounded }
         return rounded
     }
 }

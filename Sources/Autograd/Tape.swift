@@ -75,7 +75,7 @@ extension Tape {
     ///
     /// - Parameter onlyForProducts: nothing but linear layers reads it: where these round their operands it exists rounded alone (`Tensor.rounded`).
     func result(like x: Tensor, onlyForProducts: Bool) -> Tensor {
-        guard onlyForProducts && MatrixMultiply.precision == .bfloat16 else {
+        guard onlyForProducts && ComputeContext.current.precision == .bfloat16 else {
             return Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
         }
         return Tensor(roundedRows: x.rows, columns: x.columns, requiresGradient: isRecording)

@@ -31,6 +31,7 @@ public final class Communicator {
         return boot.filter { !$0.isWhitespace }
     }
 
+    // Safe: written once, by the thread that starts MPI, before others know of ranks.
     nonisolated(unsafe) private static var existing: Communicator?
 
     /// The communicator when `world()` has been called in this process, nil otherwise (to ask for the rank without starting MPI).
@@ -160,7 +161,7 @@ public final class Communicator {
         var finalized: Int32 = 0
         guard MPI_Finalized(&finalized) == MPI_SUCCESS, finalized == 0 else { return }
         Activity.begin(stage: "ending")
-        fflush(stdout)
+        fflush(nil)
         RunWindow.beforeFinalize.pass()
         StallWatch.current?.finalizing()
         _ = Activity.during(.finalize) { MPI_Finalize() }

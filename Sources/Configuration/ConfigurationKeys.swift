@@ -17,6 +17,8 @@ public final class ConfigurationKeys {
     private var explained: [String: (what: String, advice: String)] = [:]
     /// Every key in order of visit, with the value it has after reading.
     public private(set) var lines: [Line] = []
+    /// What is documented of every key, in order of visit; values stand in it for defaults.
+    public private(set) var descriptions: [KeyDescription] = []
     /// Keys that the document sets, by their full names.
     package private(set) var written: Set<String> = []
 
@@ -63,17 +65,31 @@ public final class ConfigurationKeys {
 
     /// Visits one key.
     ///
+    /// - Parameters:
+    ///   - key: its name in the section.
+    ///   - value: its place in the struct.
+    ///   - requirement: what the value must satisfy besides its type.
+    ///   - unit: what a number counts or is measured in.
+    ///   - meaning: what the key decides: a phrase, Markdown with links relative to docs/.
     /// - Throws: `Failure` (`.wrongUsage`) with the key, what was found and what is expected.
-    public func value<Value: ConfigurationValue>(_ key: String, _ value: inout Value, _ requirement: Requirement<Value>? = nil) throws {
+    public func value<Value: ConfigurationValue>(
+        _ key: String, _ value: inout Value, _ requirement: Requirement<Value>? = nil, unit: String? = nil, meaning: String
+    ) throws {
         let expected = Value.expectation + (requirement.map { ", \($0.text)" } ?? "")
         try visit(key, &value, expected: expected) { requirement?.holds($0) ?? true }
+        descriptions.append(
+            KeyDescription(
+                path: prefix + [key], type: Value.typeName, defaultValue: value.yaml, choices: Value.choices, bounds: requirement?.text, unit: unit,
+                meaning: meaning))
     }
 
     /// Visits one key whose value is one of several names that are known when the program runs.
     ///
     /// - Throws: as `value`.
-    public func choice(_ key: String, _ name: inout String, among names: [String]) throws {
+    public func choice(_ key: String, _ name: inout String, among names: [String], meaning: String) throws {
         try visit(key, &name, expected: "one of " + names.joined(separator: ", "), names.contains)
+        descriptions.append(
+            KeyDescription(path: prefix + [key], type: "choice", defaultValue: name, choices: names, bounds: nil, unit: nil, meaning: meaning))
     }
 
     private func visit<Value: ConfigurationValue>(

@@ -181,3 +181,26 @@ extension ConfigurationNode {
         }
     }
 }
+
+/// The value as JSON.
+extension ConfigurationNode.Content: Encodable {
+    /// A value in flow style, as `ConfigurationValue.yaml` writes it.
+    ///
+    /// - Throws: `Failure` (`.wrongUsage`) when it is not YAML.
+    package init(flow: String) throws {
+        self = try ConfigurationNode(yaml: "value: \(flow)", file: "")["value"]?.content ?? .null
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .bool(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .number(let value): try container.encode(value)
+        case .text(let value): try container.encode(value)
+        case .list(let nodes): try container.encode(nodes.map(\.content))
+        case .mapping(let entries): try container.encode(Dictionary(entries.map { ($0.key, $0.node.content) }) { $1 })
+        }
+    }
+}

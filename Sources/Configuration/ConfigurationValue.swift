@@ -4,10 +4,18 @@ import Foundation
 public protocol ConfigurationValue: Equatable {
     /// "a whole number", for messages.
     static var expectation: String { get }
+    /// "integer", for documentation.
+    static var typeName: String { get }
+    /// The names that may be given; nil when the values are no list of names.
+    static var choices: [String]? { get }
     /// nil when the value is of another kind.
     init?(_ content: ConfigurationContent)
     /// The value in canonical YAML (flow style).
     var yaml: String { get }
+}
+
+extension ConfigurationValue {
+    public static var choices: [String]? { nil }
 }
 
 /// A value as it stands in the file, opaque to other targets.
@@ -18,6 +26,7 @@ public struct ConfigurationContent {
 
 extension Int: ConfigurationValue {
     public static var expectation: String { "a whole number" }
+    public static var typeName: String { "integer" }
     public init?(_ content: ConfigurationContent) {
         guard case .integer(let value) = content.content else { return nil }
         self = value
@@ -27,6 +36,7 @@ extension Int: ConfigurationValue {
 
 extension Double: ConfigurationValue {
     public static var expectation: String { "a number" }
+    public static var typeName: String { "number" }
     public init?(_ content: ConfigurationContent) {
         switch content.content {
         case .integer(let value): self = Double(value)
@@ -47,6 +57,7 @@ extension Double: ConfigurationValue {
 
 extension Float: ConfigurationValue {
     public static var expectation: String { Double.expectation }
+    public static var typeName: String { Double.typeName }
     public init?(_ content: ConfigurationContent) {
         guard let value = Double(content) else { return nil }
         self = Float(value)
@@ -57,6 +68,7 @@ extension Float: ConfigurationValue {
 
 extension Bool: ConfigurationValue {
     public static var expectation: String { "true or false" }
+    public static var typeName: String { "boolean" }
     public init?(_ content: ConfigurationContent) {
         guard case .bool(let value) = content.content else { return nil }
         self = value
@@ -66,6 +78,7 @@ extension Bool: ConfigurationValue {
 
 extension String: ConfigurationValue {
     public static var expectation: String { "text" }
+    public static var typeName: String { "string" }
     public init?(_ content: ConfigurationContent) {
         guard case .text(let value) = content.content else { return nil }
         self = value
@@ -93,6 +106,8 @@ extension String: ConfigurationValue {
 
 extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {
     public static var expectation: String { Wrapped.expectation + " or null" }
+    public static var typeName: String { Wrapped.typeName + " or null" }
+    public static var choices: [String]? { Wrapped.choices }
     public init?(_ content: ConfigurationContent) {
         if case .null = content.content {
             self = Self.none
@@ -107,6 +122,7 @@ extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {
 
 extension Array: ConfigurationValue where Element: ConfigurationValue {
     public static var expectation: String { "a list, each \(Element.expectation)" }
+    public static var typeName: String { "list of \(Element.typeName)" }
     public init?(_ content: ConfigurationContent) {
         guard case .list(let nodes) = content.content else { return nil }
         var values: [Element] = []
@@ -124,6 +140,8 @@ public protocol ConfigurationChoice: ConfigurationValue, CaseIterable, RawRepres
 
 extension ConfigurationChoice {
     public static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
+    public static var typeName: String { "choice" }
+    public static var choices: [String]? { allCases.map(\.rawValue) }
     public init?(_ content: ConfigurationContent) {
         guard case .text(let value) = content.content else { return nil }
         self.init(rawValue: value)

@@ -1,15 +1,15 @@
 /// What a value must satisfy besides its type.
-public struct Requirement<Value> {
+public struct Requirement<Value>: Sendable {
     /// "at least 1", for messages.
     public let text: String
-    public let holds: (Value) -> Bool
-    public init(_ text: String, _ holds: @escaping (Value) -> Bool) {
+    public let holds: @Sendable (Value) -> Bool
+    public init(_ text: String, _ holds: @escaping @Sendable (Value) -> Bool) {
         self.text = text
         self.holds = holds
     }
 }
 
-extension Requirement where Value: Comparable {
+extension Requirement where Value: Comparable & Sendable {
     public static func atLeast(_ bound: Value) -> Requirement { Requirement("at least \(bound)") { $0 >= bound } }
     public static func above(_ bound: Value) -> Requirement { Requirement("above \(bound)") { $0 > bound } }
     public static func within(_ range: ClosedRange<Value>) -> Requirement {

@@ -6,6 +6,7 @@ public enum PerLevel: ConfigurationValue, Sendable {
     case each([Int])
 
     public static var expectation: String { "a whole number or a list of whole numbers" }
+    public static var typeName: String { "integer or list of integer" }
     public init?(_ content: ConfigurationContent) {
         if let value = Int(content) {
             self = .all(value)

@@ -5,8 +5,9 @@ import Foundation
 /// An HDF5 file: datasets by name ("params/neck.weight", groups made on the way) and attributes of objects.
 ///
 /// Values are row-major and little-endian. Every call is checked, and every error becomes a `Failure` with the file and the dataset: `.badInput` on
-/// reading, `.failed` on writing. Safe to use from several threads; one global lock stands around every call of the library.
-public final class HDF5File {
+/// reading, `.failed` on writing. Safe to use from several threads; one global lock stands around every call of the library, and around every use
+/// of the file's identifier.
+public final class HDF5File: @unchecked Sendable {
     public let path: String
     let isWritable: Bool
     private(set) var id: hid_t

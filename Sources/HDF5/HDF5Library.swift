@@ -6,6 +6,7 @@ import Foundation
 /// and its error stack as text.
 enum HDF5Library {
     private static let lock = NSRecursiveLock()
+    // Safe: used with `lock` held.
     nonisolated(unsafe) private static var isReady = false
 
     /// Runs `body` while no other thread is inside the library.

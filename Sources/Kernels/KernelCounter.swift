@@ -1,5 +1,6 @@
 import Diagnostics
 import Foundation
+import Synchronization
 
 /// Counts what kernels compute and how long they take, by family. Off unless a benchmark asks; then a kernel costs two readings of the clock more.
 /// Kernels are called from one thread.
@@ -43,16 +44,17 @@ public enum KernelCounter {
         public init() {}
     }
 
-    nonisolated(unsafe) private static var isCounting = false
-    nonisolated(unsafe) private static var totals = [Total](repeating: Total(), count: Family.allCases.count)
+    private static let isCounting = Atomic<Bool>(false)
+    private static let totals = Mutex([Total](repeating: Total(), count: Family.allCases.count))
 
     /// Runs `body` and says what its kernels did.
     public static func counting<Result>(_ body: () throws -> Result) rethrows -> (result: Result, totals: [Family: Total]) {
-        totals = [Total](repeating: Total(), count: Family.allCases.count)
-        isCounting = true
-        defer { isCounting = false }
+        totals.withLock { $0 = [Total](repeating: Total(), count: Family.allCases.count) }
+        isCounting.store(true, ordering: .relaxed)
+        defer { isCounting.store(false, ordering: .relaxed) }
         let result = try body()
-        return (result, Dictionary(uniqueKeysWithValues: Family.allCases.map { ($0, totals[$0.rawValue]) }))
+        let counted = totals.withLock { $0 }
+        return (result, Dictionary(uniqueKeysWithValues: Family.allCases.map { ($0, counted[$0.rawValue]) }))
     }
 
     /// To be called where a kernel begins; it ends with `end`. A kernel that calls others counts as a whole. Every kernel counts as progress of its
@@ -62,8 +64,8 @@ public enum KernelCounter {
     @inline(__always)
     package static func begin() -> Mark? {
         Activity.tick()
-        guard isCounting else { return nil }
-        isCounting = false
+        guard isCounting.load(ordering: .relaxed) else { return nil }
+        isCounting.store(false, ordering: .relaxed)
         return Mark()
     }
 
@@ -95,12 +97,14 @@ public enum KernelCounter {
     @inline(never)
     private static func add(_ family: Family, _ began: Mark, operations: Int, bytes: Int) {
         let ended = Mark()
-        isCounting = true
-        totals[family.rawValue].calls += 1
-        totals[family.rawValue].operations += operations
-        totals[family.rawValue].bytes += bytes
-        totals[family.rawValue].seconds += Double(ended.wall - began.wall) * 1e-9
-        totals[family.rawValue].processorSeconds += ended.processor - began.processor
+        isCounting.store(true, ordering: .relaxed)
+        totals.withLock { totals in
+            totals[family.rawValue].calls += 1
+            totals[family.rawValue].operations += operations
+            totals[family.rawValue].bytes += bytes
+            totals[family.rawValue].seconds += Double(ended.wall - began.wall) * 1e-9
+            totals[family.rawValue].processorSeconds += ended.processor - began.processor
+        }
     }
 
     @inline(__always)

@@ -34,9 +34,12 @@ struct ExportCommand: ParsableCommand {
         lock.warning.map(note)
         let source = try Checkpoint(path: checkpoint)
         try source.requireTrainedDetector()
+        let configuration = try RunConfiguration(yaml: source.header.configuration, file: checkpoint)
         try MemoryCheck.requireAlone(
-            MemoryEstimate(parts: [.init("the weights and the file's bytes", bytes: 8 * source.parameterCount)], file: checkpoint))
-        let chosen = try weights ?? RunConfiguration(yaml: source.header.configuration, file: checkpoint).training.evaluateWeights
+            MemoryEstimate(
+                parts: [.init("the weights and the file's bytes", bytes: 8 * source.parameterCount)], file: checkpoint,
+                modelKeys: configuration.model.sizeKeys))
+        let chosen = weights ?? configuration.training.evaluateWeights
         try SafetensorsFile(arrays: try source.published(chosen), metadata: source.exportedMetadata(chosen)).write(to: output)
         try report.report(
             WeightSummary(parameters: source.parameterCount, tensors: source.parameters.count, output: output),

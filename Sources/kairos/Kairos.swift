@@ -18,7 +18,8 @@ struct Kairos: ParsableCommand {
                 """,
             version: CommandLine.arguments.contains("--version") ? "kairos \(ProgramVersion.text)" : ProgramVersion.current,
             subcommands: [
-                AblationCommand.self, BenchmarkCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self, HoldCommand.self,
+                AblationCommand.self, BenchmarkCommand.self, ConfigurationCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self,
+                HoldCommand.self,
                 ImportCommand.self,
                 InspectCommand.self, SynthesizeCommand.self, TrainCommand.self,
             ])

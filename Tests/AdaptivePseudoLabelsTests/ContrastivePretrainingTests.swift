@@ -89,8 +89,8 @@ final class ContrastivePretrainingTests: XCTestCase {
             return KMeans(x, rows: 300, columns: 33, clusters: 8, random: &stream)
         }
         let one = run()
-        Threads.count = 2
-        defer { Threads.count = 1 }
+        ComputeContext.current.threads = 2
+        defer { ComputeContext.current.threads = 1 }
         XCTAssertEqual(run(), one)
         var other = RandomStream(seed: 6, "fine", 3)
         XCTAssertNotEqual(KMeans(x, rows: 300, columns: 33, clusters: 8, random: &other).labels, one.labels)

@@ -142,8 +142,8 @@ final class InstanceDiscriminatorTests: XCTestCase {
             }
             XCTAssertTrue(expected.contains(where: \.isNaN))
             for threads in [1, 2] {
-                Threads.count = threads
-                defer { Threads.count = 1 }
+                ComputeContext.current.threads = threads
+                defer { ComputeContext.current.threads = 1 }
                 let found = discriminator.similarities(predicted, to: discriminator.projected(labelled))
                 XCTAssertEqual(found.map(\.isNaN), expected.map(\.isNaN))
                 assertClose("similarity", found.filter { !$0.isNaN }, expected.filter { !$0.isNaN }, absolute: 2e-6)

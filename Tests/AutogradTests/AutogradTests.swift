@@ -153,8 +153,8 @@ final class OperationGradientTests: XCTestCase {
     }
 
     func testTwoThreadsGiveTheGradientsToo() {
-        Threads.count = 2
-        defer { Threads.count = 1 }
+        ComputeContext.current.threads = 2
+        defer { ComputeContext.current.threads = 1 }
         let offsets = [0, 40, 41, 150], x = parameter(150, 3), w = parameter(9, 2)
         checkGradients("convolution on two threads", [("weight", w)]) {
             $0.convolution(PackedSequence(x, offsets: offsets), weight: w, bias: nil, kernel: 3).tensor

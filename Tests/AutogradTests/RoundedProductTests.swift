@@ -13,7 +13,7 @@ final class RoundedProductTests: XCTestCase {
     override func setUpWithError() throws {
         try XCTSkipUnless(Processor.present.contains("avx512_bf16"), "this processor does not multiply in bfloat16")
     }
-    override func tearDown() { MatrixMultiply.precision = .float32 }
+    override func tearDown() { ComputeContext.current.precision = .float32 }
 
     private func rounded(_ count: Int) -> [Float] { (0..<count).map { _ in NaiveKernels.roundedToBFloat16(random.normal()) } }
 
@@ -24,7 +24,7 @@ final class RoundedProductTests: XCTestCase {
                 let rows = offsets.last!, name = "kernel \(kernel), \(offsets)"
                 let values = (x: rounded(rows * input), w: rounded(kernel * input * output), b: rounded(output), dy: rounded(rows * output))
                 func run(_ precision: ProductPrecision) -> [(String, [Float])] {
-                    MatrixMultiply.precision = precision
+                    ComputeContext.current.precision = precision
                     let x = testParameter(rows: rows, columns: input, values.x), w = testParameter(rows: kernel * input, columns: output, values.w)
                     let b = testParameter(rows: 1, columns: output, values.b)
                     var results: [(String, [Float])] = []
@@ -51,15 +51,15 @@ final class RoundedProductTests: XCTestCase {
     /// Other numbers are rounded: to about three digits, not more and not less.
     func testOperandsAreRounded() {
         let x = testParameter(rows: 1, columns: 1, [1.001]), w = testParameter(rows: 1, columns: 1, [1.01])
-        MatrixMultiply.precision = .bfloat16
+        ComputeContext.current.precision = .bfloat16
         XCTAssertEqual(Tape(recording: false).linear(x, weight: w, bias: nil).array, [1.007_812_5])
-        MatrixMultiply.precision = .float32
+        ComputeContext.current.precision = .float32
         XCTAssertEqual(Tape(recording: false).linear(x, weight: w, bias: nil).array[0], 1.001 * 1.01, accuracy: 1e-6)
     }
 
     /// What only products read is rounded by the operation that makes it, to the same bits: forward and backward.
     func testResultsForProductsAloneAreRoundedWhereTheyAreMade() {
-        MatrixMultiply.precision = .bfloat16
+        ComputeContext.current.precision = .bfloat16
         for (rows, columns) in [(1, 1), (2, 7), (131, 20), (70, 33)] {
             let values = (0..<rows * columns).map { _ in random.normal() }, gradient = (0..<rows * 5).map { _ in random.normal() }
             let weights = (0..<columns * 5).map { _ in random.normal() }, scales = (0..<columns).map { _ in random.normal() }
@@ -79,7 +79,7 @@ final class RoundedProductTests: XCTestCase {
     }
 
     func testWeightsAreRoundedOnceWithinKeeping() {
-        MatrixMultiply.precision = .bfloat16
+        ComputeContext.current.precision = .bfloat16
         let x = testParameter(rows: 1, columns: 1, [1]), w = testParameter(rows: 1, columns: 1, [1])
         func product() -> Float { Tape(recording: false).linear(x, weight: w, bias: nil).array[0] }
         XCTAssertEqual(product(), 1)
@@ -105,7 +105,7 @@ final class RoundedProductTests: XCTestCase {
 
     /// What changes weights says so: the optimiser, and the exchange with the averaged ones.
     func testOptimizerAndAverageForgetRoundedWeights() {
-        MatrixMultiply.precision = .bfloat16
+        ComputeContext.current.precision = .bfloat16
         let model = OneWeight(), arena = ParameterArena(model)
         let x = testParameter(rows: 1, columns: 1, [1])
         let optimizer = AdamW(arena, weightDecay: 0), average = WeightAverage(arena, decay: 0.5)

@@ -8,7 +8,7 @@ import XCTest
 final class TriDetOperationTests: XCTestCase {
     private var random = RandomStream(seed: 2, "TriDet operations")
 
-    override func tearDown() { Threads.count = 1 }
+    override func tearDown() { ComputeContext.current.threads = 1 }
 
     private func parameter(_ rows: Int, _ columns: Int) -> Tensor {
         testParameter(rows: rows, columns: columns, (0..<rows * columns).map { _ in random.normal() })
@@ -17,7 +17,7 @@ final class TriDetOperationTests: XCTestCase {
     /// Every packing with one thread and with two.
     private func forPackings(_ body: ([Int]) -> Void) {
         for threads in [1, 2] {
-            Threads.count = threads
+            ComputeContext.current.threads = threads
             for offsets in OperationGradientTests.packings { body(offsets) }
         }
     }

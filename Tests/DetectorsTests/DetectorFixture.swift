@@ -59,16 +59,8 @@ extension DetectorFixture where Model: AnnotationAssigned {
     /// - Returns: the targets.
     func checkLossesAndGradients() throws -> PointTargets {
         let (losses, targets) = try backward()
-        for (ours, theirs) in [("classification", "cls_loss"), ("regression", "reg_loss"), ("total", "final_loss")] {
-            assertClose(
-                "\(name) \(theirs)", [Float(losses[ours]!)], try file.readFloats("losses/\(theirs)"), absolute: 1e-6, relative: 1e-5)
-        }
-        for parameter in arena.parameters {
-            let expected = try file.readFloats("grads/\(parameter.name)"), scale = expected.map(abs).max() ?? 0
-            assertClose(
-                "\(name) gradient of \(parameter.name)", parameter.published(parameter.tensor.gradient!), expected,
-                absolute: 1e-7 + 2e-5 * scale, relative: 1e-4)
-        }
+        try check(losses)
+        try checkGradients()
         return targets
     }
 }
@@ -78,6 +70,23 @@ extension DetectorFixture {
         XCTAssertEqual(Set(arena.parameters.map(\.name)), Set(try file.children(of: "params")), name)
         for parameter in arena.parameters {
             XCTAssertEqual(parameter.publishedShape, try file.shape(of: "params/\(parameter.name)"), "\(name) \(parameter.name)")
+        }
+    }
+
+    func check(_ losses: [String: Double]) throws {
+        for (ours, theirs) in [("classification", "cls_loss"), ("regression", "reg_loss"), ("total", "final_loss")] {
+            assertClose(
+                "\(name) \(theirs)", [Float(losses[ours]!)], try file.readFloats("losses/\(theirs)"), absolute: 1e-6, relative: 1e-5)
+        }
+    }
+
+    /// After the tape has run backward.
+    func checkGradients() throws {
+        for parameter in arena.parameters {
+            let expected = try file.readFloats("grads/\(parameter.name)"), scale = expected.map(abs).max() ?? 0
+            assertClose(
+                "\(name) gradient of \(parameter.name)", parameter.published(parameter.tensor.gradient!), expected,
+                absolute: 1e-7 + 2e-5 * scale, relative: 1e-4)
         }
     }
 

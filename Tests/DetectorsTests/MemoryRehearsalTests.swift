@@ -9,7 +9,7 @@ import XCTest
 
 /// What a rehearsal says a step takes, against what the buffer pool counts when the step is taken.
 final class MemoryRehearsalTests: XCTestCase {
-    override func tearDown() { MatrixMultiply.precision = .float32 }
+    override func tearDown() { ComputeContext.current.precision = .float32 }
 
     private func shared() -> PyramidConfiguration {
         var c = PyramidConfiguration(inputDimension: 24, classes: 5)
@@ -134,7 +134,7 @@ final class MemoryRehearsalTests: XCTestCase {
     func testQualityBranchesAndRoundedProducts() throws {
         assertClose("quality", measure(actionFormer(window: 9) { $0.quality.branches = .tiouTND }, [300, 150]))
         try XCTSkipUnless(Processor.present.contains("avx512_bf16"), "this processor does not multiply in bfloat16")
-        MatrixMultiply.precision = .bfloat16
+        ComputeContext.current.precision = .bfloat16
         assertClose("bfloat16, windowed", measure(actionFormer(window: 9), [300, 150]))
         assertClose("bfloat16, global", measure(actionFormer(window: -1), [300, 150]))
         assertClose("bfloat16, trident", measure(triDet(), [300, 150]))

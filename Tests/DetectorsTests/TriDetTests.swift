@@ -13,7 +13,7 @@ final class TriDetTests: XCTestCase {
     /// Arenas own the parameters of the models under test.
     private var arenas: [ParameterArena] = []
 
-    override func tearDown() { Threads.count = 1 }
+    override func tearDown() { ComputeContext.current.threads = 1 }
 
     private func model(
         branches: QualityBranches = .none, trident: Bool = true, width: Int = 32, changing change: (inout TriDetConfiguration) -> Void = { _ in }
@@ -124,7 +124,7 @@ final class TriDetTests: XCTestCase {
         }
         let batch = batch([333, 129, 258])
         let results = [1, 2, 3].map { threads in
-            Threads.count = threads
+            ComputeContext.current.threads = threads
             let losses = train(model, arena, batch)
             return (losses, arena.parameters.flatMap { $0.tensor.gradientArray!.map(\.bitPattern) }, model.detect(batch))
         }

@@ -42,7 +42,7 @@ enum DamagedFile: String, CaseIterable {
 
     /// Opens a file in a child process.
     private func childStatus(_ path: String) -> Int32 {
-        fflush(stdout)
+        fflush(nil)
         var child = pid_t()
         let words = [CommandLine.arguments[0], "read", rawValue, path]
         let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]

@@ -13,13 +13,13 @@ import TrainingMethods
 @testable import PseudoLabels
 
 /// What reads bytes that come from outside.
-struct Parser {
+struct Parser: Sendable {
     /// Adds seeds that are made, not kept, to the first folder of inputs.
-    var prepare: (_ folder: String?) -> Void = { _ in }
+    var prepare: @Sendable (_ folder: String?) -> Void = { _ in }
     /// Reads one input. Every input is either read or refused by a `Failure`: whatever else happens is a finding.
-    let body: (UnsafeRawBufferPointer) -> Void
+    let body: @Sendable (UnsafeRawBufferPointer) -> Void
 
-    init(prepare: @escaping (_ folder: String?) -> Void = { _ in }, _ body: @escaping (UnsafeRawBufferPointer) throws -> Void) {
+    init(prepare: @escaping @Sendable (_ folder: String?) -> Void = { _ in }, _ body: @escaping @Sendable (UnsafeRawBufferPointer) throws -> Void) {
         self.prepare = prepare
         self.body = { bytes in
             do {
@@ -33,8 +33,9 @@ struct Parser {
     }
 
     /// A reader of files: the input lies in one, in memory.
-    static func file(_ suffix: String, prepare: @escaping (_ folder: String?) -> Void = { _ in }, _ body: @escaping (String) throws -> Void) -> Parser
-    {
+    static func file(
+        _ suffix: String, prepare: @escaping @Sendable (_ folder: String?) -> Void = { _ in }, _ body: @escaping @Sendable (String) throws -> Void
+    ) -> Parser {
         let path = "/dev/shm/kairos-fuzz-\(getpid())\(suffix)"
         atexit { for suffix in suffixes { unlink("/dev/shm/kairos-fuzz-\(getpid())\(suffix)") } }
         return Parser(prepare: prepare) { bytes in
@@ -52,6 +53,7 @@ func place(_ bytes: UnsafeRawBufferPointer, at path: String) {
     precondition(file >= 0 && write(file, bytes.baseAddress, bytes.count) == bytes.count && close(file) == 0)
 }
 
+/// Safe: set before the first input, by the thread that hands inputs over.
 nonisolated(unsafe) var chosen: Parser?
 
 private let classes = ClassMap(names: ["a", "b", "c"])

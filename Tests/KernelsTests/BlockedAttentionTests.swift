@@ -9,8 +9,8 @@ final class BlockedAttentionTests: XCTestCase {
     private var random = RandomStream(seed: 4, "blocked attention")
 
     override func tearDown() {
-        Threads.count = 1
-        MatrixMultiply.backend = .openblas
+        ComputeContext.current.threads = 1
+        ComputeContext.current.backend = .openblas
     }
 
     private func normals(_ count: Int) -> [Float] { (0..<count).map { _ in random.normal() } }
@@ -28,7 +28,7 @@ final class BlockedAttentionTests: XCTestCase {
     /// Lengths around the pieces of 256 rows, shorter than a head is wide, empty; heads narrower and wider than the vector.
     func testForwardHasTheBitsOfThePathThatKeepsProbabilities() {
         for backend in MatrixMultiplyBackend.allCases {
-            MatrixMultiply.backend = backend
+            ComputeContext.current.backend = backend
             for (offsets, heads, headChannels) in [
                 ([0, 1], 2, 3), ([0, 255, 255, 511], 2, 16), ([0, 257, 260], 1, 83), ([0, 513, 770], 4, 8), ([0, 300, 310], 1, 512),
                 ([0, 1030], 2, 16),
@@ -36,10 +36,10 @@ final class BlockedAttentionTests: XCTestCase {
                 let count = offsets.last! * heads * headChannels
                 let q = normals(count), k = normals(count), v = normals(count)
                 let shape = GlobalAttention.Shape(heads: heads, headChannels: headChannels, offsets: offsets)
-                Threads.count = 1
+                ComputeContext.current.threads = 1
                 let expected = forward(q, k, v, shape, keeps: true).map(\.bitPattern)
                 for threads in 1...3 {
-                    Threads.count = threads
+                    ComputeContext.current.threads = threads
                     XCTAssertEqual(forward(q, k, v, shape, keeps: false).map(\.bitPattern), expected, "\(backend) \(offsets) \(threads)")
                     // Sequences too long to be kept, beside one that is kept.
                     let long = GlobalAttention.Shape(heads: heads, headChannels: headChannels, offsets: offsets, longestKept: 256)
@@ -47,7 +47,7 @@ final class BlockedAttentionTests: XCTestCase {
                 }
             }
         }
-        MatrixMultiply.backend = .openblas
+        ComputeContext.current.backend = .openblas
         let offsets = [0, 270, 281], count = 281 * 34, q = normals(count), k = normals(count), v = normals(count)
         assertClose(
             "attention in blocks",
@@ -57,7 +57,7 @@ final class BlockedAttentionTests: XCTestCase {
 
     func testBackwardIsThatOfKeptProbabilitiesForEveryNumberOfThreads() {
         for backend in MatrixMultiplyBackend.allCases {
-            MatrixMultiply.backend = backend
+            ComputeContext.current.backend = backend
             for (offsets, heads, headChannels) in [([0, 5, 9], 2, 3), ([0, 300, 400], 2, 16), ([0, 1100], 2, 8), ([0, 40, 40, 560], 1, 83)] {
                 let count = offsets.last! * heads * headChannels
                 let q = normals(count), k = normals(count), v = normals(count), dy = normals(count)
@@ -72,13 +72,13 @@ final class BlockedAttentionTests: XCTestCase {
                         dy, q, k, v, probabilities: probabilities, shape, scratch: &scratch, dq: &dq, dk: &dk, dv: &dv)
                     return [dq, dk, dv]
                 }
-                Threads.count = 1
+                ComputeContext.current.threads = 1
                 let kept = gradients(longestKept: 4096), blocked = gradients(longestKept: 60)
                 for (name, (a, b)) in zip(["dq", "dk", "dv"], zip(kept, blocked)) {
                     assertClose("\(backend) \(offsets) \(name)", b, a, absolute: 3e-6, relative: 2e-5)
                 }
                 for threads in 2...3 {
-                    Threads.count = threads
+                    ComputeContext.current.threads = threads
                     XCTAssertEqual(gradients(longestKept: 60), blocked, "\(backend) \(offsets) \(threads)")
                 }
             }
@@ -87,8 +87,8 @@ final class BlockedAttentionTests: XCTestCase {
 
     /// What the switch is there for: memory of a long sequence grows with its length, not with the square of it.
     func testScratchIsBlocksOfRows() {
-        Threads.count = 2
-        defer { Threads.count = 1 }
+        ComputeContext.current.threads = 2
+        defer { ComputeContext.current.threads = 1 }
         let long = GlobalAttention.Shape(heads: 4, headChannels: 128, offsets: [0, 100_000])
         XCTAssertEqual(long.probabilityCount, 0)
         XCTAssertEqual(long.forwardScratchCount(keepsProbabilities: false), 2 * 256 * 100_000)

@@ -14,10 +14,10 @@ final class KernelsTests: XCTestCase {
     /// Runs the body with one thread and with two.
     private func forThreadCounts(_ body: () throws -> Void) rethrows {
         for threads in [1, 2] {
-            Threads.count = threads
+            ComputeContext.current.threads = threads
             try body()
         }
-        Threads.count = 1
+        ComputeContext.current.threads = 1
     }
 
     func testDepthwiseConvolution() {
@@ -115,11 +115,11 @@ final class KernelsTests: XCTestCase {
         }
         // The same bits for every thread count.
         let x = normals(100_003)
-        Threads.count = 1
+        ComputeContext.current.threads = 1
         let one = Reductions.sumOfSquares(x, count: x.count)
-        Threads.count = 2
+        ComputeContext.current.threads = 2
         XCTAssertEqual(Reductions.sumOfSquares(x, count: x.count), one)
-        Threads.count = 1
+        ComputeContext.current.threads = 1
     }
 
     func testDetectionLossGradients() {

@@ -16,14 +16,11 @@ final class ProductTests: XCTestCase {
 
     private func normals(_ count: Int) -> [Float] { (0..<count).map { _ in random.normal() } }
 
-    override func tearDown() {
-        Threads.count = 1
-        MatrixMultiply.backend = .openblas
-    }
+    override func tearDown() { ComputeContext.current = ComputeContext() }
 
     private func forBackends(_ body: (String) -> Void) {
         for backend in MatrixMultiplyBackend.allCases {
-            MatrixMultiply.backend = backend
+            ComputeContext.current.backend = backend
             body(backend.rawValue)
         }
     }
@@ -41,7 +38,7 @@ final class ProductTests: XCTestCase {
     func testMatrixMultiply() {
         forBackends { backend in
             for threads in [1, 2] {
-                Threads.count = threads
+                ComputeContext.current.threads = threads
                 for (m, n, k) in [(1, 1, 1), (2, 3, 4), (17, 33, 19), (130, 31, 70), (5, 200, 300), (300, 7, 40), (2, 520, 9)] {
                     for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
                         let a = normals(m * k), b = normals(k * n), name = "\(backend) \(m)x\(n)x\(k) \(transposeA) \(transposeB)"
@@ -99,15 +96,15 @@ final class ProductTests: XCTestCase {
     }
 
     private func assertSameBitsOverThreads(_ name: String, _ body: () -> [Float], line: UInt = #line) {
-        Threads.count = 1
+        ComputeContext.current.threads = 1
         let reference = body()
         XCTAssertFalse(reference.contains { $0.isNaN }, name, line: line)
         for threads in [2, 3, 4, 8] {
-            Threads.count = threads
+            ComputeContext.current.threads = threads
             XCTAssertTrue(
                 body().map(\.bitPattern) == reference.map(\.bitPattern), "\(name): \(threads) threads give other bits than one", line: line)
         }
-        Threads.count = 1
+        ComputeContext.current.threads = 1
     }
 
     // MARK: Convolution
@@ -172,7 +169,7 @@ final class ProductTests: XCTestCase {
         forBackends { backend in
             forExamples(rounded: false) { e in
                 for threads in [1, 2] {
-                    Threads.count = threads
+                    ComputeContext.current.threads = threads
                     check(
                         "\(backend), \(threads) threads", e, forward: { e.shape.forward(e.x, e.w, bias: $1, into: &$0) },
                         backwardInput: { e.shape.backwardInput(e.dy, e.w, into: &$0, add: $1) },
@@ -193,7 +190,7 @@ final class ProductTests: XCTestCase {
             let x = layout(e.x, e.shape.inputLayout), dy = layout(e.dy, e.shape.outputLayout)
             let forward = packed(e.w, e.shape.forwardWeights), backward = packed(e.w, e.shape.backwardWeights)
             for threads in [1, 2] {
-                Threads.count = threads
+                ComputeContext.current.threads = threads
                 check(
                     "bfloat16, \(threads) threads", e, forward: { e.shape.forward(x, forward, bias: $1, into: &$0) },
                     backwardInput: { e.shape.backwardInput(dy, backward, into: &$0, add: $1) },
@@ -303,7 +300,7 @@ final class ProductTests: XCTestCase {
         for (columns, kernel, offsets) in [(1, 1, [0, 1]), (17, 3, [0, 2, 2, 5]), (40, 5, [0, 131, 200]), (3, 1, [0, 0])] {
             let x = normals(offsets.last! * columns), layout = BFloat16Layout(columns: columns, kernel: kernel, offsets: offsets)
             for threads in [1, 2] {
-                Threads.count = threads
+                ComputeContext.current.threads = threads
                 for add in [false, true] {
                     var result = [BFloat16](repeating: 0xFFFF, count: layout.count), sums = [Float](repeating: 2, count: columns), expected = sums
                     layout.convert(x, into: &result, sums: &sums, add: add)
@@ -318,7 +315,7 @@ final class ProductTests: XCTestCase {
     func testLayoutSetsSequencesApart() {
         let layout = BFloat16Layout(columns: 1, kernel: 5, offsets: [0, 2, 2, 3])
         var result = [BFloat16](repeating: 0xFFFF, count: layout.count)
-        Threads.count = 2
+        ComputeContext.current.threads = 2
         layout.convert([1, 2, 3], into: &result)
         // Two rows of zeros before, between and behind; the empty sequence has its own.
         let expected: [Float] = [0, 0, 1, 2, 0, 0, 0, 0, 3]

@@ -7,11 +7,11 @@ import XCTest
 final class SelectionKernelsTests: XCTestCase {
     private var random = RandomStream(seed: 9, "selection kernels")
     private func normals(_ count: Int) -> [Float] { (0..<count).map { _ in random.normal() } }
-    override func tearDown() { Threads.count = 1 }
+    override func tearDown() { ComputeContext.current.threads = 1 }
 
     func testRowMeans() {
         for threads in [1, 2] {
-            Threads.count = threads
+            ComputeContext.current.threads = threads
             for (rows, channels, groups) in [
                 (1, 1, [[0]]), (2, 17, [[1], [0, 1]]), (9, 33, [[0, 8, 8], [3], [1, 2, 3, 4]]),
                 (50, 2048, (0..<40).map { i in (0...i % 7).map { (3 * i + $0) % 50 } }),

@@ -10,9 +10,9 @@ final class SignalTests: XCTestCase {
 
     /// oneDNN's float32 products point the stack register into the heap: a handler on the thread's own stack would write over what lies there.
     func testSignalsThatComeWhileMatricesAreMultipliedSpoilNothing() {
-        let backend = MatrixMultiply.backend
-        defer { MatrixMultiply.backend = backend }
-        MatrixMultiply.backend = .onednn
+        let backend = ComputeContext.current.backend
+        defer { ComputeContext.current.backend = backend }
+        ComputeContext.current.backend = .onednn
         kairos_interruption_use_own_stack()
         var action = sigaction(), before = sigaction()
         action.__sigaction_handler.sa_handler = { _ in SignalTests.seen.add(1, ordering: .relaxed) }

@@ -67,7 +67,7 @@ final class ThreadTeamTests: XCTestCase {
     }
 
     func testSeveralThreadsMayCallTheTeam() {
-        let sum = Atomic<Int>(0)
+        let sum = Atomic<Int>(0), team = team
         DispatchQueue.concurrentPerform(iterations: 4) { _ in
             for _ in 0..<500 { team.perform(5, threads: 2) { sum.add($0, ordering: .relaxed) } }
         }
@@ -75,15 +75,15 @@ final class ThreadTeamTests: XCTestCase {
     }
 
     func testKernelsAreSharedOutInTheSameRangesWithAndWithoutCoresOfTheirOwn() {
-        defer { (Threads.count, Threads.haveOwnCores) = (1, true) }
-        Threads.count = 3
+        defer { ComputeContext.current = ComputeContext() }
+        ComputeContext.current.threads = 3
         func ranges() -> [Range<Int>] {
             let ranges = Mutex<[Range<Int>]>([])
             Threads.overRanges(1000, grain: 8) { range in ranges.withLock { $0.append(range) } }
             return ranges.withLock { $0 }.sorted { $0.lowerBound < $1.lowerBound }
         }
         let own = ranges()
-        Threads.haveOwnCores = false
+        ComputeContext.current.threadsHaveOwnCores = false
         XCTAssertEqual(ranges(), own)
         XCTAssertEqual(own, [0..<333, 333..<666, 666..<1000])
     }

@@ -18,7 +18,7 @@ private final class TwoParameters: Module {
 }
 
 final class AdamWTests: XCTestCase {
-    override func tearDown() { Threads.count = 1 }
+    override func tearDown() { ComputeContext.current.threads = 1 }
 
     /// Numbers of a transcription of torch.optim.AdamW's documented formula, float64.
     func testThreeStepsAgainstPyTorchFormula() {
@@ -75,7 +75,7 @@ final class AdamWTests: XCTestCase {
     /// Element by element in Double, with clipping and the moving average; odd sizes, several thread counts.
     func testAgainstNaiveTwin() {
         for threads in [1, 2, 3] {
-            Threads.count = threads
+            ComputeContext.current.threads = threads
             let sizes = [40_003, 17]
             let model = TwoParameters(size: sizes[0], biases: sizes[1])
             var random = RandomStream(seed: 3, "weights")
@@ -122,7 +122,7 @@ final class AdamWTests: XCTestCase {
     func testThreadsDoNotChangeABit() {
         var results: [[Float]] = []
         for threads in [1, 2, 4] {
-            Threads.count = threads
+            ComputeContext.current.threads = threads
             let arena = ParameterArena(TwoParameters(size: 100_001, biases: 9))
             var random = RandomStream(seed: 5, "gradient")
             for i in 0..<arena.count { arena.gradients[i] = random.normal() }

@@ -7,9 +7,9 @@ extension Fixtures {
     ///
     /// - Parameter body: gets the file and a name for messages that says both.
     public static func forEachFile(matching prefix: String, _ body: (_ file: HDF5File, _ name: String) throws -> Void) throws {
-        defer { MatrixMultiply.backend = .openblas }
+        defer { ComputeContext.current.backend = .openblas }
         for backend in MatrixMultiplyBackend.allCases {
-            MatrixMultiply.backend = backend
+            ComputeContext.current.backend = backend
             for path in try files(matching: prefix, suffix: ".h5") {
                 let file = try HDF5File.open(path)
                 defer { file.close() }

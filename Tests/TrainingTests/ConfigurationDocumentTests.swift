@@ -9,22 +9,74 @@ import XCTest
 final class ConfigurationDocumentTests: XCTestCase {
     private let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
-    /// Every key stands in the document once, with its default, in the order of the program (those that TriDet alone has behind the other keys of
-    /// the model); nothing else does.
-    func testDocumentNamesEveryKeyWithItsDefault() throws {
-        let text = try String(contentsOf: root.appendingPathComponent("docs/configuration.md"), encoding: .utf8)
-        let sections = ["data", "model", "training", "test", "method", "apl", "icd", "acp", "fustal"]
-        let rows = text.split(separator: "\n").filter { row in sections.contains { row.hasPrefix("| `\($0).") } }
-        let documented = rows.map { row -> String in
-            let cells = row.components(separatedBy: " | ")
-            return cells[0].dropFirst(3).dropLast() + " = " + cells[1].dropFirst().dropLast()
+    /// The tables in the document are the program's.
+    func testDocumentHasTheTablesOfTheProgram() throws {
+        let path = root.appendingPathComponent("docs/configuration.md").path, text = try String(contentsOfFile: path, encoding: .utf8)
+        let renewed = try ConfigurationReference(.standard).renewed(text, file: path)
+        for (here, wanted) in zip(text.split(separator: "\n"), renewed.split(separator: "\n")) where here != wanted {
+            return XCTFail("write the tables anew with 'kairos configuration --renew docs/configuration.md': \(here) should be \(wanted)")
         }
-        var lines = RunConfiguration().lines, other = RunConfiguration()
-        other.model = TriDetConfiguration()
-        let own = other.lines.filter { line in !lines.contains { $0.key == line.key } }
-        XCTAssertEqual(own.count, 9)
-        lines.insert(contentsOf: own, at: try XCTUnwrap(lines.lastIndex { $0.path[0] == "model" }) + 1)
-        XCTAssertEqual(documented, lines.map { "\($0.key) = \($0.value)" })
+        XCTAssertEqual(text, renewed)
+    }
+
+    /// Tables without a place, and places without a table, are refused.
+    func testDocumentsThatDoNotFitTheTables() throws {
+        let reference = ConfigurationReference(.standard), whole = reference.markdown
+        XCTAssertEqual(try reference.renewed("a\n" + whole + "b\n", file: "d.md"), "a\n" + whole + "b\n")
+        let names = reference.tables.map(\.name)
+        XCTAssertEqual(names.prefix(4), ["data", "model", "model: actionformer", "model: tridet"])
+        func refused(_ document: String, _ expected: String, line: UInt = #line) {
+            XCTAssertThrowsError(try reference.renewed(document, file: "d.md"), line: line) { XCTAssertEqual("\($0)", expected, line: line) }
+        }
+        refused(
+            whole.replacingOccurrences(of: "<!-- keys of icd -->", with: "<!-- keys of icq -->"),
+            """
+            error: the mark '<!-- keys of icq -->' begins no table, begins one twice, or has no end
+              where: file 'd.md'
+              do: correct or remove it; the tables are: \(names.joined(separator: ", "))
+            """)
+        refused(
+            String(whole[..<(try XCTUnwrap(whole.range(of: "<!-- keys of fustal")).lowerBound)]),
+            """
+            error: the document has no place for the table 'fustal'
+              where: file 'd.md'
+              do: write '<!-- keys of fustal -->' and '<!-- end of keys -->' on lines of their own where it belongs
+            """)
+    }
+
+    /// What `kairos configuration` prints is a configuration: all keys at their defaults, each with its meaning above it.
+    func testPrintedConfigurationsReadBack() throws {
+        let needed = ["data.store=s.h5", "training.iterations=10", "apl.round_iterations=5"]
+        for detector in Registry.standard.detectors {
+            for method in Registry.standard.methods {
+                var run = RunConfiguration()
+                run.model = detector.init()
+                run.methodName = method.name
+                for allMethods in [true, false] {
+                    let text = run.commentedYAML(allMethods: allMethods), name = "\(detector.name), \(method.name), \(allMethods)"
+                    let read = try RunConfiguration(yaml: text, file: "printed.yaml", overrides: needed)
+                    let chosen = ["model.name=\(detector.name)", "method.name=\(method.name)"]
+                    XCTAssertEqual(read, try RunConfiguration(yaml: "", file: "empty.yaml", overrides: chosen + needed), name)
+                    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+                    for (line, next) in zip(lines, lines.dropFirst()) where next.hasPrefix("  ") && !next.hasPrefix("  #") {
+                        XCTAssertTrue(line.hasPrefix("  # "), "\(name): \(next)")
+                    }
+                    XCTAssertEqual(text.contains("\nicd:\n"), allMethods || method.name == "apl", name)
+                    XCTAssertFalse(text.contains { $0 == "]" } && text.contains("]("), name)
+                }
+            }
+        }
+    }
+
+    /// Every key says what it decides; the canonical form of the defaults has not changed.
+    func testEveryKeyHasAMeaning() {
+        for table in ConfigurationReference(.standard).tables {
+            for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
+        }
+        var run = RunConfiguration()
+        XCTAssertEqual(run.digest, "eeec37da5f9b5992f04751481959e66bb6b26ebd50764355b45f764892cba872")
+        run.model = TriDetConfiguration()
+        XCTAssertEqual(run.digest, "8c492366002918a57e10f6b5c7e80c26793ecd3e4b0383ae4d568b2844dddc7f")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

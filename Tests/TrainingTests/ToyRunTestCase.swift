@@ -21,7 +21,7 @@ class ToyRunTestCase: XCTestCase {
     }
     override func tearDown() {
         try? FileManager.default.removeItem(atPath: folder)
-        MatrixMultiply.backend = .openblas
+        ComputeContext.current.backend = .openblas
     }
 
     func configuration(_ overrides: [String] = []) throws -> RunConfiguration {

@@ -23,7 +23,7 @@ final class DiscriminatorTraining {
     init(_ settings: DiscriminatorConfiguration, columns: Int, seed: UInt64) throws {
         self.settings = settings
         discriminator = InstanceDiscriminator(columns: columns, hidden: settings.hidden)
-        try MemoryCheck.requireAlone(MemoryPlanner.parameters(discriminator, arrays: 4, key: "icd.hidden", file: nil))
+        try MemoryCheck.requireAlone(MemoryPlanner.parameters(discriminator, arrays: 4, keys: ["icd.hidden"], file: nil))
         discriminator.initializeParameters(seed: seed)
         arena = ParameterArena(discriminator)
         optimizer = AdamW(arena, weightDecay: settings.weightDecay)

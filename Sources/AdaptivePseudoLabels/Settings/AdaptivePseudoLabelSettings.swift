@@ -8,6 +8,7 @@ import TrainingMethods
 /// The sections `apl`, `icd` and `acp`.
 public struct AdaptivePseudoLabelSettings: MethodSettings {
     public static let name = "apl"
+    public static let summary = "the labelled recordings, and pseudo-labels of the others; sections `apl`, `icd` and `acp`"
     public static let learnsFromDetections = true
 
     public var pseudoLabels = PseudoLabelConfiguration()

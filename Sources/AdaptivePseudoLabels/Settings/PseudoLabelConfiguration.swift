@@ -51,25 +51,42 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public mutating func visit(_ keys: ConfigurationKeys) throws {
         let steps = 1...ConfigurationLimits.iterations, epochs = 1...ConfigurationLimits.epochs
         let rate = Requirement<Double>.upTo(10, above: 0)
-        try keys.value("alqa", &alqa)
-        try keys.value("alqa_score", &alqaScore)
-        try keys.value("localization_weight", &localizationWeight, .atLeast(0))
-        try keys.value("pretraining_iterations", &pretrainingIterations, Requirement<Int>.within(0...ConfigurationLimits.iterations).orNull)
-        try keys.value("pretraining_epochs", &pretrainingEpochs, Requirement<Int>.within(0...ConfigurationLimits.epochs).orNull)
-        try keys.value("pretraining_learning_rate", &pretrainingLearningRate, rate.orNull)
-        try keys.value("rounds", &rounds, .within(0...1000))
-        try keys.value("round_iterations", &roundIterations, Requirement<Int>.within(steps).orNull)
-        try keys.value("round_epochs", &roundEpochs, Requirement<Int>.within(epochs).orNull)
-        try keys.value("round_warmup_iterations", &roundWarmupIterations, .within(0...ConfigurationLimits.iterations))
-        try keys.value("round_learning_rate", &roundLearningRate, rate.orNull)
-        try keys.value("unlabeled_batch_size", &unlabeledBatchSize, .within(1...ConfigurationLimits.batch))
-        try keys.value("unlabeled_weight", &unlabeledWeight, .above(0))
-        try keys.value("teacher", &teacher)
-        try keys.value("selection", &selection)
-        try keys.value("selection_score", &selectionScore)
-        try keys.value("selection_floor", &selectionFloor, .within(0...1))
-        try keys.value("fixed_threshold", &fixedThreshold, .within(0...1))
-        try keys.value("mixup_alpha", &mixupAlpha, Requirement<Double>.upTo(1, above: 0).orNull)
+        try keys.value("alqa", &alqa, meaning: "branches that assess predicted segments: none, one, or ALQA's two")
+        try keys.value("alqa_score", &alqaScore, meaning: "probability in the focal loss with `alqa`: P_cls x P_diou, or P_cls")
+        try keys.value("localization_weight", &localizationWeight, .atLeast(0), meaning: "of the branches' loss")
+        try keys.value(
+            "pretraining_iterations", &pretrainingIterations, Requirement<Int>.within(0...ConfigurationLimits.iterations).orNull, unit: "iterations",
+            meaning: "length of the pre-training; at most one of the two, neither: none")
+        try keys.value(
+            "pretraining_epochs", &pretrainingEpochs, Requirement<Int>.within(0...ConfigurationLimits.epochs).orNull,
+            unit: "epochs over all training recordings", meaning: "length of the pre-training")
+        try keys.value("pretraining_learning_rate", &pretrainingLearningRate, rate.orNull, meaning: "`null`: that of `training`; warm-up as there")
+        try keys.value("rounds", &rounds, .within(0...1000), meaning: "rounds of labelling and joint training")
+        try keys.value(
+            "round_iterations", &roundIterations, Requirement<Int>.within(steps).orNull, unit: "iterations",
+            meaning: "length of each round; one of the two")
+        try keys.value(
+            "round_epochs", &roundEpochs, Requirement<Int>.within(epochs).orNull, unit: "epochs over the unlabelled recordings",
+            meaning: "length of each round")
+        try keys.value(
+            "round_warmup_iterations", &roundWarmupIterations, .within(0...ConfigurationLimits.iterations), unit: "iterations",
+            meaning: "linear warm-up of the first round; one schedule goes over all rounds")
+        try keys.value("round_learning_rate", &roundLearningRate, rate.orNull, meaning: "`null`: that of `training`")
+        try keys.value(
+            "unlabeled_batch_size", &unlabeledBatchSize, .within(1...ConfigurationLimits.batch), unit: "recordings",
+            meaning: "unlabelled ones per iteration over all ranks, beside `data.batch_size`; a multiple of `virtual_shards`")
+        try keys.value("unlabeled_weight", &unlabeledWeight, .above(0), meaning: "of the unlabelled recordings' loss")
+        try keys.value("teacher", &teacher, meaning: "weights that predict")
+        try keys.value(
+            "selection", &selection, meaning: "threshold: mean + standard deviation of the scores, a constant, or mean + standard deviation per class"
+        )
+        try keys.value("selection_score", &selectionScore, meaning: "score that is selected by, after Soft-NMS: P_cls x P_diou, or P_cls")
+        try keys.value("selection_floor", &selectionFloor, .within(0...1), meaning: "predictions below are dropped first")
+        try keys.value("fixed_threshold", &fixedThreshold, .within(0...1), meaning: "for `fixed`")
+        try keys.value(
+            "mixup_alpha", &mixupAlpha, Requirement<Double>.upTo(1, above: 0).orNull,
+            meaning: "MixUp in burn-in and rounds: each recording is mixed with another of its kind, weights from Beta(alpha, "
+                + "alpha); `null`: not")
     }
 }
 
@@ -92,15 +109,19 @@ public struct DiscriminatorConfiguration: ConfigurationSection {
     public init() {}
 
     public mutating func visit(_ keys: ConfigurationKeys) throws {
-        try keys.value("eap", &eap)
-        try keys.value("mpp", &mpp)
-        try keys.value("eap_threshold", &eapThreshold, .within(0...1))
-        try keys.value("mpp_threshold", &mppThreshold, .within(0...1))
-        try keys.value("mpp_overlap", &mppOverlap, .within(0...1))
-        try keys.value("hidden", &hidden, .within(1...ConfigurationLimits.channels))
-        try keys.value("pairs", &pairs, .within(1...ConfigurationLimits.batch))
-        try keys.value("learning_rate", &learningRate, .upTo(10, above: 0))
-        try keys.value("weight_decay", &weightDecay, .within(0...1))
+        try keys.value("eap", &eap, meaning: "positives unlike the labelled instances of their class are removed")
+        try keys.value("mpp", &mpp, meaning: "candidates like them are promoted")
+        try keys.value("eap_threshold", &eapThreshold, .within(0...1), unit: "similarity", meaning: "below it EAP removes")
+        try keys.value("mpp_threshold", &mppThreshold, .within(0...1), unit: "similarity", meaning: "from it on MPP promotes")
+        try keys.value(
+            "mpp_overlap", &mppOverlap, .within(0...1), unit: "tIoU",
+            meaning: "candidates whose tIoU with a better label of their recording, of whatever class, is above are not promoted; 1: " + "all may be")
+        try keys.value("hidden", &hidden, .within(1...ConfigurationLimits.channels), unit: "channels", meaning: "hidden width of the discriminator")
+        try keys.value(
+            "pairs", &pairs, .within(1...ConfigurationLimits.batch), unit: "pairs",
+            meaning: "per labelled instance of the mini-batch with its own class, and as many with others")
+        try keys.value("learning_rate", &learningRate, .upTo(10, above: 0), meaning: "constant, during burn-in")
+        try keys.value("weight_decay", &weightDecay, .within(0...1), meaning: "AdamW")
     }
 
     public var isOn: Bool { eap || mpp }
@@ -123,12 +144,15 @@ public struct ContrastConfiguration: ConfigurationSection {
     public init() {}
 
     public mutating func visit(_ keys: ConfigurationKeys) throws {
-        try keys.value("coarse", &coarse)
-        try keys.value("fine", &fine)
-        try keys.value("weight", &weight, .atLeast(0))
-        try keys.value("frames", &frames, .within(2...ConfigurationLimits.batch))
-        try keys.value("clusters", &clusters, Requirement<Int>.within(2...ConfigurationLimits.batch).orNull)
-        try keys.value("temperature", &temperature, .above(0))
+        try keys.value("coarse", &coarse, meaning: "contrast within recordings: action against background")
+        try keys.value("fine", &fine, meaning: "contrast of classes over the global mini-batch")
+        try keys.value("weight", &weight, .atLeast(0), meaning: "in burn-in and rounds; 0: in pre-training alone")
+        try keys.value(
+            "frames", &frames, .within(2...ConfigurationLimits.batch), unit: "frames", meaning: "drawn per recording, one of each equal part")
+        try keys.value(
+            "clusters", &clusters, Requirement<Int>.within(2...ConfigurationLimits.batch).orNull, unit: "clusters",
+            meaning: "of the fine contrast in pre-training; `null`: twice `data.batch_size`")
+        try keys.value("temperature", &temperature, .above(0), meaning: "of the contrast")
     }
 
     public var isOn: Bool { coarse || fine }

@@ -31,9 +31,9 @@ extension Tape {
         return x.with(product(x.tensor, weight: weight, bias: bias, shape))
     }
 
-    /// Operands are rounded as `MatrixMultiply.precision` says when this is called.
+    /// Operands are rounded as `ComputeContext.current.precision` says when this is called.
     private func product(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
-        switch MatrixMultiply.precision {
+        switch ComputeContext.current.precision {
         case .float32: return exactProduct(x, weight: weight, bias: bias, shape)
         case .bfloat16: return roundedProduct(x, weight: weight, bias: bias, shape)
         }

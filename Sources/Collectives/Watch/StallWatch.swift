@@ -1,6 +1,7 @@
 import COpenMPI
 import Diagnostics
 import Foundation
+import Synchronization
 
 /// Watches that no rank is gone and none holds up the others, so that a job ends with a message instead of waiting for ever.
 ///
@@ -14,9 +15,11 @@ import Foundation
 ///
 /// A signal noted on one rank (`Interruption`) reaches all ranks with the reports.
 public final class StallWatch: @unchecked Sendable {
-    nonisolated(unsafe) public private(set) static var current: StallWatch?
+    /// The watch of this process; nil where nobody watches.
+    public static var current: StallWatch? { beginning.withLock { $0.watch } }
     /// For people: ranks that cannot be watched.
-    nonisolated(unsafe) public private(set) static var warnings: [String] = []
+    public static var warnings: [String] { beginning.withLock { $0.warnings } }
+    private static let beginning = Mutex<(watch: StallWatch?, warnings: [String])>((nil, []))
 
     let rank: Int
     let interval: Double
@@ -73,9 +76,8 @@ public final class StallWatch: @unchecked Sendable {
 
     /// Begins; `warnings` are for people.
     func begin(_ warnings: [String]) {
-        Self.current = self
+        Self.beginning.withLock { $0 = (self, warnings) }
         Failure.willEnd = { StallWatch.current?.announceEnd($0) }
-        Self.warnings = warnings
         let thread = Thread { [self] in
             rank == 0 ? watchAll() : watchFirst()
             lock.withLock { hasEnded = true }

@@ -25,13 +25,14 @@ public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
         try shared.visit(
             keys,
             blocks: {
-                try keys.value("n_head", &heads, PyramidConfiguration.channels)
+                try keys.value("n_head", &heads, PyramidConfiguration.channels, unit: "count", meaning: "attention heads; divides `embd_dim`")
                 try keys.value(
                     "n_mha_win_size", &window,
-                    Requirement("at most \(ConfigurationLimits.window)") { $0.allSatisfy { $0 <= ConfigurationLimits.window } })
+                    Requirement("at most \(ConfigurationLimits.window)") { $0.allSatisfy { $0 <= ConfigurationLimits.window } },
+                    unit: "rows of the level", meaning: "attention window, odd, one for all levels or a list of one per level; at most 1: all rows")
             },
             positions: {
-                try keys.value("use_rel_pe", &relativePositions)
+                try keys.value("use_rel_pe", &relativePositions, meaning: "learnt relative positions in the attention; needs windows")
             })
         pyramid = shared
     }

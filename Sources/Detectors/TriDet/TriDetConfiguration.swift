@@ -42,17 +42,35 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
         try shared.visit(
             keys,
             blocks: {
-                try keys.value("n_sgp_win_size", &window, Requirement(odd.text) { $0.allSatisfy(odd.holds) })
-                try keys.value("k", &windowFactor, .upTo(64, above: 0))
-                try keys.value("sgp_mlp_dim", &hiddenDimension, PyramidConfiguration.channels)
-                try keys.value("init_conv_vars", &branchDeviation, .within(0...10))
+                try keys.value(
+                    "n_sgp_win_size", &window, Requirement(odd.text) { $0.allSatisfy(odd.holds) }, unit: "rows of the level",
+                    meaning: "kernel w of the window branch, one for all levels or a list of one per level; the stem's is 1 whatever the "
+                        + "first one says")
+                try keys.value(
+                    "k", &windowFactor, .upTo(64, above: 0),
+                    meaning: "the window branch's second kernel is round(k (w + 1)), one more where that is even")
+                try keys.value(
+                    "sgp_mlp_dim", &hiddenDimension, PyramidConfiguration.channels, unit: "channels",
+                    meaning: "hidden width of a block's feed-forward layers")
+                try keys.value(
+                    "init_conv_vars", &branchDeviation, .within(0...10),
+                    meaning: "standard deviation of the first weights of a block's depthwise convolutions; at 0, the published code's "
+                        + "default, these never learn anything ([methods.md](methods.md#tridet))")
             })
         pyramid = shared
-        try keys.value("use_trident_head", &tridentHead)
-        try keys.value("num_bins", &bins, .within(1...ConfigurationLimits.window))
-        try keys.value("boundary_kernel_size", &boundaryKernel, odd)
-        try keys.value("iou_weight_power", &overlapPower, .within(0...10))
-        try keys.value("input_noise", &inputNoise, .within(0...10))
+        try keys.value(
+            "use_trident_head", &tridentHead,
+            meaning: "the trident head; `false`: offsets as ActionFormer's, and the three keys below but the noise are without " + "effect")
+        try keys.value(
+            "num_bins", &bins, .within(1...ConfigurationLimits.window), unit: "bins",
+            meaning: "of a boundary, beside the point itself: the farthest end a level can say is so many of its rows away")
+        try keys.value(
+            "boundary_kernel_size", &boundaryKernel, odd, unit: "rows", meaning: "kernel of the start and end heads (published `boudary_kernel_size`)"
+        )
+        try keys.value(
+            "iou_weight_power", &overlapPower, .within(0...10),
+            meaning: "power of the tIoU that the classification loss of true classes is multiplied by")
+        try keys.value("input_noise", &inputNoise, .within(0...10), meaning: "standard deviation of the noise added to the features in training")
     }
 
     public func check(_ keys: ConfigurationKeys) throws {

@@ -68,7 +68,11 @@ public enum CheckedMemory {
 
 extension Failure {
     /// Tells other ranks that this process has said an error and ends with an exit code.
-    nonisolated(unsafe) package static var willEnd: (@Sendable (Int32) -> Void)?
+    package static var willEnd: (@Sendable (Int32) -> Void)? {
+        get { ending.withLock { $0 } }
+        set { ending.withLock { $0 = newValue } }
+    }
+    private static let ending = Mutex<(@Sendable (Int32) -> Void)?>(nil)
 
     /// Says the error and ends this process at once with its exit code, from wherever it was found; several ranks end with it. For places that cannot
     /// throw.

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Named places that a command of several ranks comes through, in their order, so that tests can stop, kill or signal a rank there.
 ///
@@ -68,18 +69,22 @@ public enum RunWindow: String, CaseIterable, Sendable {
 
     private static let environment = ProcessInfo.processInfo.environment
     private static let isAsked = environment["KAIROS_TEST_HOLD"] != nil
-    nonisolated(unsafe) private static var holds: [Hold] = (environment["KAIROS_TEST_HOLD"] ?? "").split(separator: ";").compactMap { text in
-        let parts = text.split(separator: ":").map(String.init)
-        guard parts.count >= 2, let rank = Int(parts[1]) else { return nil }
-        return Hold(place: parts[0], rank: rank, left: parts.count > 2 ? Int(parts[2]) ?? 1 : 1)
-    }
+    private static let holds = Mutex<[Hold]>(
+        (environment["KAIROS_TEST_HOLD"] ?? "").split(separator: ";").compactMap { text in
+            let parts = text.split(separator: ":").map(String.init)
+            guard parts.count >= 2, let rank = Int(parts[1]) else { return nil }
+            return Hold(place: parts[0], rank: rank, left: parts.count > 2 ? Int(parts[2]) ?? 1 : 1)
+        })
 
     private func wait() {
         let names = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "SLURM_PROCID"]
         let rank = names.lazy.compactMap { Self.environment[$0].flatMap { Int($0) } }.first ?? 0
-        guard let index = Self.holds.firstIndex(where: { $0.place == rawValue && $0.rank == rank }) else { return }
-        Self.holds[index].left -= 1
-        guard Self.holds[index].left == 0, let folder = Self.environment["KAIROS_TEST_HOLD_FOLDER"] else { return }
+        let isHeld = Self.holds.withLock { holds in
+            guard let index = holds.firstIndex(where: { $0.place == rawValue && $0.rank == rank }) else { return false }
+            holds[index].left -= 1
+            return holds[index].left == 0
+        }
+        guard isHeld, let folder = Self.environment["KAIROS_TEST_HOLD_FOLDER"] else { return }
         let path = folder + "/held-\(rank)"
         close(open(path, O_CREAT | O_WRONLY, 0o600))
         while access(path, F_OK) == 0, Interruption.asked == nil { usleep(2_000) }

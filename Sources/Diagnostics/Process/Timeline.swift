@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// What the working thread of this process does when, and which messages are under way meanwhile: recorded where a user asks for it (`--timeline`),
 /// written in Chrome's trace format. Off, it costs a look at a variable.
@@ -57,7 +58,10 @@ public final class Timeline: @unchecked Sendable {
         var end: UInt64
     }
 
-    nonisolated(unsafe) public private(set) static var current: Timeline?
+    /// The one that records; nil: none does.
+    public static var current: Timeline? { isRecording.load(ordering: .acquiring) ? recording.withLock { $0 } : nil }
+    private static let isRecording = Atomic<Bool>(false)
+    private static let recording = Mutex<Timeline?>(nil)
 
     public let rank: Int
     private let host: String
@@ -90,8 +94,15 @@ public final class Timeline: @unchecked Sendable {
     }
 
     /// Begins to record; the times in the file count from now.
-    public static func start(rank: Int, host: String) { current = Timeline(rank: rank, host: host) }
-    public static func stop() { current = nil }
+    public static func start(rank: Int, host: String) {
+        recording.withLock { $0 = Timeline(rank: rank, host: host) }
+        isRecording.store(true, ordering: .releasing)
+    }
+    /// Ends recording; what was recorded is let go.
+    public static func stop() {
+        isRecording.store(false, ordering: .releasing)
+        recording.withLock { $0 = nil }
+    }
 
     // MARK: Recording
 

@@ -10,7 +10,7 @@ import TemporalAnnotations
 /// times a strength of the action's own, fading in and out at its ends, with a direction of their own at the ends + now and then, away from the
 /// actions, a weak trace of some class. A class direction has the length `strength`, so a matched filter sees an action at about that many standard
 /// deviations whatever the dimension; a video's shift lies partly in the classes' directions, so that levels of two videos do not compare.
-public final class SyntheticFeatures: FeatureSource {
+public final class SyntheticFeatures: FeatureSource, Sendable {
     public let classes: ClassMap
     public let dimension: Int
     public let videos: [VideoPlan]
@@ -91,6 +91,7 @@ public final class SyntheticFeatures: FeatureSource {
         let parts = self.parts(ofVideo: index)
         let block = 32
         let blocks = (video.rows + block - 1) / block
+        // Safe: every block fills rows of its own.
         nonisolated(unsafe) let target = target
         DispatchQueue.concurrentPerform(iterations: blocks) { number in
             for row in number * block..<min((number + 1) * block, video.rows) {

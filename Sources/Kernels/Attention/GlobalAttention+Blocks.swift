@@ -98,6 +98,6 @@ extension GlobalAttention.Shape {
     func blockScratchCount(_ length: Int) -> Int {
         guard length >= headChannels else { return length * length }
         let rows = MatrixMultiply.pieceRows, blocks = (length + rows - 1) / rows
-        return min(Threads.count, max(1, heads * blocks)) * min(rows, length) * length
+        return min(ComputeContext.current.threads, max(1, heads * blocks)) * min(rows, length) * length
     }
 }

@@ -100,7 +100,7 @@ extension Convolution {
             if whole > 0 { tiles.append((rows.lowerBound, whole, sequence, computing(whole))) }
             if rest > 0 { tiles.append((rows.lowerBound + whole, rest, sequence, computing(Self.tileRows))) }
         }
-        let workers = OneDNN.workers(Threads.count)
+        let workers = OneDNN.workers(ComputeContext.current.threads)
         Threads.overPieces(weights: tiles.map(\.rows), isParallel: isParallel) { i, number in
             let tile = tiles[i], worker = workers[number]
             let isWhole = tile.rows % Self.tileRows == 0, isInPlace = isWhole && !add
@@ -138,7 +138,7 @@ extension Convolution {
                             m: piece.inputs.count, n: piece.outputs.count, k: summed, lda: input, ldc: output, transposeA: true,
                             b: .rows(ldb: output), accumulates: add)))
             }
-            let workers = OneDNN.workers(Threads.count)
+            let workers = OneDNN.workers(ComputeContext.current.threads)
             Threads.overPieces(pieces.count, isParallel: isParallel) { i, number in
                 let (tap, inputs, outputs) = pieces[i]
                 // x[t + shift] and dy[t] from t = half on: dy's first rows are zeros.

@@ -99,7 +99,7 @@ public enum Activations {
     @inline(__always)
     static func overElements(_ count: Int, operations: Int, bytes: Int, _ body: (_ index: Int, _ lanes: Int) -> Void) {
         KernelCounter.count(.elementWise, operations: operations * count, bytes: bytes * count) {
-            Threads.overBlocks(count, block: 16, parts: count < 1 << 15 ? 1 : Threads.count) { range in forEachPiece(range, body) }
+            Threads.overBlocks(count, block: 16, parts: count < 1 << 15 ? 1 : ComputeContext.current.threads) { range in forEachPiece(range, body) }
         }
     }
 }

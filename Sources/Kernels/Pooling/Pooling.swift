@@ -56,7 +56,7 @@ public enum Pooling {
         }
         let rows = offsets[offsets.count - 1], outputs = outputOffsets[outputOffsets.count - 1]
         // Neighbouring outputs may share a winner, so channels are shared out, not rows.
-        Threads.overBlocks(channels, block: 16, parts: rows * channels < 1 << 14 ? 1 : Threads.count) { range in
+        Threads.overBlocks(channels, block: 16, parts: rows * channels < 1 << 14 ? 1 : ComputeContext.current.threads) { range in
             if !add {
                 for row in 0..<rows { (dx + row * channels + range.lowerBound).update(repeating: 0, count: range.count) }
             }

@@ -33,7 +33,7 @@ public enum RowSelection {
     ) {
         KernelCounter.count(.reduction, operations: 2 * members.count * channels, bytes: 12 * members.count * channels) {
             // Groups share rows: threads divide the channels.
-            Threads.overBlocks(channels, block: 16, parts: members.count * channels < 1 << 15 ? 1 : Threads.count) { range in
+            Threads.overBlocks(channels, block: 16, parts: members.count * channels < 1 << 15 ? 1 : ComputeContext.current.threads) { range in
                 for group in 0..<offsets.count - 1 {
                     let places = offsets[group]..<offsets[group + 1]
                     let share = 1 / Float(places.count), dy = dy + group * channels

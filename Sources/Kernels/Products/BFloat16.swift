@@ -36,7 +36,7 @@ extension BFloat16Layout {
             for b in 0..<offsets.count - 1 {
                 let first = offsets[b], source = x + first * columns, target = result + begin(of: b) * columns
                 // Linear layers are one sequence; those of a convolution are short, or there are few.
-                Threads.overBlocks((offsets[b + 1] - first) * columns, block: 1 << 12, parts: Threads.count) { range in
+                Threads.overBlocks((offsets[b + 1] - first) * columns, block: 1 << 12, parts: ComputeContext.current.threads) { range in
                     roundToBFloat16(source + range.lowerBound, count: range.count, into: target + range.lowerBound)
                 }
             }
@@ -74,7 +74,7 @@ extension BFloat16Layout {
 /// Weights rounded to bfloat16.
 public func convertToBFloat16(_ x: UnsafePointer<Float>, count: Int, into result: UnsafeMutablePointer<BFloat16>) {
     KernelCounter.count(.conversion, operations: count, bytes: 6 * count) {
-        Threads.overBlocks(count, block: 1 << 12, parts: Threads.count) { range in
+        Threads.overBlocks(count, block: 1 << 12, parts: ComputeContext.current.threads) { range in
             roundToBFloat16(x + range.lowerBound, count: range.count, into: result + range.lowerBound)
         }
     }

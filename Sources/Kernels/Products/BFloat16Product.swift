@@ -1,9 +1,10 @@
 import COneDNN
+import Synchronization
 
 /// A product of bfloat16 operands with float32 sums and a float32 result, made by oneDNN for one shape.
 ///
-/// Making one takes a third of a millisecond, so they are kept.
-final class BFloat16Product {
+/// Making one takes a third of a millisecond, so they are kept. Nothing in it changes, and oneDNN runs one primitive on several threads at once.
+final class BFloat16Product: @unchecked Sendable {
     enum Shape: Hashable {
         /// C [m, n] = op(A) [m, k] * B [k, n] (+ C).
         case matrices(Matrices)
@@ -48,16 +49,19 @@ final class BFloat16Product {
     private let scratchBytes: Int
     private let sourceName: Int32, resultName: Int32
 
-    nonisolated(unsafe) private static var kept: [Shape: BFloat16Product] = [:]
+    private static let kept = Mutex<[Shape: BFloat16Product]>([:])
     /// Far more than a model needs; a bound all the same.
     private static let mostKept = 4096
 
     /// To be called from the thread that starts the kernels.
     static func of(_ shape: Shape) -> BFloat16Product {
-        if let product = kept[shape] { return product }
-        if kept.count >= mostKept { kept.removeAll() }
+        if let product = kept.withLock({ $0[shape] }) { return product }
+        // Made outside the lock: it may ask for a product that chooses the order of its weights.
         let product = BFloat16Product(shape)
-        kept[shape] = product
+        kept.withLock { kept in
+            if kept.count >= mostKept { kept.removeAll() }
+            kept[shape] = product
+        }
         return product
     }
 

@@ -13,11 +13,6 @@ public enum ProductPrecision: String, Sendable, CaseIterable {
 /// The libraries run one thread: a result is cut into pieces here, so their threads never compete with the other kernels'. The pieces depend on the
 /// shapes alone, whatever the thread count, so results do too.
 public enum MatrixMultiply {
-    /// Of float32 products. Set once at start; changing it changes bits.
-    nonisolated(unsafe) public static var backend = MatrixMultiplyBackend.openblas
-    /// Of linear layers and convolutions. Set once at start.
-    nonisolated(unsafe) public static var precision = ProductPrecision.float32
-
     /// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ C when `accumulate`).
     ///
     /// - Parameters:
@@ -33,17 +28,18 @@ public enum MatrixMultiply {
             return
         }
         KernelCounter.count(.matrixProduct, operations: 2 * m * n * k, bytes: 4 * (m * k + k * n + m * n)) {
+            let backend = ComputeContext.current.backend
             // The longer side is cut, so that only the last piece has a ragged edge.
             let cutsRows = m >= n
             Threads.overPieces(ofRows: max(m, n), each: pieceRows, isParallel: m * n * k >= leastParallelWork) { range, _ in
                 if cutsRows {
                     oneThread(
                         m: range.count, n: n, k: k, a + range.lowerBound * (transposeA ? 1 : lda), lda: lda, transposeA: transposeA, b, ldb: ldb,
-                        transposeB: transposeB, into: c + range.lowerBound * ldc, ldc: ldc, accumulate: accumulate, alpha: alpha)
+                        transposeB: transposeB, into: c + range.lowerBound * ldc, ldc: ldc, accumulate: accumulate, alpha: alpha, by: backend)
                 } else {
                     oneThread(
                         m: m, n: range.count, k: k, a, lda: lda, transposeA: transposeA, b + range.lowerBound * (transposeB ? ldb : 1), ldb: ldb,
-                        transposeB: transposeB, into: c + range.lowerBound, ldc: ldc, accumulate: accumulate, alpha: alpha)
+                        transposeB: transposeB, into: c + range.lowerBound, ldc: ldc, accumulate: accumulate, alpha: alpha, by: backend)
                 }
             }
         }
@@ -55,10 +51,11 @@ public enum MatrixMultiply {
     /// Multiplications below which waking other threads costs more than it saves.
     static let leastParallelWork = 1 << 20
 
-    /// A product on the calling thread, by the chosen library.
+    /// A product on the calling thread.
     static func oneThread(
         m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, transposeA: Bool, _ b: UnsafePointer<Float>, ldb: Int, transposeB: Bool,
-        into c: UnsafeMutablePointer<Float>, ldc: Int, accumulate: Bool, alpha: Float = 1
+        into c: UnsafeMutablePointer<Float>, ldc: Int, accumulate: Bool, alpha: Float = 1,
+        by backend: MatrixMultiplyBackend = ComputeContext.current.backend
     ) {
         switch backend {
         case .openblas:

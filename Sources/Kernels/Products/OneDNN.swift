@@ -1,5 +1,6 @@
 import COneDNN
 import Diagnostics
+import Synchronization
 
 /// oneDNN on the processor, one thread per call.
 enum OneDNN {
@@ -23,7 +24,8 @@ enum OneDNN {
 
     private static let letterT = CChar(UInt8(ascii: "T")), letterN = CChar(UInt8(ascii: "N"))
 
-    static let engine: dnnl_engine_t = {
+    /// Safe: made once and not changed; an engine may be used by several threads.
+    nonisolated(unsafe) static let engine: dnnl_engine_t = {
         var engine: dnnl_engine_t?
         check(dnnl_engine_create(&engine, dnnl_cpu, 0), "use the processor")
         return engine!
@@ -88,8 +90,8 @@ enum OneDNN {
         KernelFault.end("oneDNN could not \(action()): status \(status.rawValue)")
     }
 
-    /// What a worker of `Threads.overPieces` needs for itself.
-    final class Worker {
+    /// What a worker of `Threads.overPieces` needs for itself. One thread at a time uses it, so that it may be handed from one to another.
+    final class Worker: @unchecked Sendable {
         let stream: dnnl_stream_t
         private var forPrimitives = Memory(), forTile = Memory()
 
@@ -120,11 +122,13 @@ enum OneDNN {
         }
     }
 
-    nonisolated(unsafe) private static var workers: [Worker] = []
+    private static let workers = Mutex<[Worker]>([])
 
     /// Workers 0..<count; to be called from the thread that starts them.
     static func workers(_ count: Int) -> [Worker] {
-        while workers.count < count { workers.append(Worker()) }
-        return workers
+        workers.withLock { workers in
+            while workers.count < count { workers.append(Worker()) }
+            return workers
+        }
     }
 }

@@ -1,9 +1,11 @@
 import COneDNN
+import Synchronization
 
 /// The weights of a convolution in bfloat16, in the order in which oneDNN's products read them, so that nothing is left to arrange for each product.
 ///
-/// Threads share a matrix out: each arranges some rows of its first dimension, as far as the library's order can be cut there.
-public final class PackedWeights {
+/// Threads share a matrix out: each arranges some rows of its first dimension, as far as the library's order can be cut there. Nothing in it changes, and
+/// oneDNN runs one primitive on several threads at once.
+public final class PackedWeights: @unchecked Sendable {
     /// Neighbouring rows of a matrix, in both orders, and what moves them.
     private struct Part {
         let plain: dnnl_memory_desc_t, packed: dnnl_memory_desc_t
@@ -23,7 +25,7 @@ public final class PackedWeights {
         let matrices: Int
     }
 
-    nonisolated(unsafe) private static var kept: [Key: PackedWeights] = [:]
+    private static let kept = Mutex<[Key: PackedWeights]>([:])
 
     /// Weights as the products of `shape` read them whatever its rows. To be called from the thread that starts the kernels.
     ///
@@ -32,10 +34,10 @@ public final class PackedWeights {
     ///   - matrices: one per tap, or 1: all taps in one.
     static func of(_ shape: BFloat16Product.Shape, sizes: [Int], strides: [Int], matrices: Int) -> PackedWeights {
         let key = Key(shape: shape, matrices: matrices)
-        if let order = kept[key] { return order }
+        if let order = kept.withLock({ $0[key] }) { return order }
         let plain = OneDNN.descriptor(sizes, strides: strides, dnnl_bf16)
         let order = PackedWeights(plain, sizes, as: BFloat16Product.weightsOrder(shape), matrices: matrices)
-        kept[key] = order
+        kept.withLock { $0[key] = order }
         return order
     }
 
@@ -91,7 +93,7 @@ public final class PackedWeights {
     /// Packs w [kernel, input, output] into `result` of `count` elements. To be called from the thread that starts the kernels.
     public func pack(_ w: UnsafePointer<BFloat16>, into result: UnsafeMutablePointer<BFloat16>) {
         KernelCounter.count(.conversion, operations: 0, bytes: 4 * matrices * plainCount) {
-            let workers = OneDNN.workers(Threads.count), pieces = matrices * parts.count
+            let workers = OneDNN.workers(ComputeContext.current.threads), pieces = matrices * parts.count
             Threads.overPieces(pieces, isParallel: true) { piece, worker in
                 let matrix = piece / parts.count, part = parts[piece % parts.count]
                 OneDNN.execute(

@@ -11,6 +11,7 @@ public enum PeakProducts {
     /// Of the present precision, backend and thread count, the best of shapes that suit them and of several tries; takes a second
     /// or two.
     public static func measured(tries: Int = 6) -> Speed {
+        let precision = ComputeContext.current.precision
         var best = Speed()
         for (input, output, kernel) in [(512, 512, 3), (512, 512, 1), (512, 2048, 1)] {
             let rows = 4096
@@ -18,7 +19,7 @@ public enum PeakProducts {
             let x = Array(repeating: Float(0.5), count: rows * input), w = Array(repeating: Float(0.25), count: kernel * input * output)
             var y = [Float](repeating: 0, count: rows * output)
             var roundedX: [BFloat16] = [], roundedW: [BFloat16] = []
-            if MatrixMultiply.precision == .bfloat16 {
+            if precision == .bfloat16 {
                 roundedX = [BFloat16](repeating: 0, count: shape.inputLayout.count)
                 roundedW = [BFloat16](repeating: 0, count: w.count)
                 shape.inputLayout.convert(x, into: &roundedX)
@@ -30,7 +31,7 @@ public enum PeakProducts {
             }
             for turn in 0...tries {
                 let began = DispatchTime.now().uptimeNanoseconds, processorBegan = KernelCounter.processorSeconds()
-                switch MatrixMultiply.precision {
+                switch precision {
                 case .float32: shape.forward(x, w, into: &y)
                 case .bfloat16: shape.forward(roundedX, roundedW, into: &y)
                 }

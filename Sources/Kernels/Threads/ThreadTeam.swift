@@ -29,7 +29,7 @@ package final class ThreadTeam: @unchecked Sendable {
     /// Where the team is at work already, for another thread or for the part that calls this, the system's threads do it.
     package func perform(_ parts: Int, threads most: Int, _ body: (_ part: Int) -> Void) {
         guard isTaken.compareExchange(expected: false, desired: true, ordering: .sequentiallyConsistent).exchanged else {
-            return DispatchQueue.concurrentPerform(iterations: parts, execute: body)
+            return Threads.onSystemThreads(parts, body)
         }
         defer { isTaken.store(false, ordering: .sequentiallyConsistent) }
         addWorkers(upTo: most - 1)

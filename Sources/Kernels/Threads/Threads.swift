@@ -3,16 +3,10 @@ import Dispatch
 
 /// How the kernels of this process share their rows out. The split is a function of the row count and the thread count alone, so results are too.
 public enum Threads {
-    /// Threads per process, the calling one among them. Set once at start.
-    nonisolated(unsafe) public static var count = 1
-    /// Whether every thread has a core of its own. Then one that waits for the next kernel stays awake for a moment; where threads share cores, it
-    /// would hold up those that work, and sleeps. Set once at start; changes no result.
-    nonisolated(unsafe) public static var haveOwnCores = true
-
     /// Calls `body` with disjoint ranges that cover 0..<total, one per thread; small work (`total < 2 * grain`) stays on the calling thread.
     @inline(__always)
     public static func overRanges(_ total: Int, grain: Int = 64, _ body: (Range<Int>) -> Void) {
-        let parts = min(count, total / max(grain, 1))
+        let parts = min(ComputeContext.current.threads, total / max(grain, 1))
         if parts <= 1 {
             if total > 0 { body(0..<total) }
             return
@@ -24,15 +18,25 @@ public enum Threads {
 
     /// Calls `body` once for each of 0..<parts, on several threads.
     private static func perform(_ parts: Int, _ body: (_ part: Int) -> Void) {
-        if haveOwnCores {
-            ThreadTeam.shared.perform(parts, threads: count, body)
+        let context = ComputeContext.current
+        if context.threadsHaveOwnCores {
+            ThreadTeam.shared.perform(parts, threads: context.threads, body)
         } else {
-            DispatchQueue.concurrentPerform(iterations: parts, execute: body)
+            onSystemThreads(parts, body)
+        }
+    }
+
+    /// The same on Dispatch's threads, which sleep between kernels.
+    static func onSystemThreads(_ parts: Int, _ body: (_ part: Int) -> Void) {
+        withoutActuallyEscaping(body) { body in
+            // Safe: parts write memory of their own; kernels see to that.
+            nonisolated(unsafe) let body = body
+            DispatchQueue.concurrentPerform(iterations: parts) { body($0) }
         }
     }
 
     /// Cuts 0..<total into pieces of `each` rows, the last one shorter, and calls `body(rows, worker)` for each. The pieces do not depend on the
-    /// thread count; neighbouring ones belong to the same worker (0..<count).
+    /// thread count; neighbouring ones belong to the same worker (0..<threads).
     @inline(__always)
     static func overPieces(ofRows total: Int, each: Int, isParallel: Bool, _ body: (_ rows: Range<Int>, _ worker: Int) -> Void) {
         overPieces((total + each - 1) / each, isParallel: isParallel) { piece, worker in
@@ -43,7 +47,7 @@ public enum Threads {
     /// Calls `body(piece, worker)` for pieces 0..<pieces, which do not depend on the thread count.
     @inline(__always)
     static func overPieces(_ pieces: Int, isParallel: Bool, _ body: (_ piece: Int, _ worker: Int) -> Void) {
-        let parts = isParallel ? min(count, pieces) : 1
+        let parts = isParallel ? min(ComputeContext.current.threads, pieces) : 1
         if parts <= 1 {
             for piece in 0..<pieces { body(piece, 0) }
             return
@@ -56,7 +60,7 @@ public enum Threads {
     /// Calls `body(piece, worker)` for pieces that take different times: every worker gets neighbouring ones of about equal weight together.
     @inline(__always)
     static func overPieces(weights: [Int], isParallel: Bool, _ body: (_ piece: Int, _ worker: Int) -> Void) {
-        let parts = isParallel ? min(count, weights.count) : 1
+        let parts = isParallel ? min(ComputeContext.current.threads, weights.count) : 1
         if parts <= 1 {
             for piece in weights.indices { body(piece, 0) }
             return

@@ -61,7 +61,7 @@ public final class TrainedDetector {
         recordedGemm = header.recordedGemm
         detector = try configuration.detector(
             inputDimension: header.inputDimension, classes: header.classes.count, origin: .init(name: "the checkpoint", path: path))
-        try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 2, file: path))
+        try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 2, keys: configuration.model.sizeKeys, file: path))
         arena = ParameterArena(detector)
         try checkpoint.loadWeights(weights ?? configuration.training.evaluateWeights, into: arena)
     }

@@ -39,7 +39,8 @@ public enum WeightImport {
         let detector = try configuration.detector(
             inputDimension: store.dimension, classes: classes.names.count, origin: .init(name: "the weight file", path: path))
         // Weights, gradients, two moments, the average; the file's values are there.
-        try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, file: configuration.data.store))
+        try MemoryCheck.requireAlone(
+            MemoryPlanner.parameters(detector, arrays: 5, keys: configuration.model.sizeKeys, file: configuration.data.store))
         let arena = ParameterArena(detector)
         try arena.load(published: file.arrays, file: path)
         var notes = classes.notes

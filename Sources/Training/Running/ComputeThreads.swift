@@ -10,14 +10,16 @@ public enum ComputeThreads {
         let all = try communicator.allGather("\(communicator.machine) \(mask)")
         let sharing = all.filter { $0 == all[communicator.rank] }.count
         let cores = mask.reduce(0) { $0 + ($1.hexDigitValue ?? 0).nonzeroBitCount }
-        Threads.count = requested ?? max(1, cores / max(sharing, 1))
-        Threads.haveOwnCores = Threads.count * sharing <= cores
-        return Threads.count
+        let threads = requested ?? max(1, cores / max(sharing, 1))
+        ComputeContext.current.threads = threads
+        ComputeContext.current.threadsHaveOwnCores = threads * sharing <= cores
+        return threads
     }
 
     /// Where all ranks run, after `set`; the same on all.
     public static func placements(_ communicator: Communicator) throws -> [RankPlacement] {
-        let own = "\(Threads.count)|\(ProcessInfo.processInfo.processorCount)|\(status("Cpus_allowed_list") ?? "")|\(communicator.hostName)"
+        let own =
+            "\(ComputeContext.current.threads)|\(ProcessInfo.processInfo.processorCount)|\(status("Cpus_allowed_list") ?? "")|\(communicator.hostName)"
         return try communicator.allGather(own).enumerated().map { rank, text in
             let parts = text.split(separator: "|", maxSplits: 3, omittingEmptySubsequences: false).map(String.init)
             return RankPlacement(

@@ -225,7 +225,8 @@ public final class Trainer {
             seed: configuration.training.seed, lossNormalizer: state.lossNormalizer, furtherNormalizers: state.furtherNormalizers,
             configuration: configuration.canonicalYAML,
             configurationDigest: configuration.digest, storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension,
-            featureRate: store.rate, metrics: metrics, labeledDigest: labeledDigest, gemm: MatrixMultiply.backend.rawValue, methodState: methodState)
+            featureRate: store.rate, metrics: metrics, labeledDigest: labeledDigest, gemm: ComputeContext.current.backend.rawValue,
+            methodState: methodState)
     }
 
     /// Writes a checkpoint on rank 0 and removes the oldest.

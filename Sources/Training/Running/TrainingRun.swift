@@ -121,7 +121,7 @@ public final class TrainingRun {
     ) throws -> (any Detector, any TrainingMethod, TrainingRecordings) {
         RunWindow.building.pass()
         let detector = try makeDetector(configuration, store)
-        try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, file: nil))
+        try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, keys: configuration.model.sizeKeys, file: nil))
         detector.initializeParameters(seed: UInt64(configuration.training.seed))
         let recordings = try recordings(configuration, store)
         return (detector, try makeMethod(configuration, store, detector, recordings), recordings)

@@ -7,6 +7,7 @@ import TrainingMethods
 /// Learning from the labelled recordings alone; it has no keys of its own.
 public struct SupervisedSettings: MethodSettings {
     public static let name = "supervised"
+    public static let summary = "the labelled recordings alone"
 
     public init() {}
     public mutating func visit(_ keys: ConfigurationKeys) throws {}

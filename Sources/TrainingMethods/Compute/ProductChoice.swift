@@ -25,21 +25,21 @@ public enum ProductChoice {
         try communicator.throwTogether { try requirePrecision(training.precision, present: Processor.present) }
         var reason = ""
         if let backend = named(training) {
-            MatrixMultiply.backend = backend
+            ComputeContext.current.backend = backend
         } else if let recorded {
-            MatrixMultiply.backend = recorded
+            ComputeContext.current.backend = recorded
             reason = ", as the run began"
         } else {
             var speeds: [MatrixMultiplyBackend: Double] = [:]
             if communicator.isRoot { speeds = MatrixMultiply.measuredSpeeds() }
             let backend = try communicator.broadcast(communicator.isRoot ? faster(speeds).rawValue : "")
-            MatrixMultiply.backend = MatrixMultiplyBackend(rawValue: backend) ?? .openblas
+            ComputeContext.current.backend = MatrixMultiplyBackend(rawValue: backend) ?? .openblas
             func speed(_ backend: MatrixMultiplyBackend) -> String { String(format: "%.0f", (speeds[backend] ?? 0) * 1e-9) }
             reason = ", measured: onednn \(speed(.onednn)), openblas \(speed(.openblas)) GFLOP/s per thread"
         }
-        MatrixMultiply.precision = training.precision == .bfloat16 ? .bfloat16 : .float32
+        ComputeContext.current.precision = training.precision
         return "matrix products in \(training.precision.rawValue) by "
-            + (training.precision == .bfloat16 ? "onednn, the others by " : "") + MatrixMultiply.backend.rawValue + reason
+            + (training.precision == .bfloat16 ? "onednn, the others by " : "") + ComputeContext.current.backend.rawValue + reason
     }
 
     /// oneDNN, unless OpenBLAS is faster by more than a tenth: so that noise does not decide between equals, and runs on machines of one kind agree.
@@ -48,7 +48,7 @@ public enum ProductChoice {
     }
 
     /// - Parameter present: the processor's instruction sets, as in /proc/cpuinfo.
-    package static func requirePrecision(_ precision: TrainingConfiguration.Precision, present: [String]) throws {
+    package static func requirePrecision(_ precision: ProductPrecision, present: [String]) throws {
         guard precision == .bfloat16, !present.contains("avx512_bf16") else { return }
         throw Failure.failed(
             "this processor does not multiply in bfloat16: it lacks avx512_bf16", at: .key("training.precision"),

@@ -29,22 +29,37 @@ public struct DataConfiguration: ConfigurationSection {
     public init() {}
 
     public mutating func visit(_ keys: ConfigurationKeys) throws {
-        try keys.value("store", &store)
-        try keys.value("annotations", &annotations)
-        try keys.value("training_subset", &trainingSubset)
-        try keys.value("evaluation_subset", &evaluationSubset)
-        try keys.value("labeled_fraction", &labeledFraction, .upTo(1, above: 0))
-        try keys.value("labeled_order", &labeledOrder)
-        try keys.value("virtual_shards", &virtualShards, .within(1...4096))
-        try keys.value("batch_size", &batchSize, .within(1...ConfigurationLimits.batch))
-        try keys.value("max_rows", &maxRows, Requirement<Int>.within(1...ConfigurationLimits.rows).orNull)
-        try keys.value("trunc_thresh", &truncThresh, .within(0...1))
+        try keys.value("store", &store, unit: "path", meaning: "the feature store; must be given")
+        try keys.value(
+            "annotations", &annotations, unit: "path",
+            meaning: "ActivityNet JSON whose annotations replace the store's in the evaluation at the end; it must know the "
+                + "recordings of `data.evaluation_subset`; classes are matched by name, their order and number may differ from " + "the store's")
+        try keys.value(
+            "training_subset", &trainingSubset, unit: "name", meaning: "subset to learn from (case does not matter when it is unmistakable)")
+        try keys.value(
+            "evaluation_subset", &evaluationSubset, unit: "name", meaning: "subset to detect and evaluate at the end; `null`: no evaluation")
+        try keys.value(
+            "labeled_fraction", &labeledFraction, .upTo(1, above: 0),
+            meaning: "part of the training recordings whose labels are used: the first round(fraction x count), at least 1")
+        try keys.value(
+            "labeled_order", &labeledOrder, unit: "path",
+            meaning: "JSON list of recording names that says which come first; `null`: an order drawn from the seed")
+        try keys.value(
+            "virtual_shards", &virtualShards, .within(1...4096),
+            meaning: "parts that own data order, random numbers and summation; the number of ranks must divide it")
+        try keys.value(
+            "batch_size", &batchSize, .within(1...ConfigurationLimits.batch), unit: "recordings",
+            meaning: "per iteration over all ranks; a multiple of `virtual_shards`")
+        try keys.value(
+            "max_rows", &maxRows, Requirement<Int>.within(1...ConfigurationLimits.rows).orNull, unit: "rows",
+            meaning: "longer recordings are cropped at random in training (published `max_seq_len`); `null`: never")
+        try keys.value("trunc_thresh", &truncThresh, .within(0...1), meaning: "an action stays in a crop when at least this part of it is inside")
         try keys.value(
             "crop_ratio", &cropRatio,
             Requirement("as [low, high] with 0 < low <= high <= 1") { ratio in
                 guard let ratio else { return true }
                 return ratio.count == 2 && ratio[0] > 0 && ratio[0] <= ratio[1] && ratio[1] <= 1
-            })
-        try keys.value("prefetch", &prefetch, .within(1...64))
+            }, meaning: "recordings up to `max_rows` are cropped to a random part of their length between these; `null`: not")
+        try keys.value("prefetch", &prefetch, .within(1...64), unit: "iterations", meaning: "read ahead of the training")
     }
 }

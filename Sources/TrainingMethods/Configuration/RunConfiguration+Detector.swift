@@ -1,7 +1,6 @@
 import Configuration
 import Detectors
 import Diagnostics
-import PostProcessing
 
 extension RunConfiguration {
     /// The detector that `model.name` says, with the settings of the sections `model`, `training` and `test`.
@@ -38,7 +37,7 @@ extension RunConfiguration {
         result.priorProbability = Float(training.classPriorProbability)
         result.emptyClasses = training.emptyClasses
         result.quality = method.quality
-        result.detection = test.detectionSettings
+        result.detection = test.detection
         return result
     }
 
@@ -54,14 +53,5 @@ extension RunConfiguration {
                 "class \(unknown) does not exist: \(origin.name) has \(classes) classes", at: .file(origin.path), .key("training.head_empty_cls"),
                 advice: "give indices from 0 to \(classes - 1)")
         }
-    }
-}
-
-extension TestConfiguration {
-    public var detectionSettings: DetectionSettings {
-        DetectionSettings(
-            preNMSThresh: Float(preNMSThreshold), preNMSTopK: preNMSTopK, iouThreshold: Float(iouThreshold), minScore: Float(minScore),
-            maxSegNum: maxSegments, nmsMethod: nmsMethod, nmsSigma: Float(nmsSigma), durationThresh: Float(durationThreshold),
-            multiclassNMS: multiclassNMS, votingThresh: Float(votingThreshold))
     }
 }

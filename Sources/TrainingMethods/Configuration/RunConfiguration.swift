@@ -16,7 +16,9 @@ public struct RunConfiguration: Equatable, Sendable {
     public var training = TrainingConfiguration()
     public var test = TestConfiguration()
     /// `method.name`: what is learnt from.
-    public private(set) var methodName: String
+    ///
+    /// - Precondition: a registered name.
+    public var methodName: String { didSet { precondition(registry.method(named: methodName) != nil) } }
     public let registry: Registry
     /// The sections of every registered method, in the order of the registry.
     private var methods: [any MethodSettings]
@@ -70,13 +72,18 @@ public struct RunConfiguration: Equatable, Sendable {
         try keys.section("model") { try visitModel(keys) }
         try keys.section("training", &training)
         try keys.section("test", &test)
-        try keys.section("method") { try keys.choice("name", &methodName, among: registry.methods.map { $0.name }) }
+        try keys.section("method") {
+            let summaries = registry.methods.map { "`\($0.name)`: \($0.summary)" }.joined(separator: "; ")
+            try keys.choice(
+                "name", &methodName, among: registry.methods.map { $0.name }, meaning: "what is learnt from ([methods.md](methods.md)). \(summaries)")
+        }
         for place in methods.indices { try methods[place].visit(keys) }
     }
 
     private mutating func visitModel(_ keys: ConfigurationKeys) throws {
         var name = model.name
-        try keys.choice("name", &name, among: registry.detectors.map { $0.name })
+        try keys.choice(
+            "name", &name, among: registry.detectors.map { $0.name }, meaning: "the detector; keys that another detector alone has are refused")
         if name != model.name, let chosen = registry.detector(named: name) { model = chosen.init() }
         try model.visit(keys)
         if keys.isReading { explainForeignKeys(keys) }
@@ -101,12 +108,17 @@ public struct RunConfiguration: Equatable, Sendable {
     func isWritten(_ key: String) -> Bool { written.contains(key) }
 
     /// Every key with its value.
-    public var lines: [ConfigurationKeys.Line] {
+    public var lines: [ConfigurationKeys.Line] { listing.lines }
+
+    /// What is documented of every key, with the values of this configuration for defaults.
+    public var descriptions: [KeyDescription] { listing.descriptions }
+
+    private var listing: ConfigurationKeys {
         let keys = ConfigurationKeys()
         var copy = self
         // Listing reads nothing, so nothing can be refused.
         try? copy.visit(keys)
-        return keys.lines
+        return keys
     }
 
     /// The full configuration in one fixed form: sections and keys in the order of the documentation, defaults written out.

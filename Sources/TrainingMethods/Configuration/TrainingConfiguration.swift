@@ -1,11 +1,12 @@
 import Checkpoints
 import Configuration
+import DataParallel
+import Detectors
+import Kernels
 
 /// Section `training`: how long, how fast, towards what.
 public struct TrainingConfiguration: ConfigurationSection {
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }
-    public enum CenterSample: String, ConfigurationChoice, Sendable { case radius, none }
-    public enum Precision: String, ConfigurationChoice, Sendable { case float32, bfloat16 }
     public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
     public typealias Weights = StoredWeights
     public enum BucketOrder: String, ConfigurationChoice, Sendable { case ready, backward, forward }
@@ -26,7 +27,7 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var clipGradientNorm: Double? = 1.0
     public var dropout = 0.0
     public var dropPath = 0.1
-    public var centerSample = CenterSample.radius
+    public var centerSample = CenterSamplingAssigner.Sampling.radius
     /// In units of the level's stride.
     public var centerSampleRadius = 1.5
     public var labelSmoothing = 0.0
@@ -38,7 +39,7 @@ public struct TrainingConfiguration: ConfigurationSection {
     /// Classes without training data, by index.
     public var emptyClasses: [Int] = []
     /// What the operands of linear layers and convolutions are rounded to.
-    public var precision = Precision.float32
+    public var precision = ProductPrecision.float32
     /// Library of float32 matrix products. auto: the faster one, measured when the run begins and kept for its continuations; two runs may then
     /// differ in their last bits.
     public var gemm = Gemm.onednn
@@ -54,11 +55,11 @@ public struct TrainingConfiguration: ConfigurationSection {
     /// Floats per message of the gradient reduction.
     public var bucketElements = 1_048_576
     /// When complete buckets set out.
-    public var bucketOrder = BucketOrder.ready
+    public var bucketOrder = GradientReduction.Options.Order.ready
     /// Whether buckets travel while backward still runs.
     public var overlap = true
     /// What the detector's gradients are rounded to wherever they might travel between ranks.
-    public var gradientPrecision = Precision.float32
+    public var gradientPrecision = GradientReduction.Options.Precision.float32
     /// Whether ranks of a host add gradients up among themselves before hosts do.
     public var hierarchical = true
     /// Whether the hidden rows of blocks are computed again in backward instead of being kept.
@@ -72,49 +73,104 @@ public struct TrainingConfiguration: ConfigurationSection {
 
     public init() {}
 
+    private static var positive: Requirement<Int> { .within(1...ConfigurationLimits.iterations) }
+
     public mutating func visit(_ keys: ConfigurationKeys) throws {
-        let positive = Requirement<Int>.within(1...ConfigurationLimits.iterations)
-        try keys.value("iterations", &iterations, positive.orNull)
-        try keys.value("epochs", &epochs, Requirement<Int>.within(1...ConfigurationLimits.epochs).orNull)
-        try keys.value("warmup_iterations", &warmupIterations, Requirement<Int>.within(0...ConfigurationLimits.iterations).orNull)
-        try keys.value("warmup_epochs", &warmupEpochs, Requirement<Int>.within(0...ConfigurationLimits.epochs).orNull)
-        try keys.value("learning_rate", &learningRate, .upTo(10, above: 0))
-        try keys.value("weight_decay", &weightDecay, .within(0...1))
-        try keys.value("schedule", &schedule)
+        try visitLength(keys)
+        try visitLosses(keys)
+        try visitWeights(keys)
+        try visitComputation(keys)
+    }
+
+    private mutating func visitLength(_ keys: ConfigurationKeys) throws {
+        try keys.value(
+            "iterations", &iterations, Self.positive.orNull, unit: "iterations",
+            meaning: "length of the run, warm-up included; either this or `epochs`")
+        try keys.value(
+            "epochs", &epochs, Requirement<Int>.within(1...ConfigurationLimits.epochs).orNull, unit: "epochs",
+            meaning: "length of the run, warm-up included (the published `epochs` leaves the warm-up out: 45 there is 50 here)")
+        try keys.value(
+            "warmup_iterations", &warmupIterations, Requirement<Int>.within(0...ConfigurationLimits.iterations).orNull, unit: "iterations",
+            meaning: "linear warm-up from 0; at most one of the two")
+        try keys.value(
+            "warmup_epochs", &warmupEpochs, Requirement<Int>.within(0...ConfigurationLimits.epochs).orNull, unit: "epochs",
+            meaning: "linear warm-up from 0")
+        try keys.value("learning_rate", &learningRate, .upTo(10, above: 0), meaning: "after the warm-up")
+        try keys.value("weight_decay", &weightDecay, .within(0...1), meaning: "AdamW, on convolution and linear weights alone")
+        try keys.value("schedule", &schedule, meaning: "after the warm-up; cosine goes down to 1e-8 (without a warm-up to 0), as published")
         try keys.value(
             "schedule_steps", &scheduleSteps,
             Requirement("ascending, up to \(ConfigurationLimits.iterations)") { steps in
                 steps.allSatisfy { (0...ConfigurationLimits.iterations).contains($0) } && zip(steps, steps.dropFirst()).allSatisfy { $0 <= $1 }
-            })
-        try keys.value("schedule_gamma", &scheduleGamma, .upTo(1, above: 0))
-        try keys.value("clip_gradient_norm", &clipGradientNorm, Requirement<Double>.above(0).orNull)
-        try keys.value("dropout", &dropout, .below(1, atLeast: 0))
-        try keys.value("droppath", &dropPath, .below(1, atLeast: 0))
-        try keys.value("center_sample", &centerSample)
-        try keys.value("center_sample_radius", &centerSampleRadius, .above(0))
-        try keys.value("label_smoothing", &labelSmoothing, .below(1, atLeast: 0))
-        try keys.value("loss_weight", &lossWeight, .atLeast(0))
-        try keys.value("cls_prior_prob", &classPriorProbability, Requirement("above 0 and below 1") { $0 > 0 && $0 < 1 })
-        try keys.value("init_loss_norm", &initialLossNorm, .above(0))
-        try keys.value("head_empty_cls", &emptyClasses, Requirement("none negative") { $0.allSatisfy { $0 >= 0 } })
-        try keys.value("precision", &precision)
-        try keys.value("gemm", &gemm)
-        try keys.value("ema_decay", &emaDecay, .below(1, atLeast: 0))
-        try keys.value("evaluate_weights", &evaluateWeights)
-        try keys.value("checkpoint_every", &checkpointEvery, positive)
-        try keys.value("keep", &keep, positive)
-        try keys.value("threads", &threads, Requirement<Int>.within(1...1024).orNull)
-        try keys.value("seed", &seed, .atLeast(0))
-        try keys.value("bucket_elements", &bucketElements, .within(1...1_073_741_824))
-        try keys.value("bucket_order", &bucketOrder)
-        try keys.value("overlap", &overlap)
-        try keys.value("gradient_precision", &gradientPrecision)
-        try keys.value("hierarchical", &hierarchical)
-        try keys.value("recompute_mlp", &recomputeMLP)
-        try keys.value("log_every", &logEvery, positive)
-        try keys.value("verify_every", &verifyEvery, positive.orNull)
-        try keys.value("stall_seconds", &stallSeconds, Requirement<Int>.within(1...86_400).orNull)
+            }, unit: "iterations or epochs",
+            meaning: "for multistep: when the rate is multiplied, counted from the end of the warm-up, in the unit of the run's "
+                + "length; the other stages of a method fall at the same parts of their lengths " + "([methods.md](methods.md#the-run))")
+        try keys.value("schedule_gamma", &scheduleGamma, .upTo(1, above: 0), meaning: "for multistep: the factor")
+        try keys.value(
+            "clip_gradient_norm", &clipGradientNorm, Requirement<Double>.above(0).orNull,
+            meaning: "largest global norm of the gradient (published `clip_grad_l2norm`); `null`: not clipped")
+    }
+
+    private mutating func visitLosses(_ keys: ConfigurationKeys) throws {
+        try keys.value("dropout", &dropout, .below(1, atLeast: 0), meaning: "dropout in the transformer blocks; refused where the detector has none")
+        try keys.value("droppath", &dropPath, .below(1, atLeast: 0), meaning: "probability that a recording skips a block's branch")
+        try keys.value("center_sample", &centerSample, meaning: "where in an action points are positive: near its centre, or everywhere")
+        try keys.value("center_sample_radius", &centerSampleRadius, .above(0), unit: "strides of the level", meaning: "for radius")
+        try keys.value("label_smoothing", &labelSmoothing, .below(1, atLeast: 0), meaning: "of the class targets")
+        try keys.value("loss_weight", &lossWeight, .atLeast(0), meaning: "factor of the regression loss")
+        try keys.value(
+            "cls_prior_prob", &classPriorProbability, Requirement("above 0 and below 1") { $0 > 0 && $0 < 1 },
+            meaning: "probability that the classifier begins with")
+        try keys.value("init_loss_norm", &initialLossNorm, .above(0), unit: "points", meaning: "first value of the running count of positive points")
+        try keys.value(
+            "head_empty_cls", &emptyClasses, Requirement("none negative") { $0.allSatisfy { $0 >= 0 } }, unit: "class indices",
+            meaning: "classes without training data")
+    }
+
+    private mutating func visitWeights(_ keys: ConfigurationKeys) throws {
+        try keys.value(
+            "precision", &precision,
+            meaning: "operands of linear layers and convolutions, in both directions, are rounded to it; sums, weights, norms, "
+                + "softmax, losses and the optimiser are float32. bfloat16 needs a processor with avx512_bf16")
+        try keys.value("gemm", &gemm, meaning: "library of float32 matrix products; `auto`: see [matrix products](#matrix-products)")
+        try keys.value("ema_decay", &emaDecay, .below(1, atLeast: 0), meaning: "of the moving average of the weights")
+        try keys.value("evaluate_weights", &evaluateWeights, meaning: "weights that the evaluation, `detect` and `export` use")
+        try keys.value(
+            "checkpoint_every", &checkpointEvery, Self.positive, unit: "iterations",
+            meaning: "between checkpoints; the last iteration always leaves one")
+        try keys.value("keep", &keep, Self.positive, unit: "checkpoints", meaning: "kept, the newest ones")
+        try keys.value(
+            "threads", &threads, Requirement<Int>.within(1...1024).orNull, unit: "threads",
+            meaning: "per rank; `null`: the processor cores this process may use, divided among the ranks that may use the same ones")
+        try keys.value("seed", &seed, .atLeast(0), meaning: "of initial weights, data order, crops, drop path")
+    }
+
+    private mutating func visitComputation(_ keys: ConfigurationKeys) throws {
+        try keys.value(
+            "bucket_elements", &bucketElements, .within(1...1_073_741_824), unit: "numbers", meaning: "per message of the gradient reduction")
+        try keys.value(
+            "bucket_order", &bucketOrder,
+            meaning: "when complete buckets set out: at once, after those of later layers, after those of earlier layers "
+                + "([distributed.md](distributed.md))")
+        try keys.value("overlap", &overlap, meaning: "buckets travel while backward still runs")
+        try keys.value(
+            "gradient_precision", &gradientPrecision,
+            meaning: "the detector's gradients, and all their sums, are rounded to it and travel in so many bytes; sums are computed " + "in float32")
+        try keys.value(
+            "hierarchical", &hierarchical,
+            meaning: "where hosts hold several ranks, gradients are summed within hosts before between them; no bit depends on it")
+        try keys.value(
+            "recompute_mlp", &recomputeMLP,
+            meaning: "the hidden rows of the backbone's blocks are computed again in backward instead of being kept: less memory, "
+                + "more work; no bit depends on it")
+        try keys.value("log_every", &logEvery, Self.positive, unit: "iterations", meaning: "between lines of `log.jsonl`")
+        try keys.value(
+            "verify_every", &verifyEvery, Self.positive.orNull, unit: "iterations",
+            meaning: "between comparisons of the weights of all ranks by a digest, besides that before every checkpoint; `null`: "
+                + "never ([distributed.md](distributed.md))")
+        try keys.value(
+            "stall_seconds", &stallSeconds, Requirement<Int>.within(1...86_400).orNull, unit: "seconds",
+            meaning: "a rank that gets on with nothing for so long is named and the job ended; `null`: stuck ranks may take any time "
+                + "([distributed.md](distributed.md))")
     }
 }
-
-extension StoredWeights: ConfigurationChoice {}

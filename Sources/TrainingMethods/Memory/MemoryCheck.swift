@@ -70,11 +70,11 @@ public enum MemoryCheck {
         var places = estimate.file.map { [Failure.Place.file($0)] } ?? []
         let fewer = ranks > 1 ? ", or start fewer ranks on a machine" : ""
         guard let phase, phase.bytes > held else {
-            places.append(.key(estimate.modelKey))
-            let whole = "make the model smaller (model.embd_dim, model.fpn_dim, model.head_dim, model.head_kernel_size)"
+            places += estimate.modelKeys.prefix(1).map { .key($0) }
+            let keys = estimate.modelKeys.joined(separator: ", ")
             return Failure(
                 .wrongUsage, figures, at: places,
-                advice: (estimate.modelKey == "model.embd_dim" ? whole : "lower \(estimate.modelKey)") + fewer)
+                advice: (estimate.modelKeys.count == 1 ? "lower \(keys)" : "make the model smaller" + (keys.isEmpty ? "" : " (\(keys))")) + fewer)
         }
         if let video = phase.video { places.append(.video(video)) }
         if let key = phase.key { places.append(.key(key)) }

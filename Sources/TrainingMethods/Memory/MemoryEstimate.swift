@@ -39,10 +39,10 @@ public struct MemoryEstimate: Codable, Equatable, Sendable {
     /// The store.
     public var file: String?
     /// What makes the parts large.
-    public var modelKey: String
+    public var modelKeys: [String]
 
-    public init(parts: [Part] = [], phases: [Phase] = [], file: String? = nil, modelKey: String = "model.embd_dim") {
-        self.modelKey = modelKey
+    public init(parts: [Part] = [], phases: [Phase] = [], file: String? = nil, modelKeys: [String] = []) {
+        self.modelKeys = modelKeys
         self.parts = parts
         self.phases = phases
         self.file = file

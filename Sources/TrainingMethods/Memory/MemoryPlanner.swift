@@ -179,10 +179,11 @@ public struct MemoryPlanner {
 
     /// In the precision of the run, whatever this process multiplies in now.
     private func rehearse(_ body: () -> Void) -> Int {
-        let precision = MatrixMultiply.precision
-        MatrixMultiply.precision = configuration.training.precision == .bfloat16 ? .bfloat16 : .float32
-        defer { MatrixMultiply.precision = precision }
-        return Rehearsal.peakBytes { RoundedWeights.keeping(body) }
+        ComputeContext.with {
+            $0.precision = configuration.training.precision
+        } do: {
+            Rehearsal.peakBytes { RoundedWeights.keeping(body) }
+        }
     }
 
     // MARK: Runs
@@ -196,12 +197,14 @@ public struct MemoryPlanner {
         let detection = isDetector ? detection("detection", videos: evaluated) : method.localizerDemand(self, evaluated: evaluated)
         return MemoryEstimate(
             parts: [Self.programPart] + trainedParts(detector, reduction: configuration.training.reductionOptions) + own.parts,
-            phases: own.phases + [detection].compactMap { $0 }, file: file)
+            phases: own.phases + [detection].compactMap { $0 }, file: file, modelKeys: configuration.model.sizeKeys)
     }
 
     /// Of detection with weights that are there.
     public func detecting(_ videos: [Int]) -> MemoryEstimate {
-        MemoryEstimate(parts: [Self.programPart], phases: [detection("detection", videos: videos)].compactMap { $0 }, file: file)
+        MemoryEstimate(
+            parts: [Self.programPart], phases: [detection("detection", videos: videos)].compactMap { $0 }, file: file,
+            modelKeys: configuration.model.sizeKeys)
     }
 
     /// Of training or detection as a benchmark does it, without a store.
@@ -210,15 +213,15 @@ public struct MemoryPlanner {
         return MemoryEstimate(
             parts: [Self.programPart] + trainedParts(detector, reduction: configuration.training.reductionOptions)
                 + [.init("random features", bytes: MemoryEstimate.product(4, features))],
-            phases: [phase].compactMap { $0 }, file: file)
+            phases: [phase].compactMap { $0 }, file: file, modelKeys: configuration.model.sizeKeys)
     }
 
     /// Of the parameters alone: `arrays` arrays of a module's size.
     ///
-    /// - Parameter key: what makes them so many.
-    public static func parameters(_ module: any Module, arrays: Int, key: String = "model.embd_dim", file: String?) -> MemoryEstimate {
+    /// - Parameter keys: what makes them so many.
+    public static func parameters(_ module: any Module, arrays: Int, keys: [String], file: String?) -> MemoryEstimate {
         let name = "\(arrays) arrays of \(count(module)) parameters each"
         return MemoryEstimate(
-            parts: [programPart, .init(name, bytes: MemoryEstimate.product(4, arrays, count(module)))], file: file, modelKey: key)
+            parts: [programPart, .init(name, bytes: MemoryEstimate.product(4, arrays, count(module)))], file: file, modelKeys: keys)
     }
 }

@@ -11,6 +11,8 @@ import Sampling
 public protocol MethodSettings: ConfigurationSection {
     /// The value of `method.name`: lower-case letters and digits.
     static var name: String { get }
+    /// What is learnt from, for the documentation of `method.name`.
+    static var summary: String { get }
     /// False: classes without segments are enough.
     static var needsSegments: Bool { get }
     /// Whether what is detected in training decides what is learnt: then the keys of `test` belong to the run.

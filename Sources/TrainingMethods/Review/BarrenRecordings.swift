@@ -9,13 +9,19 @@ public struct BarrenRecordings {
     /// How many were looked at.
     public let total: Int
     private let store: FeatureStore
+    /// Full names of the detector's keys that say which lengths actions may have.
+    public let keys: [String]
 
     /// What to do about them.
-    public static let advice = "look at the window, stride and fps that the features were imported with, and at model.regression_range"
+    public var advice: String {
+        let features = "look at the window, stride and fps that the features were imported with"
+        return keys.isEmpty ? features : "\(features), and at \(keys.joined(separator: ", "))"
+    }
 
     /// - Parameter recordings: positions in the store.
     public init(among recordings: [Int], configuration: RunConfiguration, store: FeatureStore, detector: any Detector) {
         self.store = store
+        keys = configuration.model.advice(against: .regressionRange)?.keys ?? []
         total = recordings.count
         self.recordings = recordings.filter { !Self.canHaveTargets($0, configuration, store, detector) }
     }
@@ -28,7 +34,7 @@ public struct BarrenRecordings {
     public func warning(_ label: String, _ kind: String) -> String? {
         guard !recordings.isEmpty else { return nil }
         return "warning: no \(label) can ever be positive in \(recordings.count) of the \(total) \(kind), "
-            + "\(recordings.count == 1 ? "" : "for example ")\(example); \(Self.advice)"
+            + "\(recordings.count == 1 ? "" : "for example ")\(example); \(advice)"
     }
 
     /// The first of them: "'c0' of 1.6 s, whose 8 rows stand at 6.4 to 7.8 s".

@@ -68,10 +68,11 @@ struct GeneratorReview {
         let barren = BarrenRecordings(
             among: method.recordings, configuration: method.configuration, store: store, detector: method.detector)
         if let first = barren.recordings.first, barren.recordings.count == barren.total {
-            throw Failure.badInput(
+            throw Failure(
+                .badInput,
                 "there is nothing to learn for the student: no proposal can ever be positive in any of the \(barren.total) recordings with classes, "
                     + "for example \(barren.example)",
-                at: .file(store.path), .key("model.regression_range"), .video(store.videos[first].id.name), advice: BarrenRecordings.advice)
+                at: [.file(store.path)] + barren.keys.map(Failure.Place.key) + [.video(store.videos[first].id.name)], advice: barren.advice)
         }
         return [barren.warning("proposal", "recordings with classes")].compactMap { $0 }
     }

@@ -19,7 +19,7 @@ final class GeneratorTraining {
         generator = ProposalGenerator(
             inputDimension: store.dimension, embeddingDimension: settings.embeddingDimension, classes: store.classes.count,
             dropout: Float(settings.dropout))
-        try MemoryCheck.requireAlone(MemoryPlanner.parameters(generator, arrays: 4, key: "fustal.embedding_dim", file: store.path))
+        try MemoryCheck.requireAlone(MemoryPlanner.parameters(generator, arrays: 4, keys: ["fustal.embedding_dim"], file: store.path))
         generator.initializeParameters(seed: seed)
         arena = ParameterArena(generator)
         optimizer = AdamW(arena, weightDecay: settings.generatorWeightDecay, decay: .gradient)

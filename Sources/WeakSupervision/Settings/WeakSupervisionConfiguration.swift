@@ -73,47 +73,88 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
 
     public init() {}
 
-    public mutating func visit(_ keys: ConfigurationKeys) throws {
-        let rate = Requirement<Double>.upTo(10, above: 0), part = Requirement<Double>.within(0...1), some = Requirement<Double>.below(1, atLeast: 0)
-        let count = Requirement<Int>.within(1...ConfigurationLimits.batch)
-        let thresholds = Requirement<[Double]>("ascending, at least 0 and below 1") { values in
+    private static var rate: Requirement<Double> { .upTo(10, above: 0) }
+    private static var part: Requirement<Double> { .within(0...1) }
+    private static var some: Requirement<Double> { .below(1, atLeast: 0) }
+    private static var count: Requirement<Int> { .within(1...ConfigurationLimits.batch) }
+    private static var thresholds: Requirement<[Double]> {
+        Requirement("ascending, at least 0 and below 1") { values in
             values.allSatisfy { $0 >= 0 && $0 < 1 } && zip(values, values.dropFirst()).allSatisfy { $0 < $1 }
         }
-        try keys.value("segments", &segments, .within(1...1_048_576))
-        try keys.value("embedding_dim", &embeddingDimension, .within(1...ConfigurationLimits.channels))
-        try keys.value("dropout", &dropout, some)
-        try keys.value("easy_ratio", &easyRatio, count)
-        try keys.value("hard_ratio", &hardRatio, count)
-        try keys.value("hard_inner", &hardInner, count)
-        try keys.value("hard_outer", &hardOuter, count)
-        try keys.value("mining_dropout", &miningDropout, some)
-        try keys.value("temperature", &temperature, .above(0))
-        try keys.value("contrast_weight", &contrastWeight, .atLeast(0))
-        try keys.value("cross_video_weight", &crossVideoWeight, .atLeast(0))
-        try keys.value("generator_iterations", &generatorIterations, .within(1...ConfigurationLimits.iterations))
-        try keys.value("generator_batch_size", &generatorBatchSize, count)
-        try keys.value("generator_learning_rate", &generatorLearningRate, rate)
-        try keys.value("generator_weight_decay", &generatorWeightDecay, part)
-        try keys.value("class_threshold", &classThreshold, part)
-        try keys.value("known_classes", &knownClasses)
-        try keys.value("upsampling", &upsampling, .within(1...1024))
-        try keys.value("cas_thresholds", &casThresholds, thresholds)
-        try keys.value("actionness_thresholds", &actionnessThresholds, thresholds)
-        try keys.value("outer_margin", &outerMargin, .within(0...100))
-        try keys.value("video_score_weight", &videoScoreWeight, .atLeast(0))
-        try keys.value("nms_threshold", &nmsThreshold, part)
-        try keys.value("nms_length_offset", &nmsLengthOffset, .atLeast(0))
-        try keys.value("proposal_shift", &proposalShift, .within(-100...100))
-        try keys.value("filter", &filter)
-        try keys.value("filter_score", &filterScore, .within(-10...10))
-        try keys.value("filter_density", &filterDensity, .atLeast(0))
-        try keys.value("student", &student)
-        try keys.value("distill_after_iterations", &distillAfterIterations, Requirement<Int>.within(1...ConfigurationLimits.iterations).orNull)
-        try keys.value("distill_after_epochs", &distillAfterEpochs, Requirement<Int>.within(1...ConfigurationLimits.epochs).orNull)
-        try keys.value("distill_score", &distillScore, part)
-        try keys.value("input_noise", &inputNoise, .atLeast(0))
-        try keys.value("video_loss_weight", &videoLossWeight, .atLeast(0))
-        try keys.value("video_loss_dropout", &videoLossDropout, some)
-        try keys.value("video_loss_ratio", &videoLossRatio, count)
+    }
+
+    public mutating func visit(_ keys: ConfigurationKeys) throws {
+        try visitGenerator(keys)
+        try visitProposals(keys)
+        try visitStudent(keys)
+    }
+
+    private mutating func visitGenerator(_ keys: ConfigurationKeys) throws {
+        try keys.value(
+            "segments", &segments, .within(1...1_048_576), unit: "rows",
+            meaning: "that the generator samples of a recording: in training always so many, rows of short recordings repeated; for "
+                + "proposals at most so many")
+        try keys.value("embedding_dim", &embeddingDimension, .within(1...ConfigurationLimits.channels), unit: "channels", meaning: "of the generator")
+        try keys.value("dropout", &dropout, Self.some, meaning: "of the generator's embeddings before its classifier")
+        try keys.value(
+            "easy_ratio", &easyRatio, Self.count, meaning: "one of so many segments is an easy snippet; as many decide a recording's class scores")
+        try keys.value("hard_ratio", &hardRatio, Self.count, meaning: "one of so many segments is a hard snippet")
+        try keys.value("hard_inner", &hardInner, Self.count, unit: "segments", meaning: "erosion and dilation that hard snippets lie beyond")
+        try keys.value("hard_outer", &hardOuter, Self.count, unit: "segments", meaning: "erosion and dilation that they lie within")
+        try keys.value("mining_dropout", &miningDropout, Self.some, meaning: "probability that a segment is not considered as an easy snippet")
+        try keys.value("temperature", &temperature, .above(0), meaning: "of the contrast")
+        try keys.value("contrast_weight", &contrastWeight, .atLeast(0), meaning: "of the contrast")
+        try keys.value(
+            "cross_video_weight", &crossVideoWeight, .atLeast(0), meaning: "of the contrast between recordings of equal classes, within the contrast")
+        try keys.value(
+            "generator_iterations", &generatorIterations, .within(1...ConfigurationLimits.iterations), unit: "iterations",
+            meaning: "length of the first stage")
+        try keys.value(
+            "generator_batch_size", &generatorBatchSize, Self.count, unit: "recordings",
+            meaning: "per iteration over all ranks; a multiple of `virtual_shards`")
+        try keys.value("generator_learning_rate", &generatorLearningRate, Self.rate, meaning: "constant; Adam")
+        try keys.value("generator_weight_decay", &generatorWeightDecay, Self.part, meaning: "L2 in the gradient, of all parameters")
+    }
+
+    private mutating func visitProposals(_ keys: ConfigurationKeys) throws {
+        try keys.value(
+            "class_threshold", &classThreshold, Self.part, meaning: "classes of at least this video score are proposed, otherwise the best")
+        try keys.value(
+            "known_classes", &knownClasses,
+            meaning: "in training recordings, proposals and distilled labels are of their known classes (all of them); false: as " + "elsewhere")
+        try keys.value("upsampling", &upsampling, .within(1...1024), meaning: "points per segment on which thresholds are laid")
+        try keys.value("cas_thresholds", &casThresholds, Self.thresholds, meaning: "of a class's normalised activations")
+        try keys.value("actionness_thresholds", &actionnessThresholds, Self.thresholds, meaning: "of the normalised actionness")
+        try keys.value(
+            "outer_margin", &outerMargin, .within(0...100), unit: "parts of a proposal's length",
+            meaning: "on each side, that a proposal's inside is compared with")
+        try keys.value("video_score_weight", &videoScoreWeight, .atLeast(0), meaning: "of the class's video score in a proposal's score")
+        try keys.value("nms_threshold", &nmsThreshold, Self.part, meaning: "tIoU from which NMS drops proposals of a class")
+        try keys.value(
+            "nms_length_offset", &nmsLengthOffset, .atLeast(0), unit: "seconds",
+            meaning: "added to every length in this NMS, as published; 0: tIoU itself")
+        try keys.value(
+            "proposal_shift", &proposalShift, .within(-100...100), unit: "rows",
+            meaning: "by which proposals are moved; -0.5 as published: a segment's value stands at its beginning; 0: in its middle")
+    }
+
+    private mutating func visitStudent(_ keys: ConfigurationKeys) throws {
+        try keys.value("filter", &filter, meaning: "which proposals become labels: all, by score, by score and density")
+        try keys.value("filter_score", &filterScore, .within(-10...10), meaning: "scores must be above")
+        try keys.value("filter_density", &filterDensity, .atLeast(0), meaning: "sum of tIoU with the recording's other proposals, at least")
+        try keys.value(
+            "student", &student,
+            meaning: "false: the run ends with the generator, `predictions.json` holds its proposals, and `training` needs no length")
+        try keys.value(
+            "distill_after_iterations", &distillAfterIterations, Requirement<Int>.within(1...ConfigurationLimits.iterations).orNull,
+            unit: "iterations", meaning: "of the student, after which it learns from itself; at most one of the two, neither: never")
+        try keys.value(
+            "distill_after_epochs", &distillAfterEpochs, Requirement<Int>.within(1...ConfigurationLimits.epochs).orNull, unit: "epochs",
+            meaning: "the same")
+        try keys.value("distill_score", &distillScore, Self.part, meaning: "predictions must be above to become labels; the best one when none is")
+        try keys.value("input_noise", &inputNoise, .atLeast(0), meaning: "standard deviation of the noise on the student's features")
+        try keys.value("video_loss_weight", &videoLossWeight, .atLeast(0), meaning: "of the loss of the recording's classes in the student")
+        try keys.value("video_loss_dropout", &videoLossDropout, Self.some, meaning: "of the finest level's logits in it")
+        try keys.value("video_loss_ratio", &videoLossRatio, Self.count, meaning: "one of so many of the finest level's points decides a class")
     }
 }

@@ -8,6 +8,7 @@ import TrainingMethods
 /// The section `fustal`.
 public struct WeakSupervisionSettings: MethodSettings {
     public static let name = "fustal"
+    public static let summary = "the classes of the labelled recordings, without their segments; section `fustal`"
     public static let needsSegments = false
     public static let learnsFromDetections = true
 

@@ -9,6 +9,7 @@ final class HeldLock: @unchecked Sendable {
     private var holders = 1
 
     private static let lock = NSRecursiveLock()
+    // Safe: both are used with `lock` held, which a lock that is made anew takes twice.
     nonisolated(unsafe) private static var all: [String: HeldLock] = [:]
     nonisolated(unsafe) private static var timer: (any DispatchSourceTimer)?
 

@@ -20,7 +20,7 @@ public final class OutputLock: @unchecked Sendable {
 
     /// Seconds between two renewals, and without one after which a lock whose owner cannot be asked counts as left behind.
     static let renewal = 20.0
-    nonisolated(unsafe) package static var patience = 300.0
+    package static let patience = 300.0
 
     /// The file or folder, with the folder's real path.
     let place: String
@@ -34,8 +34,7 @@ public final class OutputLock: @unchecked Sendable {
     private let isReleased = Mutex(false)
 
     /// All that this process may write.
-    nonisolated(unsafe) private static var present: [OutputLock.Weak] = []
-    private static let registry = NSLock()
+    private static let present = Mutex<[OutputLock.Weak]>([])
     private struct Weak { weak var lock: OutputLock? }
 
     /// - Throws: `Failure` (`.failed`) when another process holds the lock, naming it, or the lock cannot be written.
@@ -61,9 +60,9 @@ public final class OutputLock: @unchecked Sendable {
 
     private init(_ place: String, _ isFolder: Bool, token: String, held: HeldLock?, warning: String?) {
         (self.place, self.isFolder, self.token, self.held, self.warning) = (place, isFolder, token, held, warning)
-        Self.registry.withLock {
-            Self.present.removeAll { $0.lock == nil }
-            Self.present.append(Weak(lock: self))
+        Self.present.withLock {
+            $0.removeAll { $0.lock == nil }
+            $0.append(Weak(lock: self))
         }
     }
 
@@ -102,8 +101,8 @@ public final class OutputLock: @unchecked Sendable {
     /// The lock of this job under which `path` may be written; nil when there is none.
     package static func covering(_ path: String) -> OutputLock? {
         let (place, _) = Self.place(of: .file(path))
-        return registry.withLock {
-            present.lazy.compactMap(\.lock).first { lock in
+        return present.withLock {
+            $0.lazy.compactMap(\.lock).first { lock in
                 guard !lock.isReleased.withLock({ $0 }) else { return false }
                 return lock.isFolder ? place.hasPrefix(lock.place + "/") : place == lock.place
             }

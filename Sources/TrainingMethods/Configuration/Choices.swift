@@ -1,0 +1,15 @@
+import Checkpoints
+import Configuration
+import DataParallel
+import Detectors
+import Kernels
+import PostProcessing
+
+// Names that other targets give, as values of keys.
+
+extension StoredWeights: ConfigurationChoice {}
+extension SuppressionMethod: ConfigurationChoice {}
+extension ProductPrecision: ConfigurationChoice {}
+extension CenterSamplingAssigner.Sampling: ConfigurationChoice {}
+extension GradientReduction.Options.Order: ConfigurationChoice {}
+extension GradientReduction.Options.Precision: ConfigurationChoice {}
