@@ -53,37 +53,62 @@ let package = Package(
                 "Autograd", "Configuration", "Diagnostics", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
             ]),
         // Floor 5
+        .target(name: "Checkpoints", dependencies: ["Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", crypto]),
         .target(
-            name: "Training",
+            name: "Sampling",
             dependencies: [
-                "Autograd", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "HDF5",
-                "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "TemporalAnnotations", crypto,
+                "Autograd", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "RandomStreams", "TemporalAnnotations",
+            ]),
+        .target(
+            name: "TrainingMethods",
+            dependencies: [
+                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
+                "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", crypto,
             ]),
         // Floor 6
         .target(
+            name: "Training",
+            dependencies: [
+                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics",
+                "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "TrainingMethods",
+            ]),
+        .target(
+            name: "Ablation",
+            dependencies: [
+                "Configuration", "DataParallel", "DetectionMetrics", "Diagnostics", "RunRecords", "TrainingMethods",
+            ]),
+        .target(
             name: "PseudoLabels",
-            dependencies: ["Collectives", "Detectors", "Diagnostics", "FeatureStore", "RunRecords", "TemporalAnnotations", "Training"]),
+            dependencies: [
+                "Collectives", "Detectors", "Diagnostics", "FeatureStore", "RunRecords", "TemporalAnnotations", "TrainingMethods",
+            ]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
-                "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
-                "PseudoLabels", "RandomStreams", "RunRecords", "TemporalAnnotations", "Training",
+                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
+                "NeuralNetworks", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "Training", "TrainingMethods",
             ]),
         .target(
             name: "WeakSupervision",
             dependencies: [
-                "Autograd", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
-                "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "TemporalAnnotations", "Training",
+                "Autograd", "Checkpoints", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
+                "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "Training", "TrainingMethods",
+            ]),
+        .target(
+            name: "Benchmarks",
+            dependencies: [
+                "Autograd", "Checkpoints", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "Kernels",
+                "NeuralNetworks", "RandomStreams", "Sampling", "TemporalAnnotations", "TrainingMethods",
             ]),
         // Floor 8
-        .target(name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "Detectors", "Training", "WeakSupervision"]),
+        .target(name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "Detectors", "Training", "TrainingMethods", "WeakSupervision"]),
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "AdaptivePseudoLabels", "Autograd", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics",
+                "Ablation", "AdaptivePseudoLabels", "Benchmarks", "Checkpoints", "Collectives", "Configuration", "DetectionMetrics", "Diagnostics",
                 "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords",
-                "StandardRegistry", "TemporalAnnotations", "Training", argumentParser,
+                "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
             ]),
 
         .target(
@@ -107,28 +132,34 @@ let package = Package(
         .testTarget(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [
-                "AdaptivePseudoLabels", "Autograd", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks",
-                "RandomStreams", "RunRecords", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training",
+                "AdaptivePseudoLabels", "Autograd", "Checkpoints", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels",
+                "NeuralNetworks", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "StandardRegistry", "TemporalAnnotations", "TestSupport",
+                "Training", "TrainingMethods",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",
             dependencies: [
-                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "PostProcessing", "RandomStreams",
-                "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "WeakSupervision",
+                "Autograd", "Checkpoints", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "PostProcessing", "RandomStreams",
+                "Sampling", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods", "WeakSupervision",
             ]),
         .testTarget(name: "RunRecordsTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations"]),
-        .testTarget(name: "TrainingTests", dependencies: ["HDF5", "Kernels", "RunRecords", "StandardRegistry", "TestSupport", "Training"]),
+        .testTarget(
+            name: "TrainingTests",
+            dependencies: [
+                "Ablation", "Checkpoints", "HDF5", "Kernels", "RunRecords", "Sampling", "StandardRegistry", "TestSupport", "Training",
+                "TrainingMethods",
+            ]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["Detectors", "PseudoLabels", "RunRecords", "TemporalAnnotations"]),
         .testTarget(
             name: "KairosCommandTests",
-            dependencies: ["Diagnostics", "RandomStreams", "RunRecords", "TemporalAnnotations", "TestSupport", "Training"]),
+            dependencies: ["Diagnostics", "RandomStreams", "RunRecords", "TemporalAnnotations", "TestSupport"]),
         .testTarget(
             name: "ParallelTests",
             dependencies: [
                 "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RandomStreams",
-                "RunRecords", "StandardRegistry", "Training",
+                "RunRecords", "Sampling", "StandardRegistry", "Training", "TrainingMethods",
             ]),
-    ],
+    ]
 )
 
 // Fuzzers are part of the builds of launch/fuzz alone, which links them with a runtime of the compiler's.
@@ -137,7 +168,7 @@ if Context.environment["KAIROS_FUZZ"] != nil {
         .target(
             name: "Fuzzing",
             dependencies: [
-                "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RunRecords", "StandardRegistry",
-                "TemporalAnnotations", "TestSupport", "Training",
+                "Ablation", "Checkpoints", "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RunRecords", "Sampling",
+                "StandardRegistry", "TemporalAnnotations", "TestSupport", "TrainingMethods",
             ], path: "Tests/Fuzzing", exclude: ["Seeds"]))
 }

@@ -2,7 +2,7 @@ import Detectors
 import FeatureStore
 import RunRecords
 import TemporalAnnotations
-import Training
+import TrainingMethods
 
 /// What is learnt from in a round.
 public struct RoundLabels: Equatable, Sendable {

@@ -3,7 +3,7 @@ import FeatureStore
 import Foundation
 import RunRecords
 import TemporalAnnotations
-import Training
+import TrainingMethods
 
 /// What rank 0 leaves of a round: `pseudo_labels/round-N.json` and a record for the observers.
 public enum RoundRecord {

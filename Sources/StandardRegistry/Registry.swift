@@ -1,6 +1,7 @@
 import AdaptivePseudoLabels
 import Detectors
 import Training
+import TrainingMethods
 import WeakSupervision
 
 extension Registry {

@@ -1,4 +1,4 @@
-import Training
+import TrainingMethods
 
 extension RunConfiguration {
     /// Everything at its default.

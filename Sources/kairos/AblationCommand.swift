@@ -1,7 +1,8 @@
+import Ablation
 import ArgumentParser
 import Diagnostics
 import StandardRegistry
-import Training
+import TrainingMethods
 
 struct AblationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,8 +1,8 @@
+import Checkpoints
 import DetectionMetrics
 import FeatureStore
 import Foundation
 import NeuralNetworks
-import Training
 
 /// What `inspect` says of a checkpoint.
 struct CheckpointSummary: Encodable {

@@ -3,7 +3,7 @@ import Configuration
 import Diagnostics
 import Foundation
 import StandardRegistry
-import Training
+import TrainingMethods
 
 struct ConfigurationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -6,6 +6,7 @@ import Foundation
 import StandardRegistry
 import TemporalAnnotations
 import Training
+import TrainingMethods
 
 extension TrainingConfiguration.Weights: ExpressibleByArgument {}
 
@@ -67,7 +68,7 @@ struct DetectCommand: ParsableCommand {
             StallWatch.current?.hold(to: .detection(loaded.configuration.training.stallSeconds))
             _ = try ComputeThreads.set(loaded.configuration.training.threads, communicator: world)
             let videos = try world.throwTogether {
-                try subset.map { try TrainingRun.videos(in: $0, key: "--subset", loaded.store) } ?? Array(loaded.store.videos.indices)
+                try subset.map { try loaded.store.videos(inSubset: $0, key: "--subset") } ?? Array(loaded.store.videos.indices)
             }
             let resampled = try world.throwTogether { try loaded.fitRate(videos: videos, resampling: resample) }
             if world.isRoot { loaded.notes.forEach(note) }

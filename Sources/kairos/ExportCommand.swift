@@ -1,9 +1,10 @@
 import ArgumentParser
+import Checkpoints
 import Diagnostics
 import Foundation
 import NeuralNetworks
 import StandardRegistry
-import Training
+import TrainingMethods
 
 struct ExportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import StandardRegistry
 import Training
+import TrainingMethods
 
 struct ImportWeightsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,10 +1,10 @@
 import ArgumentParser
+import Checkpoints
 import Diagnostics
 import FeatureStore
 import Foundation
 import HDF5
 import NeuralNetworks
-import Training
 
 /// What a kind of file says of itself: an object for `--json` (with `kind` and `digest`) and a text for people.
 struct Inspection {

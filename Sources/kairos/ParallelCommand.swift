@@ -2,7 +2,6 @@ import ArgumentParser
 import Collectives
 import Diagnostics
 import Foundation
-import Training
 
 /// Runs the body of a command that all ranks run together, so that an error is said once.
 ///

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarks
 import Collectives
 import DetectionMetrics
 import Diagnostics
@@ -7,6 +8,7 @@ import Kernels
 import RunRecords
 import StandardRegistry
 import Training
+import TrainingMethods
 
 struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,12 +1,13 @@
 import AdaptivePseudoLabels
 import Autograd
+import Checkpoints
 import Collectives
 import DataParallel
 import Detectors
 import NeuralNetworks
 import RandomStreams
 import TemporalAnnotations
-import Training
+import TrainingMethods
 import XCTest
 
 /// The two contrasts of a step: classes and losses against the definition, gradients against finite differences.

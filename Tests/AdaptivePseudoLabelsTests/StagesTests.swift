@@ -6,10 +6,12 @@ import FeatureStore
 import NeuralNetworks
 import PseudoLabels
 import RunRecords
+import Sampling
 import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
+import TrainingMethods
 import XCTest
 
 /// The stages of a run: lengths and learning rates, and what each step sees.

@@ -1,3 +1,4 @@
+import Checkpoints
 import Diagnostics
 import Foundation
 import NeuralNetworks
@@ -5,7 +6,6 @@ import TemporalAnnotations
 import TestSupport
 
 @testable import FeatureStore
-@testable import Training
 
 /// Small HDF5 files that are damaged at random, each opened by a process of its own, so that a signal ends that one alone.
 enum DamagedFile: String, CaseIterable {

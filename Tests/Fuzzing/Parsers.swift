@@ -1,14 +1,16 @@
+import Ablation
 import Diagnostics
 import Foundation
 import RunRecords
+import Sampling
 import StandardRegistry
 import TemporalAnnotations
+import TrainingMethods
 
 @testable import Collectives
 @testable import FeatureStore
 @testable import NeuralNetworks
 @testable import PseudoLabels
-@testable import Training
 
 /// What reads bytes that come from outside.
 struct Parser: Sendable {

@@ -1,7 +1,6 @@
 import Foundation
 import RunRecords
 import TemporalAnnotations
-import Training
 import XCTest
 
 /// Whole APL runs as a user starts them: pre-training, burn-in with the discriminator, two rounds.

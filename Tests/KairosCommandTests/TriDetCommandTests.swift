@@ -1,7 +1,6 @@
 import Diagnostics
 import Foundation
 import RunRecords
-import Training
 import XCTest
 
 /// TriDet as a user trains it: supervised, under APL, as the student of FuSTAL.

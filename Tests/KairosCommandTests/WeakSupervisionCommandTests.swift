@@ -1,6 +1,5 @@
 import Foundation
 import RunRecords
-import Training
 import XCTest
 
 /// Whole FuSTAL runs as a user starts them: generator, student, distillation.

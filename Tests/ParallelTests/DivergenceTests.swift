@@ -4,8 +4,10 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import RunRecords
+import Sampling
 import StandardRegistry
 import Training
+import TrainingMethods
 import XCTest
 
 /// Ranks that come to differ, and losses that are no numbers: an error on every rank, with the ranks, the step and the recordings.

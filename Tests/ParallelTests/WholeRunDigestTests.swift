@@ -3,6 +3,7 @@ import Collectives
 import Foundation
 import StandardRegistry
 import Training
+import TrainingMethods
 import XCTest
 
 /// A whole small run of APL by all ranks of this job and by one rank alone: the same bits, in every way gradients travel, uninterrupted, and gone on

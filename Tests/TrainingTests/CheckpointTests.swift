@@ -1,3 +1,4 @@
+import Checkpoints
 import Diagnostics
 import FeatureStore
 import Foundation
@@ -5,7 +6,6 @@ import HDF5
 import NeuralNetworks
 import RandomStreams
 import TestSupport
-import Training
 import XCTest
 
 private final class TwoLayers: Module {

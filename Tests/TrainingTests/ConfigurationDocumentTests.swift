@@ -1,7 +1,8 @@
+import Ablation
 import Detectors
 import Foundation
 import StandardRegistry
-import Training
+import TrainingMethods
 import XCTest
 
 /// What docs/ and configs/ say about configurations.

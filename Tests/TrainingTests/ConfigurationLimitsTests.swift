@@ -1,7 +1,9 @@
+import Ablation
 import Diagnostics
 import Foundation
+import Sampling
 import StandardRegistry
-import Training
+import TrainingMethods
 import XCTest
 
 /// Documents that would keep the program busy, or waiting, are refused at once.

@@ -1,7 +1,7 @@
+import Checkpoints
 import Diagnostics
 import Foundation
 import TestSupport
-import Training
 import XCTest
 
 /// A checkpoint that was damaged in any way is passed over as damaged, or read as it was.

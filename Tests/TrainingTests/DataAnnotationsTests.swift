@@ -5,6 +5,7 @@ import Foundation
 import StandardRegistry
 import TemporalAnnotations
 import Training
+import TrainingMethods
 import XCTest
 
 /// `data.annotations`: files that know other classes, other videos or another order than the store.

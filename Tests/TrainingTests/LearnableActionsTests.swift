@@ -5,10 +5,12 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import RandomStreams
+import Sampling
 import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
+import TrainingMethods
 import XCTest
 
 /// Actions that can never be positive are counted before the first step; a run that can learn none is refused.

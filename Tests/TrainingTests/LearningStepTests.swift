@@ -1,4 +1,5 @@
 import Autograd
+import Checkpoints
 import Collectives
 import DataParallel
 import Detectors
@@ -11,6 +12,7 @@ import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
+import TrainingMethods
 import XCTest
 
 /// The ordinary step: targets of either kind, several views of a batch, weights, normalisers.

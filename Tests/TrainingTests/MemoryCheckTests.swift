@@ -1,5 +1,5 @@
 import Diagnostics
-import Training
+import TrainingMethods
 import XCTest
 
 /// What is refused, warned of and noted, word for word.

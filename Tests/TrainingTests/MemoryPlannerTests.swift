@@ -4,6 +4,7 @@ import FeatureStore
 import Foundation
 import StandardRegistry
 import Training
+import TrainingMethods
 import XCTest
 
 /// What is estimated of a run, against what its buffers come to.

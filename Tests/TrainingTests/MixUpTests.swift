@@ -1,8 +1,8 @@
 import Autograd
 import Detectors
 import RandomStreams
+import Sampling
 import TemporalAnnotations
-import Training
 import XCTest
 
 /// Mixing of recordings and their targets, on cases worked out by hand.

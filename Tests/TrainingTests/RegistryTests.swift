@@ -1,8 +1,10 @@
 import Configuration
 import Detectors
 import FeatureStore
+import Sampling
 import StandardRegistry
 import Training
+import TrainingMethods
 import XCTest
 
 /// A detector and a method that only this test knows: what a configuration says of them comes from their settings alone.

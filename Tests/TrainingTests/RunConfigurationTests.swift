@@ -2,7 +2,7 @@ import Detectors
 import Diagnostics
 import Foundation
 import StandardRegistry
-import Training
+import TrainingMethods
 import XCTest
 
 final class RunConfigurationTests: XCTestCase {

@@ -6,6 +6,7 @@ import Foundation
 import RunRecords
 import StandardRegistry
 import Training
+import TrainingMethods
 import XCTest
 
 /// What observers are told of whole runs of a toy detector.

@@ -6,6 +6,7 @@ import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
+import TrainingMethods
 import XCTest
 
 /// What a run says before its first step of its recordings, classes, length and learning rates.

@@ -2,8 +2,8 @@ import Detectors
 import Diagnostics
 import Foundation
 import RandomStreams
+import Sampling
 import TemporalAnnotations
-import Training
 import XCTest
 
 final class SamplingTests: XCTestCase {

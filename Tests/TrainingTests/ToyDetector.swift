@@ -4,7 +4,6 @@ import Foundation
 import NeuralNetworks
 import RandomStreams
 import TemporalAnnotations
-import Training
 
 /// One weight per column: a recording's score is the mean over its rows of x . w, its loss 0.5 (score - 1)^2, and every action counts as a positive.
 final class ToyDetector: AnnotationAssigned {

@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 import Diagnostics
 import FeatureStore
@@ -8,6 +9,7 @@ import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
+import TrainingMethods
 import XCTest
 
 /// A checkpoint on stores with other classes and other rates than those of its training.

@@ -1,4 +1,5 @@
 import Autograd
+import Checkpoints
 import Collectives
 import Detectors
 import Diagnostics
@@ -8,9 +9,11 @@ import Kernels
 import NeuralNetworks
 import RandomStreams
 import RunRecords
+import Sampling
 import StandardRegistry
 import TemporalAnnotations
 import Training
+import TrainingMethods
 import XCTest
 
 /// Runs of a toy detector on a small synthesized store.

@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 import Diagnostics
 import FeatureStore
@@ -7,6 +8,7 @@ import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
+import TrainingMethods
 import XCTest
 
 /// Weights of a file made into a checkpoint: the number of classes follows from their shapes, the names from whoever knows them.

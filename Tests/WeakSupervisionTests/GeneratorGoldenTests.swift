@@ -3,7 +3,6 @@ import Diagnostics
 import HDF5
 import NeuralNetworks
 import TestSupport
-import Training
 import WeakSupervision
 import XCTest
 

@@ -2,7 +2,6 @@ import Autograd
 import NeuralNetworks
 import RandomStreams
 import TestSupport
-import Training
 import WeakSupervision
 import XCTest
 

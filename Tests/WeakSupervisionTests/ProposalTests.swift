@@ -1,6 +1,5 @@
 import PostProcessing
 import TemporalAnnotations
-import Training
 import WeakSupervision
 import XCTest
 

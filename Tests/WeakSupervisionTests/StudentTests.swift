@@ -4,10 +4,12 @@ import Detectors
 import FeatureStore
 import NeuralNetworks
 import RandomStreams
+import Sampling
 import StandardRegistry
 import TemporalAnnotations
 import TestSupport
 import Training
+import TrainingMethods
 import WeakSupervision
 import XCTest
 

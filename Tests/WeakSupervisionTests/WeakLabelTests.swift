@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 import Detectors
 import Diagnostics
@@ -6,6 +7,7 @@ import Foundation
 import StandardRegistry
 import TemporalAnnotations
 import Training
+import TrainingMethods
 import WeakSupervision
 import XCTest
 

@@ -2,7 +2,7 @@ import Autograd
 import Collectives
 import Detectors
 import RandomStreams
-import Training
+import TrainingMethods
 
 /// ACP's two contrasts of one step: frames of the step's recordings, their classes, the loss and its gradient.
 package struct FrameContrast {

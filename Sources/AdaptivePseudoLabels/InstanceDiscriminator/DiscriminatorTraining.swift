@@ -5,6 +5,7 @@ import FeatureStore
 import NeuralNetworks
 import RandomStreams
 import Training
+import TrainingMethods
 
 /// Trains the discriminator beside the detector: its own parameters, optimiser and sum of gradients, the features of all labelled instances at hand.
 final class DiscriminatorTraining {

@@ -3,7 +3,8 @@ import Detectors
 import Diagnostics
 import NeuralNetworks
 import RandomStreams
-import Training
+import Sampling
+import TrainingMethods
 
 extension AdaptivePseudoLabelMethod {
     private var contrastWeight: Double { configuration.contrast.isOn ? configuration.contrast.weight : 0 }

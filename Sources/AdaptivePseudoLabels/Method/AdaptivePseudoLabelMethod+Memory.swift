@@ -2,7 +2,7 @@ import Autograd
 import DataParallel
 import Detectors
 import NeuralNetworks
-import Training
+import TrainingMethods
 
 extension AdaptivePseudoLabelMethod {
     public func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand {

@@ -5,6 +5,7 @@ import PseudoLabels
 import RunRecords
 import TemporalAnnotations
 import Training
+import TrainingMethods
 
 extension AdaptivePseudoLabelMethod {
     /// Labels the unlabelled recordings anew: each rank predicts on its part, rank 0 selects and refines over the whole set and writes the round's

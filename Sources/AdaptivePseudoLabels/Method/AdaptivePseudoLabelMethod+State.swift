@@ -1,5 +1,5 @@
+import Checkpoints
 import PseudoLabels
-import Training
 
 /// What a checkpoint keeps, as the bytes of doubles and floats of this machine.
 ///

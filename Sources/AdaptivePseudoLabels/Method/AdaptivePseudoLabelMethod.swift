@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 import DataParallel
 import Detectors
@@ -6,8 +7,9 @@ import FeatureStore
 import NeuralNetworks
 import PseudoLabels
 import RandomStreams
+import Sampling
 import TemporalAnnotations
-import Training
+import TrainingMethods
 
 /// APL: pre-training without labels, burn-in on the labelled recordings with the discriminator beside, then rounds of labelling the others anew and
 /// training on both. docs/methods.md says which file holds which equation.

@@ -1,8 +1,9 @@
 import Configuration
 import Detectors
 import FeatureStore
-import PseudoLabels
-import Training
+import RunRecords
+import Sampling
+import TrainingMethods
 
 /// The sections `apl`, `icd` and `acp`.
 public struct AdaptivePseudoLabelSettings: MethodSettings {
@@ -60,7 +61,7 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
         try run.requireWholeBatches(apl.unlabeledBatchSize, named: "unlabeled_batch_size", at: "apl.unlabeled_batch_size", keys)
     }
 
-    public static func measures(inFolder folder: String) throws -> [AblationTable.Measure] { try AblationTable.pseudoLabelMeasures(inFolder: folder) }
+    public static func measures(inFolder folder: String) throws -> [RunMeasure] { try RunMeasure.ofPseudoLabels(inFolder: folder) }
 
     public func make(
         _ run: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings

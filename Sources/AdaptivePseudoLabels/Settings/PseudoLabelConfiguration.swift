@@ -1,6 +1,6 @@
 import Configuration
 import Detectors
-import Training
+import TrainingMethods
 
 /// Section `apl`: stages, selection and weights of learning from pseudo-labels.
 public struct PseudoLabelConfiguration: ConfigurationSection {

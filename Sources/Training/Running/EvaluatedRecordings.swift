@@ -1,6 +1,7 @@
 import Diagnostics
 import FeatureStore
 import TemporalAnnotations
+import TrainingMethods
 
 /// What a run is evaluated on, found and read before the training.
 struct EvaluatedRecordings {
@@ -21,7 +22,7 @@ struct EvaluatedRecordings {
     init?(_ configuration: RunConfiguration, _ store: FeatureStore, readsAnnotations: Bool) throws {
         guard let subset = configuration.data.evaluationSubset else { return nil }
         self.subset = subset
-        videos = try TrainingRun.videos(in: subset, key: "data.evaluation_subset", store)
+        videos = try store.videos(inSubset: subset, key: "data.evaluation_subset")
         truth = videos.map { store.videos[$0].annotation }
         if let path = configuration.data.annotations {
             if readsAnnotations { try read(path, store) }

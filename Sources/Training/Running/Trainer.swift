@@ -1,4 +1,5 @@
 import Autograd
+import Checkpoints
 import Collectives
 import DataParallel
 import Detectors
@@ -9,6 +10,8 @@ import Kernels
 import NeuralNetworks
 import RandomStreams
 import RunRecords
+import Sampling
+import TrainingMethods
 
 /// Trains a detector by a method: steps over virtual shards, checkpoints. Knows neither which detector nor which method, nor who observes the run.
 ///

@@ -1,6 +1,7 @@
 import Diagnostics
 import FeatureStore
 import TemporalAnnotations
+import TrainingMethods
 
 /// Recordings whose classes are known without segments teach nothing but weakly supervised methods, and are no truth to compare with.
 enum WeakLabelCheck {

@@ -3,7 +3,7 @@ import DataParallel
 import Kernels
 import NeuralNetworks
 import RandomStreams
-import Training
+import TrainingMethods
 
 /// The generator's losses over the global mini-batch: classes of the videos, contrast within videos, contrast between videos of all shards.
 ///

@@ -1,7 +1,7 @@
 import DataParallel
 import FeatureStore
 import NeuralNetworks
-import Training
+import TrainingMethods
 
 /// Trains the generator: its own parameters, optimiser (Adam, L2 in the gradient) and sum of gradients.
 final class GeneratorTraining {

@@ -5,6 +5,7 @@ import PseudoLabels
 import RunRecords
 import TemporalAnnotations
 import Training
+import TrainingMethods
 
 extension WeakSupervisionMethod {
     /// Labels the training recordings: each rank its part, rank 0 gathers and writes the file, all ranks receive what is to be learnt from.

@@ -1,6 +1,6 @@
 import Autograd
 import NeuralNetworks
-import Training
+import TrainingMethods
 
 extension WeakSupervisionMethod {
     public func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand {

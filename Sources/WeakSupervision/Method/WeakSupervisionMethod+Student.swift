@@ -4,7 +4,7 @@ import Kernels
 import NeuralNetworks
 import RandomStreams
 import TemporalAnnotations
-import Training
+import TrainingMethods
 
 extension WeakSupervisionMethod {
     /// A step of the student: the detector's losses on the batch's instances, and the loss of the recordings' classes.

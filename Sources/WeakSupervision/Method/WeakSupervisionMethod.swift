@@ -5,8 +5,9 @@ import FeatureStore
 import NeuralNetworks
 import PseudoLabels
 import RandomStreams
+import Sampling
 import TemporalAnnotations
-import Training
+import TrainingMethods
 
 /// FuSTAL: a generator of proposals learnt from the recordings' classes, a student on its filtered proposals, then the student on its own averaged
 /// predictions. docs/methods.md says which file holds which equation.

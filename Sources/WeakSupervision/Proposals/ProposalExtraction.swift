@@ -1,6 +1,5 @@
 import PostProcessing
 import TemporalAnnotations
-import Training
 
 /// A run of up-sampled segments above a threshold.
 public struct Proposal: Equatable, Sendable {

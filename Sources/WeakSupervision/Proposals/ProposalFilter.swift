@@ -1,5 +1,4 @@
 import TemporalAnnotations
-import Training
 
 /// Which proposals of a video become labels.
 public struct ProposalFilter: Equatable, Sendable {

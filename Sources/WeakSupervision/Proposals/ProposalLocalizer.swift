@@ -3,7 +3,6 @@ import Detectors
 import Kernels
 import NeuralNetworks
 import TemporalAnnotations
-import Training
 
 /// The generator as one that detects: its proposals after NMS.
 public final class ProposalLocalizer: ActionLocalizer {

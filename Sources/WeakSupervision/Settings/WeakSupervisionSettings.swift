@@ -1,8 +1,9 @@
 import Configuration
 import Detectors
 import FeatureStore
-import PseudoLabels
-import Training
+import RunRecords
+import Sampling
+import TrainingMethods
 
 /// The section `fustal`.
 public struct WeakSupervisionSettings: MethodSettings {
@@ -35,7 +36,7 @@ public struct WeakSupervisionSettings: MethodSettings {
         }
     }
 
-    public static func measures(inFolder folder: String) throws -> [AblationTable.Measure] { try AblationTable.pseudoLabelMeasures(inFolder: folder) }
+    public static func measures(inFolder folder: String) throws -> [RunMeasure] { try RunMeasure.ofPseudoLabels(inFolder: folder) }
 
     public func make(
         _ run: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings

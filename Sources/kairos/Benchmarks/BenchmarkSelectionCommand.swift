@@ -8,6 +8,7 @@ import RandomStreams
 import RunRecords
 import TemporalAnnotations
 import Training
+import TrainingMethods
 
 struct BenchmarkSelectionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarks
 import Collectives
 import Diagnostics
 import Foundation
@@ -6,6 +7,7 @@ import Kernels
 import StandardRegistry
 import TemporalAnnotations
 import Training
+import TrainingMethods
 
 struct BenchmarkStepCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,9 +1,9 @@
 import ArgumentParser
+import Benchmarks
 import Collectives
 import Diagnostics
 import FeatureStore
 import Foundation
-import Training
 
 struct BenchmarkStoreCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -5,7 +5,7 @@ import Foundation
 import PostProcessing
 import RandomStreams
 import TemporalAnnotations
-import Training
+import TrainingMethods
 
 struct BenchmarkSuppressionCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

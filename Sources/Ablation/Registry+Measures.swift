@@ -1,0 +1,9 @@
+import RunRecords
+import TrainingMethods
+
+extension Registry {
+    /// What the method of a run that is done has to tell beside its metrics.
+    public func measures(of run: AblationRun) throws -> [RunMeasure] {
+        try method(named: run.method)?.measures(inFolder: run.folder) ?? []
+    }
+}

@@ -1,0 +1,37 @@
+import Crypto
+import Foundation
+
+/// The program that runs: checkpoints record it, ranks compare it, `kairos --version` prints it.
+public enum ProgramVersion {
+    public static let current = "0.1.0"
+
+    /// SHA-256 of the executable file, 64 hexadecimal digits: two programs with equal digests are the same build. Computed once, when first asked for
+    /// (35 MB: 0.1 s). Empty where the system does not show the file.
+    public static let buildDigest: String = {
+        guard let bytes = try? Data(contentsOf: URL(fileURLWithPath: "/proc/self/exe"), options: .alwaysMapped) else { return "" }
+        return SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined()
+    }()
+
+    /// "0.1.0 (build 7fbdc18a2699)".
+    public static var text: String { text(version: current, digest: buildDigest) }
+
+    package static func text(version: String, digest: String) -> String {
+        "\(version) (build \(digest.isEmpty ? "unknown" : String(digest.prefix(12))))"
+    }
+}
+
+extension Checkpoint.Header {
+    /// "kairos 0.1.0 (build 7fbdc18a2699)", without the build where nobody recorded it.
+    public var writer: String {
+        "kairos " + (programDigest.isEmpty ? programVersion : ProgramVersion.text(version: programVersion, digest: programDigest))
+    }
+
+    /// What to say where the program that goes on with a run is not the one that wrote the checkpoint; nil where it is, or nobody knows.
+    package var otherBuildNote: String? { otherBuildNote(version: ProgramVersion.current, digest: ProgramVersion.buildDigest) }
+
+    package func otherBuildNote(version: String, digest: String) -> String? {
+        guard programVersion != version || !programDigest.isEmpty && !digest.isEmpty && programDigest != digest else { return nil }
+        return "warning: the checkpoint was written by \(writer), this is kairos \(ProgramVersion.text(version: version, digest: digest)): "
+            + "the result may differ in its last bits from that of an uninterrupted run"
+    }
+}

@@ -1,0 +1,57 @@
+import Detectors
+import FeatureStore
+import RandomStreams
+import Sampling
+import TrainingMethods
+
+/// Learns from the labelled recordings alone.
+public final class SupervisedMethod: TrainingMethod {
+    private let store: FeatureStore
+    private let detector: any Detector
+    private let sampler: TrainingSampler
+    /// Positions in the store.
+    let labeled: [Int]
+    private let cropping: Cropping
+    private let seed: UInt64
+    private let configuration: RunConfiguration
+
+    /// - Parameter labeled: positions in the store of the recordings to learn from.
+    public init(store: FeatureStore, detector: any Detector, labeled: [Int], configuration: RunConfiguration) throws {
+        self.store = store
+        self.detector = detector
+        self.configuration = configuration
+        self.labeled = labeled
+        let data = configuration.data
+        seed = UInt64(configuration.training.seed)
+        cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
+        sampler = try TrainingSampler(
+            videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed)
+    }
+
+    public func review() throws -> [String] {
+        try LearnableActions.review(labeled: labeled, configuration: configuration, store: store, detector: detector)
+    }
+
+    public var iterationsPerEpoch: Int { sampler.stepsPerEpoch }
+
+    public var stages: [TrainingStage] {
+        [
+            TrainingStage(
+                "training", iterations: configuration.iterations(perEpoch: iterationsPerEpoch),
+                schedule: configuration.learningRateSchedule(iterationsPerEpoch: iterationsPerEpoch))
+        ]
+    }
+
+    public func videos(at position: StepPosition) -> [[TrainingVideo]] {
+        var random = RandomStream(seed: seed, "crop", position.shard, position.step)
+        return [
+            sampler.videos(step: position.step, shard: position.shard).map { index in
+                cropping.crop(index, of: store, instances: store.videos[index].annotation.instances, random: &random)
+            }
+        ]
+    }
+
+    public func step(_ step: TrainingStep) throws -> [[String: Double]] {
+        try step.learn(detector, views: step.batches.map { [LearningView($0.groups[0])] })
+    }
+}

@@ -1,0 +1,20 @@
+import Configuration
+import Detectors
+import FeatureStore
+import Sampling
+import TrainingMethods
+
+/// Learning from the labelled recordings alone; it has no keys of its own.
+public struct SupervisedSettings: MethodSettings {
+    public static let name = "supervised"
+    public static let summary = "the labelled recordings alone"
+
+    public init() {}
+    public mutating func visit(_ keys: ConfigurationKeys) throws {}
+
+    public func make(
+        _ run: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings
+    ) throws -> any TrainingMethod {
+        try SupervisedMethod(store: store, detector: detector, labeled: recordings.labeled, configuration: run)
+    }
+}

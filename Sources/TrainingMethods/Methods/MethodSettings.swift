@@ -1,0 +1,60 @@
+import Configuration
+import Detectors
+import FeatureStore
+import RunRecords
+import Sampling
+
+/// A method's sections of the configuration, and how the method is made of them.
+///
+/// This is all that the rest of the program knows of a method before it is made: a method is registered by the type of its settings. `visit` names
+/// whole sections (`keys.section`); they are read and written whatever the method of the run is.
+public protocol MethodSettings: ConfigurationSection {
+    /// The value of `method.name`: lower-case letters and digits.
+    static var name: String { get }
+    /// What is learnt from, for the documentation of `method.name`.
+    static var summary: String { get }
+    /// False: classes without segments are enough.
+    static var needsSegments: Bool { get }
+    /// Whether what is detected in training decides what is learnt: then the keys of `test` belong to the run.
+    static var learnsFromDetections: Bool { get }
+
+    /// Whether a detector is trained, so that the length in `training` must be given.
+    var trainsDetector: Bool { get }
+    /// The stage whose length is that of `training`.
+    var mainStage: String { get }
+    /// The key that holds the warm-up of a stage, by its full name; nil: that of `training`.
+    func warmupKey(ofStage name: String) -> String?
+    /// Whether training moves actions along their recordings.
+    var movesActions: Bool { get }
+    /// The branches that the method adds to the detector's heads.
+    var quality: QualitySettings { get }
+
+    /// Checks that look at several keys; called when the run uses the method.
+    ///
+    /// - Throws: `Failure`, made by `keys.refusal`.
+    func check(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws
+
+    /// What a run has beside its metrics, for the tables of comparisons.
+    ///
+    /// - Parameter folder: of a run that is done.
+    static func measures(inFolder folder: String) throws -> [RunMeasure]
+
+    /// - Throws: `Failure` when the method cannot train the detector, or not on these recordings.
+    func make(
+        _ run: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings
+    ) throws -> any TrainingMethod
+}
+
+extension MethodSettings {
+    public static var needsSegments: Bool { true }
+    public static var learnsFromDetections: Bool { false }
+    public var trainsDetector: Bool { true }
+    public var mainStage: String { "training" }
+    public func warmupKey(ofStage name: String) -> String? { nil }
+    public var movesActions: Bool { false }
+    public var quality: QualitySettings { QualitySettings() }
+    public func check(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {}
+    public static func measures(inFolder folder: String) throws -> [RunMeasure] { [] }
+
+    public var name: String { Self.name }
+}

@@ -1,0 +1,72 @@
+import Detectors
+import NeuralNetworks
+import Sampling
+
+/// A part of a run with a learning rate of its own. What is trained, and on what, may change between stages.
+public struct TrainingStage: Equatable, Sendable {
+    public var name: String
+    public var iterations: Int
+    public var schedule: LearningRateSchedule
+    /// The schedule's iteration at the stage's first step: stages may share one schedule.
+    public var firstIteration: Int
+    /// False: the detector's weights stay as they are; the method trains something else within its step, and says its gradient's norm
+    /// (`TrainingStep.gradientNorm`).
+    public var trainsDetector: Bool
+
+    public init(
+        _ name: String, iterations: Int, schedule: LearningRateSchedule, firstIteration: Int = 0, trainsDetector: Bool = true
+    ) {
+        self.trainsDetector = trainsDetector
+        self.name = name
+        self.iterations = iterations
+        self.schedule = schedule
+        self.firstIteration = firstIteration
+    }
+}
+
+/// What is learnt from: which recordings and labels a step sees, and what its loss is. The trainer does the rest.
+///
+/// Every answer must be a function of the position and the method's saved state, so that ranks and resuming change no bit.
+public protocol TrainingMethod: AnyObject {
+    /// Steps in which about every recording is seen once: the unit of `training.epochs`.
+    var iterationsPerEpoch: Int { get }
+    /// The parts of the run, one after another, none empty.
+    var stages: [TrainingStage] { get }
+    /// The recordings of a shard at a step, group by group (labelled ones, unlabelled ones): as many groups for every shard.
+    func videos(at position: StepPosition) -> [[TrainingVideo]]
+    /// Computes the losses and the gradients of the rank's shards; all ranks call it together. What is trained beside the detector is trained here.
+    ///
+    /// - Returns: for each owned shard the parts of the loss, `total` among them; the same names for every shard.
+    func step(_ step: TrainingStep) throws -> [[String: Double]]
+    /// Looks, before the first step and without features, whether there is something to learn.
+    ///
+    /// - Returns: lines for people, such as `warning: ...` with counts of what can never be learnt.
+    /// - Throws: `Failure.badInput` when nothing can.
+    func review() throws -> [String]
+    /// Called on all ranks together before training begins or goes on, after `restore`.
+    func prepare(_ run: RunContext) throws
+    /// Called on all ranks together before the first step of a stage; not when a run goes on within one.
+    func begin(stage: Int, _ run: RunContext) throws
+    /// What detects when the run is evaluated.
+    func localizer(_ detector: any Detector) -> any ActionLocalizer
+    /// What a checkpoint must keep for this method; the same on all ranks.
+    var state: [String: [UInt8]] { get }
+    /// What is learnt beside the detector; compared between ranks.
+    var learntArrays: [UnsafeBufferPointer<Float>] { get }
+    /// What the method holds in memory beside the detector's training; called before anything is allocated for the run.
+    func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand
+    /// What detection with `localizer` holds, where that is not the detector.
+    func localizerDemand(_ planner: MemoryPlanner, evaluated: [Int]) -> MemoryEstimate.Phase?
+    /// - Throws: `Failure.badInput` when the state is not this method's.
+    func restore(_ state: [String: [UInt8]]) throws
+}
+
+extension TrainingMethod {
+    public func review() throws -> [String] { [] }
+    public func prepare(_ run: RunContext) throws {}
+    public func begin(stage: Int, _ run: RunContext) throws {}
+    public func localizer(_ detector: any Detector) -> any ActionLocalizer { detector }
+    public var state: [String: [UInt8]] { [:] }
+    public var learntArrays: [UnsafeBufferPointer<Float>] { [] }
+    public func restore(_ state: [String: [UInt8]]) throws {}
+}
