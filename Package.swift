@@ -172,3 +172,9 @@ if Context.environment["KAIROS_FUZZ"] != nil {
                 "StandardRegistry", "TemporalAnnotations", "TestSupport", "TrainingMethods",
             ], path: "Tests/Fuzzing", exclude: ["Seeds"]))
 }
+
+// The documentation site is built by launch/docs alone, which makes the module of its articles and needs a plugin that other builds do not.
+if Context.environment["KAIROS_DOCS"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+    package.targets.append(.target(name: "Kairos", path: ".build/documentation/Kairos"))
+}
