@@ -159,7 +159,7 @@ let package = Package(
                 "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RandomStreams",
                 "RunRecords", "Sampling", "StandardRegistry", "Training", "TrainingMethods",
             ]),
-    ],
+    ]
 )
 
 // Fuzzers are part of the builds of launch/fuzz alone, which links them with a runtime of the compiler's.
@@ -171,4 +171,10 @@ if Context.environment["KAIROS_FUZZ"] != nil {
                 "Ablation", "Checkpoints", "Collectives", "Diagnostics", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RunRecords", "Sampling",
                 "StandardRegistry", "TemporalAnnotations", "TestSupport", "TrainingMethods",
             ], path: "Tests/Fuzzing", exclude: ["Seeds"]))
+}
+
+// The documentation site is built by launch/docs alone, which makes the module of its articles and needs a plugin that other builds do not.
+if Context.environment["KAIROS_DOCS"] != nil {
+    package.dependencies.append(.package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.5.0"))
+    package.targets.append(.target(name: "Kairos", path: ".build/documentation/Kairos"))
 }
