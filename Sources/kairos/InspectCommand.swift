@@ -5,6 +5,7 @@ import FeatureStore
 import Foundation
 import HDF5
 import NeuralNetworks
+import RunRecords
 
 /// What a kind of file says of itself: an object for `--json` (with `kind` and `digest`) and a text for people.
 struct Inspection {
@@ -15,15 +16,16 @@ struct Inspection {
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Say what a feature store, checkpoint or weight file holds.",
+        abstract: "Say what a feature store, checkpoint, weight file or run's folder holds.",
         discussion: """
-            Example:
+            Examples:
               kairos inspect sbhar.h5 --json
+              kairos inspect runs/sbhar
 
             The digest is SHA-256 over names, shapes and values: files with equal digests hold the same, however they were written.
             """)
 
-    @Argument(help: "The file.")
+    @Argument(help: "The file, or a run's folder.")
     var file: String
     @Flag(help: "Compute the digest of a feature store from all of its values and compare it with the recorded one.")
     var verify = false
@@ -35,8 +37,12 @@ struct InspectCommand: ParsableCommand {
         try output.report(inspection.object, text: inspection.text)
     }
 
-    /// Chooses by the file's name or, for HDF5 files, by the root attribute `format`.
+    /// Chooses by the file's name or, for HDF5 files, by the root attribute `format`; a folder with a configuration is a run's.
     private func inspect() throws -> Inspection {
+        if FileManager.default.fileExists(atPath: RunFolder(file).configuration) {
+            let summary = try RunSummary(RunFolder(file))
+            return Inspection(object: summary, text: summary.text)
+        }
         if file.hasSuffix(".safetensors") {
             let summary = try WeightFileSummary(try SafetensorsFile(path: file), path: file)
             return Inspection(object: summary, text: summary.text)

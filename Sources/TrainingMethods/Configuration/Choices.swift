@@ -1,3 +1,4 @@
+import Checkpoints
 import Configuration
 import DataParallel
 import Detectors
@@ -6,6 +7,7 @@ import PostProcessing
 
 // Names that other targets give, as values of keys.
 
+extension StoredWeights: ConfigurationChoice {}
 extension SuppressionMethod: ConfigurationChoice {}
 extension ProductPrecision: ConfigurationChoice {}
 extension CenterSamplingAssigner.Sampling: ConfigurationChoice {}
