@@ -105,7 +105,7 @@ public final class Communicator {
         try check(MPI_Comm_size(handle, &size), "MPI_Comm_size", rank: Int(rank))
         var name = [CChar](repeating: 0, count: Int(MPI_MAX_PROCESSOR_NAME) + 1), length: Int32 = 0
         try check(MPI_Get_processor_name(&name, &length), "MPI_Get_processor_name", rank: Int(rank))
-        return (Int(rank), Int(size), String(cString: name))
+        return (Int(rank), Int(size), String(untilZero: name))
     }
 
     /// This rank by itself, however many `mpirun` started: what it does there is what a run of one rank does.
@@ -175,7 +175,7 @@ public final class Communicator {
         guard status != MPI_SUCCESS else { return }
         var words = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
         var length: Int32 = 0
-        let reason = MPI_Error_string(status, &words, &length) == MPI_SUCCESS ? String(cString: words) : "error \(status)"
+        let reason = MPI_Error_string(status, &words, &length) == MPI_SUCCESS ? String(untilZero: words) : "error \(status)"
         throw Failure(
             .failed, "\(operation) failed: \(reason)", at: rank.map { [.rank($0)] } ?? [],
             advice: "look at the messages of the other ranks; when there are none, check the network between the hosts")

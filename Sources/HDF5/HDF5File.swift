@@ -160,7 +160,7 @@ public final class HDF5File: @unchecked Sendable {
                 guard 0...65_536 ~= length else { throw readFailure(group) }
                 var buffer = [CChar](repeating: 0, count: length + 1)
                 _ = H5Lget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, index, &buffer, buffer.count, kairos_h5p_default())
-                names.append(String(cString: buffer))
+                names.append(String(untilZero: buffer))
             }
             return names.sorted()
         }
