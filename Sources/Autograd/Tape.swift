@@ -1,9 +1,9 @@
 import Kernels
 
-/// The recorded operations of one forward pass, last one on top.
+/// The recorded operations of one forward pass, the last one on top.
 ///
-/// Every operation puts one closure here that takes the gradient of its result to its inputs. `backward()` pops and runs them; popping a closure lets
-/// go of its tensors, so their buffers serve the operations that follow.
+/// Every operation records one closure that propagates the gradient of its result to its inputs. `backward()` pops and runs the closures; popping a
+/// closure releases its tensors, so their buffers are reused by the operations that follow.
 public final class Tape {
     private struct Entry {
         let leaves: [Tensor]

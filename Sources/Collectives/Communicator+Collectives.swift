@@ -4,7 +4,7 @@ import Foundation
 
 /// Calls that all ranks make together.
 extension Communicator {
-    /// Returns when all ranks have come here.
+    /// Returns when all ranks have called it.
     public func barrier() throws {
         countCollective(UInt8.self, 0)
         try check(Activity.during(.barrier) { MPI_Barrier(handle) }, "MPI_Barrier")

@@ -15,7 +15,7 @@ public final class Communicator {
     public let hostName: String
     /// For every rank the lowest rank that shares memory with it: equal numbers are ranks of one host.
     public let hosts: [Int]
-    /// The most elements one MPI message carries; longer buffers travel in pieces (MPI counts are 32-bit).
+    /// The largest number of elements in one MPI message; longer buffers are sent in pieces (MPI counts are 32-bit).
     public var largestMessage = Int(Int32.max)
 
     /// What this rank has sent through this communicator.
@@ -108,7 +108,7 @@ public final class Communicator {
         return (Int(rank), Int(size), String(untilZero: name))
     }
 
-    /// This rank by itself, however many `mpirun` started: what it does there is what a run of one rank does.
+    /// This rank alone, however many `mpirun` started: it behaves as in a run of one rank.
     ///
     /// - Throws: as `world()`.
     public static func alone() throws -> Communicator {
@@ -150,10 +150,10 @@ public final class Communicator {
         exit(code)
     }
 
-    /// How many seconds this rank waits before it says an error that all may have, so that one alone says it.
+    /// Seconds that this rank waits before it prints an error that all ranks may have, so that only one prints it.
     public var secondsBeforeSpeaking: Double { StallWatch.turn(of: rank) }
 
-    /// This rank says why the job ends, and `abort`s. Does not come back when the watch is just doing so.
+    /// Prints why the job ends, and aborts it. Does not return if the watch is already doing so.
     public func takeOver() { StallWatch.current?.takeOver() }
 
     /// Ends MPI and waits until this process may end; all ranks must come here. Called at a successful exit; calling it twice is harmless.

@@ -40,8 +40,8 @@ public struct JobEnvironment {
         return (rank, ranks)
     }
 
-    /// Refuses to be one of several lone ranks: started by a batch system whose MPI is another, each rank would find itself alone and do
-    /// all the work.
+    /// Refuses to run as one of several separate jobs of one rank: under the launcher of another MPI, each rank would find itself alone and do all
+    /// the work.
     ///
     /// - Parameter ranks: that MPI finds.
     public func requireOneWorld(ranks: Int) throws {

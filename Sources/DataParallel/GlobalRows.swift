@@ -33,7 +33,7 @@ public struct GlobalRows {
         return Gathered(columns: columns, values: values, offsets: offsets)
     }
 
-    /// Adds up, in the tree's order, what every shard says of all rows, and gives each shard the sums of its own rows.
+    /// Sums, in the tree's order, every shard's gradients of all rows, and returns to each shard the sums of its own rows.
     ///
     /// - Parameter gradient: of a shard of this rank, [gathered rows, columns].
     /// - Returns: for each shard of this rank the sum over all shards, of the size of its rows.

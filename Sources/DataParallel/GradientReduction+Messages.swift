@@ -32,7 +32,7 @@ extension GradientReduction {
         if hosts[rank] != hosts[shards.rank] { sentBytesBetweenHosts += bytes }
     }
 
-    /// Makes room for what comes in at a level.
+    /// Allocates the receive buffers of a level.
     func startReceiving(_ bucket: Int, level: Int) throws {
         guard shards.ranks > 1 else { return }
         let own = slice(bucket, level, plan.levels[level].place)

@@ -1,7 +1,7 @@
 import Diagnostics
 import Foundation
 
-/// Reads rows ahead on a thread of its own, so that training finds them ready.
+/// Prefetches rows on its own thread.
 ///
 /// Requests are answered in their order. At most `depth` answers wait in memory; the thread rests while they are not taken. Requests beyond are
 /// announced to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is

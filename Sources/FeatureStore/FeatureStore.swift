@@ -31,7 +31,7 @@ public final class FeatureStore {
     public let storage: FeatureStorage
     public let classes: ClassMap
     public let videos: [StoredVideo]
-    /// SHA-256 over names, shapes and values, as recorded when the store was written; `contentDigest()` computes it anew.
+    /// SHA-256 over names, shapes and values, as recorded when the store was written; `contentDigest()` recomputes it.
     public let digest: String
     /// Rows of all videos together.
     public let rows: Int
@@ -103,7 +103,7 @@ public final class FeatureStore {
     }
 
     /// Tells the operating system that these rows will be read soon, in this order, so that it fetches them from disk meanwhile; returns before they
-    /// are there. What the store does not hold is passed over. Changes no result.
+    /// are there. What the store does not hold is ignored. Changes no result.
     ///
     /// - Parameter before: the read that comes before them; nil: none, or not known.
     public func announce(_ reads: [(video: Int, rows: Range<Int>)], after before: (video: Int, rows: Range<Int>)? = nil) {

@@ -1,10 +1,10 @@
 import Diagnostics
 
-/// What an annotation file holds: classes in their one order, and videos in the order of the file.
+/// The contents of an annotation file: classes in a fixed order, and videos in the order of the file.
 ///
 /// The JSON form is ActivityNet's: `{"version": ..., "database": {VIDEO: {"subset", "duration", "fps", "annotations": [{"label", "label_id",
-/// "segment": [start, end]}]}}}`, times in seconds; `fps` and `label_id` may be missing. Weak labels are annotations without `segment`, or
-/// `"labels": [...]` at the video. Other members ("url", "segment(frames)", "taxonomy", ...) are passed over.
+/// "segment": [start, end]}]}}}`, times in seconds; `fps` and `label_id` may be missing. Weak labels are annotations without `segment`, or `"labels":
+/// [...]` at the video. Other members ("url", "segment(frames)", "taxonomy", ...) are ignored.
 public struct AnnotationSet: Sendable {
     public var version: String
     public var classes: ClassMap

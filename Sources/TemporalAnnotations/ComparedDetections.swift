@@ -7,7 +7,7 @@ public struct ComparedDetections: Sendable {
     /// What the user should know, one sentence each.
     public private(set) var notes: [String] = []
 
-    /// Reads detections. Those of classes that the annotations lack are passed over: they change no number of the evaluation.
+    /// Reads detections. Those of classes that the annotations lack are ignored: they change no number of the evaluation.
     ///
     /// - Parameters:
     ///   - set: every video of the file must be among its videos.

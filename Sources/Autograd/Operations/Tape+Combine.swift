@@ -68,7 +68,7 @@ extension Tape {
         return PackedSequence(y, offsets: offsets)
     }
 
-    /// The same values, past which no gradient goes.
+    /// The same values, detached: no gradient passes.
     public func detached(_ x: PackedSequence) -> PackedSequence {
         let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: false)
         computing { y.values.update(from: x.tensor.values, count: x.tensor.count) }

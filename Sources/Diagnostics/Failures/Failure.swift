@@ -1,4 +1,4 @@
-/// The one shape of every error a user meets: what went wrong, where, and what to do about it.
+/// The only type of error that a user sees: what went wrong, where, and what to do about it.
 ///
 ///     error: the file ends early: its header promises 3 x 4 float32 (48 bytes of values), it holds 20
 ///       where: file 'features/video_1.npy', video 'video_1'

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Refuses what is read differently from a file before it is opened: a pipe that nobody writes to would be waited on for ever, a device has no end.
-/// What does not exist or cannot be looked at passes: the reader says so in its own words.
+/// Refuses what is read differently from a file before it is opened: a pipe that nobody writes to would be waited on forever, a device has no end.
+/// What does not exist or cannot be examined passes: the reader says so in its own words.
 ///
 /// - Parameter kind: of the failure.
 /// - Throws: `Failure` that says what stands there.

@@ -1,10 +1,10 @@
 import CSignals
 import Foundation
 
-/// The wish, by a signal, that a run end at the next good moment and go on later: SIGTERM, SIGUSR1 (a batch system's warning before the time limit),
-/// or SIGINT (Ctrl-C), which ends the program at once when it comes again.
+/// A request, by a signal, that a run end at the next suitable moment and continue later: SIGTERM, SIGUSR1 (a batch system's warning before the time
+/// limit), or SIGINT (Ctrl-C), which ends the program at once when it comes again.
 ///
-/// Noted by a handler, asked for where it is good to end. Which step is the last one must be agreed on by all ranks: a signal may reach one alone.
+/// Recorded by a handler, checked where the run may end. Which step is the last one must be agreed on by all ranks: a signal may reach one alone.
 public enum Interruption {
     public enum Signal: Int32, CaseIterable, Sendable, CustomStringConvertible {
         case terminate = 15

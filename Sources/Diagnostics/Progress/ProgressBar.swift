@@ -1,6 +1,6 @@
 import Foundation
 
-/// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line now and then. Writes to
+/// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line every half minute. Writes to
 /// standard error.
 public final class ProgressBar {
     private let title: String

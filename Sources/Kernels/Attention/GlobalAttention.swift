@@ -21,7 +21,7 @@ public enum GlobalAttention {
         public var channels: Int { heads * headChannels }
         var scale: Float { 1 / Float(headChannels).squareRoot() }
         private var lengths: [Int] { (0..<offsets.count - 1).map { offsets[$0 + 1] - offsets[$0] } }
-        /// Probabilities there are, kept or not.
+        /// Number of probabilities, kept or not.
         private var pairCount: Int { lengths.reduce(0) { $0 + heads * $1 * $1 } }
         /// Of the forward pass: scores, weighted sum, softmax.
         var operations: Int { pairCount * (4 * headChannels + 25) }

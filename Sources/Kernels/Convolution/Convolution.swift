@@ -3,8 +3,8 @@ import Diagnostics
 /// Convolution along time, stride 1, as matrix products: `y[t] = sum over j of x[t + j - kernel/2] W[j]`; rows beyond the ends of t's sequence are
 /// zeros.
 ///
-/// No rows are laid side by side: for each j the rows of x, shifted, are multiplied with W[j] where they stand and summed in y. A piece of y is small
-/// enough to stay in the second-level cache meanwhile. With kernel 1 this is a linear layer.
+/// No im2col buffer is built: for each j the shifted rows of x are multiplied with W[j] in place and summed in y. A tile of y is small enough to stay
+/// in the second-level cache. With kernel 1 this is a linear layer.
 public struct Convolution {
     public let input: Int
     public let output: Int

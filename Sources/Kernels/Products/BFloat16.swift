@@ -1,7 +1,7 @@
 /// The upper half of a float32: 8 bits of exponent, 7 of fraction. Numbers are rounded to the nearest, ties to even.
 public typealias BFloat16 = UInt16
 
-/// A float32 matrix rounded to bfloat16, its sequences set apart by rows of zeros: what the kernel of a convolution sees beyond the ends.
+/// A float32 matrix rounded to bfloat16, its sequences separated by rows of zeros, which are the padding of a convolution.
 ///
 /// With `half` = 0 (a linear layer) there are no such rows and the sequences do not matter.
 public struct BFloat16Layout {

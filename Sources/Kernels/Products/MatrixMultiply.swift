@@ -10,8 +10,8 @@ public enum ProductPrecision: String, Sendable, CaseIterable {
 
 /// Float32 matrix products, all row-major.
 ///
-/// The libraries run one thread: a result is cut into pieces here, so their threads never compete with the other kernels'. The pieces depend on the
-/// shapes alone, whatever the thread count, so results do too.
+/// The libraries run single-threaded: a result is cut into tiles here, so library threads never compete with those of other kernels. The tiles, and
+/// so the results, depend on the shapes only, not on the thread count.
 public enum MatrixMultiply {
     /// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ C when `accumulate`).
     ///
@@ -45,7 +45,7 @@ public enum MatrixMultiply {
         }
     }
 
-    /// Rows of a piece: enough that packing the other operand anew for each costs nothing measurable, few enough that a piece stays in the
+    /// Rows of a piece: enough that packing the other operand again for each costs nothing measurable, few enough that a piece stays in the
     /// second-level cache.
     static let pieceRows = 256
     /// Multiplications below which waking other threads costs more than it saves.

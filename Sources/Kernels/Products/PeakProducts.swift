@@ -1,6 +1,6 @@
 import Dispatch
 
-/// The most operations per second that products reach on this machine, as they are computed here: what steps are measured against.
+/// The peak operations per second of products on this machine, as they are computed here: the reference for steps.
 public enum PeakProducts {
     public struct Speed {
         /// Operations per second, and per second that a thread spends on a processor.

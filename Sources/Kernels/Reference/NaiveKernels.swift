@@ -1,6 +1,6 @@
 import Foundation
 
-/// The kernels again, as plain loops in double precision: what the fast ones are tested against.
+/// Reference kernels: plain loops in double precision, against which the fast ones are tested.
 public enum NaiveKernels {
     /// C = op(A) op(B); A as stored [m, k] or [k, m].
     public static func multiply(m: Int, n: Int, k: Int, _ a: [Float], transposeA: Bool, _ b: [Float], transposeB: Bool) -> [Float] {

@@ -1,7 +1,7 @@
 /// The sum at the end of a scalable-granularity perception layer (TriDet, arXiv 2303.07347, Eq. 3):
 /// `y = instant * gate(sequence) + (narrow + wide) * modulation + x`, element by element.
 public enum ScalableGranularity {
-    /// A place for a gradient, and whether it already holds one.
+    /// A buffer for a gradient, and whether it already holds one.
     public typealias Destination = (pointer: UnsafeMutablePointer<Float>, add: Bool)
 
     /// - Parameters:
@@ -69,7 +69,7 @@ public enum ScalableGranularity {
         }
     }
 
-    /// Rows shared out among threads: the sequence, and where the row begins.
+    /// Rows divided among threads: the sequence, and where the row begins.
     @inline(__always)
     private static func overRows(_ offsets: [Int], channels: Int, _ body: (_ sequence: Int, _ begin: Int) -> Void) {
         offsets.withUnsafeBufferPointer { offsets in

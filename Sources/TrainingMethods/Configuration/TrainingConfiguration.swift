@@ -9,7 +9,6 @@ public struct TrainingConfiguration: ConfigurationSection {
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }
     public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
     public typealias Weights = StoredWeights
-    public enum BucketOrder: String, ConfigurationChoice, Sendable { case ready, backward, forward }
 
     /// Length of the run, warm-up included; either this or `epochs`.
     public var iterations: Int?

@@ -9,7 +9,7 @@ package struct LockOwner: Codable, Equatable {
     /// The host's present boot, and the space that its process numbers belong to (a container has its own).
     package var boot: String
     package var processSpace: String
-    /// UTC, for people.
+    /// UTC, for the user.
     package var since: String
     /// The batch system's number of the job, and how often it was put back in the queue.
     package var job: String?

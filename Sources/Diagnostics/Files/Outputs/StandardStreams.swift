@@ -31,7 +31,7 @@ public enum StandardOutput {
     }
 }
 
-/// Standard error: what it does not take is lost, and the work goes on.
+/// Standard error: what it does not take is lost, and the work continues.
 public enum StandardError {
     public static func write(_ text: String) { _ = writeWhole(Data(text.utf8), to: STDERR_FILENO) }
 }
