@@ -1,7 +1,5 @@
 import Autograd
 import Checkpoints
-import Collectives
-import Detectors
 import Diagnostics
 import FeatureStore
 import Foundation
@@ -10,50 +8,13 @@ import NeuralNetworks
 import RandomStreams
 import RunRecords
 import Sampling
-import StandardRegistry
 import TemporalAnnotations
 import Training
 import TrainingMethods
 import XCTest
 
-/// Runs of a toy detector on a small synthesized store.
-final class TrainerTests: XCTestCase {
-    private var folder = ""
-    private var store: String { folder + "/store.h5" }
-
-    override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "kairos-trainer-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let annotations = try SyntheticFeatures.annotations(videos: 9, classes: 2, seed: 4)
-        try FeatureStoreWriter().write(try SyntheticFeatures(annotations: annotations, dimension: 5, stride: 15, window: 30, seed: 4), to: store)
-    }
-    override func tearDown() {
-        try? FileManager.default.removeItem(atPath: folder)
-        ComputeContext.current.backend = .openblas
-    }
-
-    private func configuration(_ overrides: [String] = []) throws -> RunConfiguration {
-        try RunConfiguration(
-            yaml: """
-                data: {store: "\(store)", virtual_shards: 2, batch_size: 4}
-                training: {iterations: 12, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 5, log_every: 2, threads: 1, weight_decay: 0.1}
-                """, file: "run.yaml", overrides: overrides)
-    }
-
-    private func run(
-        _ name: String, _ overrides: [String] = [], resume: Bool = false, toy: ((FeatureStore) -> ToyDetector)? = nil
-    ) throws -> TrainingRun {
-        try TrainingRun(
-            try configuration(overrides), folder: "\(folder)/\(name)", resume: resume, communicator: try Communicator.world(),
-            observers: [LogObserver()], makeDetector: { toy?($1) ?? ToyDetector(columns: $1.dimension) })
-    }
-
-    private func refused(_ expected: String, _ body: () throws -> Void, line: UInt = #line) {
-        XCTAssertThrowsError(try body(), line: line) { error in
-            XCTAssertEqual("\(error)".replacingOccurrences(of: folder, with: "FOLDER"), expected, line: line)
-        }
-    }
-
+/// Steps, resumption and refusals of runs.
+final class TrainerTests: TrainerTestCase {
     func testResumedEqualsUninterrupted() throws {
         let whole = try run("whole").run()
         XCTAssertEqual(whole.step, 12)
@@ -372,38 +333,5 @@ final class TrainerTests: XCTestCase {
               do: choose another --output or change the permissions above it
             """
         ) { _ = try run("taken/run") }
-    }
-
-    func testEvaluationSeesEachRecordingOnceAndWritesItsFiles() throws {
-        let outcome = try run("evaluated").run()
-        let evaluation = try XCTUnwrap(outcome.evaluation)
-        let store = try FeatureStore(path: self.store)
-        let detections = try DetectionFile.read(
-            folder + "/evaluated/predictions.json", classes: store.classes, videos: Set(store.videos.map(\.id)))
-        XCTAssertEqual(detections.map(\.video), store.videos.filter { $0.annotation.subset == "Test" }.map(\.id))
-        let written =
-            try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: folder + "/evaluated/metrics.json"))) as? [String: Any]
-        XCTAssertEqual(written?["average_mAP"] as? Double, evaluation.averageMAP)
-        XCTAssertEqual(written?["tiou_thresholds"] as? [Double], [0.3, 0.4, 0.5, 0.6, 0.7])
-        let saved = try RunConfiguration(path: folder + "/evaluated/config.yaml")
-        XCTAssertEqual(saved, try configuration())
-    }
-
-    func testAveragedWeightsAreEvaluatedWhenAskedFor() throws {
-        for weights in ["current", "ema"] {
-            var detector: ToyDetector?
-            let training = try run("weights-\(weights)", ["training.evaluate_weights=\(weights)", "training.ema_decay=0.5"]) { store in
-                let toy = ToyDetector(columns: store.dimension)
-                detector = toy
-                return toy
-            }
-            _ = try training.run()
-            let toy = try XCTUnwrap(detector)
-            let checkpoint = try Checkpoint(path: "\(folder)/weights-\(weights)/checkpoints/step-00000012.h5")
-            XCTAssertEqual(try checkpoint.published(weights == "ema" ? .ema : .current)[0].values, toy.weightsAtDetection)
-            // The run owns the weights.
-            try withExtendedLifetime(training) { XCTAssertEqual(try checkpoint.published(.current)[0].values, Array(toy.weight.values)) }
-            XCTAssertNotEqual(try checkpoint.published(.current)[0].values, try checkpoint.published(.ema)[0].values)
-        }
     }
 }
