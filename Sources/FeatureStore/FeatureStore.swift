@@ -105,7 +105,9 @@ public final class FeatureStore {
     /// Tells the operating system that these rows will be read soon, in this order, so that it fetches them from disk meanwhile; returns before they
     /// are there. What the store does not hold is passed over. Changes no result.
     ///
-    /// - Parameter before: the read that comes before them; nil: none, or not known.
+    /// - Parameters:
+    ///   - reads: recordings and their rows.
+    ///   - before: the read that comes before them; nil: none, or not known.
     public func announce(_ reads: [(video: Int, rows: Range<Int>)], after before: (video: Int, rows: Range<Int>)? = nil) {
         func place(_ read: (video: Int, rows: Range<Int>)) -> Range<Int>? {
             guard videos.indices.contains(read.video), read.rows.lowerBound >= 0, read.rows.upperBound <= videos[read.video].rows else { return nil }

@@ -2,6 +2,7 @@ import Dispatch
 
 /// The most operations per second that products reach on this machine, as they are computed here: what steps are measured against.
 public enum PeakProducts {
+    /// A measured speed.
     public struct Speed {
         /// Operations per second, and per second that a thread spends on a processor.
         public var perSecond = 0.0
