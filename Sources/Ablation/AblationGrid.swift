@@ -38,7 +38,9 @@ public struct AblationGrid: Equatable, Sendable {
 
     private static let keys = ["configuration", "ranks", "labeled_fractions", "seeds", "settings"]
 
-    /// - Parameter file: the name to say in errors.
+    /// - Parameters:
+    ///   - yaml: the text of the file.
+    ///   - file: the name to say in errors.
     public init(yaml: String, file: String) throws {
         let document = try ConfigurationNode(yaml: yaml, file: file)
         try Self.refuseUnknownKeys(document)

@@ -7,6 +7,7 @@ import TrainingMethods
 
 /// One run of a grid.
 public struct AblationRun: Equatable, Sendable {
+    /// How far a run is.
     public enum State: String, Codable, Sendable {
         /// Its metrics are there.
         case done

@@ -35,6 +35,7 @@ public final class BufferPool {
     public private(set) var peakBytes = 0
     /// Buffers that were given out so far.
     public private(set) var takenBuffers = 0
+    /// Sets `peakBytes` back to what is in use.
     public func resetPeak() { peakBytes = usedBytes }
 
     /// Floats of the first slab; each further one is as large as all before it.

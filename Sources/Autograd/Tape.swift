@@ -38,6 +38,7 @@ public final class Tape {
     /// The result of `body`, of which nothing but x is kept: backward runs `body` once more. Less memory, more work, the same bits.
     ///
     /// - Parameters:
+    ///   - x: the only input that is kept.
     ///   - leaves: the parameters that `body` uses.
     ///   - body: computes on the tape it is given; twice the same.
     public func recomputed(_ x: Tensor, leaves: [Tensor], _ body: @escaping (Tape, Tensor) -> Tensor) -> Tensor {

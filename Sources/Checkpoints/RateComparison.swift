@@ -20,7 +20,10 @@ public struct RateComparison {
     public let near: [Int]
     private let otherWindow: [Int]
 
-    /// - Parameter videos: positions in the store.
+    /// - Parameters:
+    ///   - rate: of the training.
+    ///   - store: the store to compare with.
+    ///   - videos: positions in the store.
     public init(_ rate: FeatureRate, _ store: FeatureStore, videos: [Int]) {
         self.rate = rate
         self.store = store

@@ -5,7 +5,9 @@ import Foundation
 extension Communicator {
     /// Checks that all ranks hold the same `value` (the program's version, the configuration's digest).
     ///
-    /// - Parameter name: what is compared, for the message: "the configuration".
+    /// - Parameters:
+    ///   - value: this rank's.
+    ///   - name: what is compared, for the message: "the configuration".
     /// - Throws: `Failure` (`.failed`) on all ranks when they differ, saying which ranks hold which value; its places are the ranks that differ from
     ///   the most common value.
     public func agree(on value: String, name: String) throws {

@@ -5,6 +5,7 @@ public struct ArrayDigest: Sendable {
 
     public init() {}
 
+    /// Adds an array: its length and its bits.
     public mutating func add(_ values: UnsafeBufferPointer<Float>) {
         add(UInt64(values.count))
         let bytes = UnsafeRawBufferPointer(values)
@@ -25,8 +26,10 @@ public struct ArrayDigest: Sendable {
         }
     }
 
+    /// Adds the bits of a number.
     public mutating func add(_ value: Double) { add(value.bitPattern) }
 
+    /// Adds a word.
     public mutating func add(_ word: UInt64) { lanes.0 = Self.mixed(lanes.0, word) }
 
     /// Mixed one after another, so that equal changes in two of the sums do not look alike.

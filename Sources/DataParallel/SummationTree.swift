@@ -5,6 +5,7 @@
 /// without a right child has its left child's value. Any contiguous block of shards is made up of few such nodes, so a rank adds up its own nodes and
 /// only the nodes' values are sent.
 public struct SummationTree: Equatable, Sendable {
+    /// A node: the sum of the shards index * 2^level ..< (index + 1) * 2^level.
     public struct Node: Hashable, Sendable {
         public let level: Int
         public let index: Int

@@ -5,6 +5,7 @@ extension Evaluation {
     /// detection and each detection finding one instance: the pair of highest tIoU first), averaged over the thresholds.
     ///
     /// - Parameters:
+    ///   - detections: of all videos, in any order.
     ///   - counts: numbers of proposals per video (AN).
     ///   - thresholds: ActivityNet's are 0.5:0.05:0.95.
     public func averageRecall(

@@ -16,6 +16,7 @@ public struct Evaluation: Sendable {
 
     /// - Parameters:
     ///   - videos: those evaluated.
+    ///   - classes: names of the classes by number.
     ///   - thresholds: tIoU from which a detection counts.
     public init(videos: [VideoAnnotation], classes: ClassMap, thresholds: [Double]) {
         self.thresholds = thresholds

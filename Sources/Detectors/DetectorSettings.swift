@@ -58,6 +58,7 @@ public protocol DetectorSettings: ConfigurationSection {
     /// - Parameters:
     ///   - inputDimension: columns of the features.
     ///   - classes: number of classes.
+    ///   - options: keys of other sections, and what the method adds.
     func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector
 
     /// Rows between the points that are responsible for an action of so many rows.

@@ -17,7 +17,10 @@ public final class FeaturePrefetcher {
     public let window: Int
     private let state: State
 
-    /// - Parameter window: nil: `standardWindow`, or 0 where the system itself reads far ahead.
+    /// - Parameters:
+    ///   - store: the store to read.
+    ///   - depth: reads that may wait to be taken.
+    ///   - window: nil: `standardWindow`, or 0 where the system itself reads far ahead.
     public convenience init(store: FeatureStore, depth: Int, window: Int? = nil) {
         self.init(store: store, depth: depth, window: window) { Waits.ofThisThread }
     }

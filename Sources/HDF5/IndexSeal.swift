@@ -164,7 +164,9 @@ enum IndexSeal {
 extension HDF5File {
     /// Seals a finished file (`IndexSeal`).
     ///
-    /// - Parameter datasets: contiguous ones whose values are left out, since their readers check them.
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - datasets: contiguous ones whose values are left out, since their readers check them.
     /// - Throws: `Failure.failed` when it cannot be written.
     public static func seal(_ path: String, leavingOut datasets: [String]) throws {
         let file = try HDF5File.open(path)

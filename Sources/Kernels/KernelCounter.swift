@@ -32,6 +32,7 @@ public enum KernelCounter {
         }
     }
 
+    /// What the kernels of a family did.
     public struct Total: Equatable, Sendable {
         public var calls = 0
         /// Floating-point operations: a multiplication and an addition are two.

@@ -46,6 +46,7 @@ public struct AnnotationSet: Sendable {
         return subsets.compactMap { subset in groups[foldedName(subset.rawValue)].flatMap { $0.count > 1 && $0[0] == subset ? $0 : nil } }
     }
 
+    /// The videos of a subset, in the order of the file.
     public func videos(in subset: Subset) -> [VideoAnnotation] { videos.filter { $0.subset == subset } }
 
     /// The subset a user named: as spelt, or else the one that differs in case alone.

@@ -32,7 +32,10 @@ public struct SegmentScale: Sendable {
 
     /// Examines a segment; those of one video come one after another.
     ///
-    /// - Parameter rowsPerSecond: of the video's features, where these are known.
+    /// - Parameters:
+    ///   - segment: in seconds.
+    ///   - video: the one it belongs to.
+    ///   - rowsPerSecond: of the video's features, where these are known.
     public mutating func add(_ segment: Segment, of video: VideoAnnotation, rowsPerSecond: Double? = nil) {
         let inside = min(video.duration, segment.end) - max(0, segment.start)
         count += 1

@@ -28,7 +28,9 @@ extension PseudoLabelSelection {
     /// The final fates. Candidates that are not promoted are rejected. A prediction whose similarity is not a number (no discriminator, or no
     /// labelled instance of its class) keeps what its score gave it (choice).
     ///
-    /// - Parameter instances: those that the selection was made of; the similarity of dropped ones is not looked at.
+    /// - Parameters:
+    ///   - instances: those that the selection was made of; the similarity of dropped ones is not looked at.
+    ///   - settings: thresholds of similarity and overlap.
     public func refined(_ instances: [PseudoInstance], settings: RefinementSettings) -> [PseudoInstanceFate] {
         precondition(instances.count == fates.count)
         let refined: [PseudoInstanceFate] = zip(instances, fates).map { instance, fate in

@@ -4,10 +4,12 @@ import TrainingMethods
 
 /// Section `apl`: stages, selection and weights of learning from pseudo-labels.
 public struct PseudoLabelConfiguration: ConfigurationSection {
+    /// From which score on a prediction is positive.
     public enum Selection: String, ConfigurationChoice, Sendable {
         case adaptive, fixed
         case adaptivePerClass = "adaptive_per_class"
     }
+    /// The probability that scores and focal loss use.
     public enum Score: String, ConfigurationChoice, Sendable {
         case joint
         case classScore = "class"

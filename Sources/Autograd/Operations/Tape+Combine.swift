@@ -4,6 +4,8 @@ extension Tape {
     /// x + factor(sequence) * scale(channel) * branch: a residual connection with layer scale and drop path.
     ///
     /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - branch: what is added, packed like `x`.
     ///   - scale: [1, channels], learnt.
     ///   - factors: one per sequence: 1 in evaluation; in training 0 (dropped) or 1 / keep probability.
     public func residual(_ x: PackedSequence, branch: PackedSequence, scale: Tensor, factors: [Float]) -> PackedSequence {

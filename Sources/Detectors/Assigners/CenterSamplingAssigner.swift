@@ -6,6 +6,7 @@ import TemporalAnnotations
 /// centre, and when the larger of its distances to start and end lies in the level's regression range (both ends included).
 /// Of several instances the shortest wins; all instances at most 1e-3 longer give their classes too.
 public struct CenterSamplingAssigner: Hashable, Sendable {
+    /// Where in an action points are positive.
     public enum Sampling: String, Codable, Sendable, CaseIterable {
         /// Near the centre.
         case radius

@@ -62,14 +62,17 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         self.advice = advice
     }
 
+    /// A failure of exit code 1.
     public static func failed(_ what: String, at places: Place..., advice: String) -> Failure {
         Failure(.failed, what, at: places, advice: advice)
     }
 
+    /// Wrong usage, exit code 2.
     public static func wrongUsage(_ what: String, at places: Place..., advice: String) -> Failure {
         Failure(.wrongUsage, what, at: places, advice: advice)
     }
 
+    /// Bad input data, exit code 3.
     public static func badInput(_ what: String, at places: Place..., advice: String) -> Failure {
         Failure(.badInput, what, at: places, advice: advice)
     }

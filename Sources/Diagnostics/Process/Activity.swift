@@ -4,6 +4,7 @@ import Synchronization
 ///
 /// A counter moves with every change; where it stands still, nothing makes progress.
 public enum Activity {
+    /// What a process may be doing.
     public enum Operation: UInt8, CaseIterable, Sendable {
         case computing, readingFeatures, readingFile, writingFile
         case barrier, broadcast, allReduce, allGather, gather, send, receive, wait, writingTogether, finalize, leaving

@@ -10,7 +10,10 @@ public struct BFloat16Layout {
     public let half: Int
     public let offsets: [Int]
 
-    /// - Parameter offsets: ends of the sequences, first 0, last the number of rows.
+    /// - Parameters:
+    ///   - columns: values of a row.
+    ///   - kernel: rows of the convolution's kernel; 1 for a linear layer.
+    ///   - offsets: ends of the sequences, first 0, last the number of rows.
     public init(columns: Int, kernel: Int, offsets: [Int]) {
         self.columns = columns
         half = kernel / 2

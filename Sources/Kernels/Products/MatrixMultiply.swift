@@ -16,7 +16,18 @@ public enum MatrixMultiply {
     /// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ C when `accumulate`).
     ///
     /// - Parameters:
-    ///   - a, lda: A as stored: [m, k], or [k, m] when `transposeA`; `lda` floats from row to row. Likewise B.
+    ///   - m: rows of C.
+    ///   - n: columns of C.
+    ///   - k: columns of op(A), rows of op(B).
+    ///   - a: A as stored: [m, k], or [k, m] when `transposeA`.
+    ///   - lda: floats from row to row of A.
+    ///   - transposeA: whether A is stored transposed.
+    ///   - b: B as stored: [k, n], or [n, k] when `transposeB`.
+    ///   - ldb: floats from row to row of B.
+    ///   - transposeB: whether B is stored transposed.
+    ///   - c: C, [m, n].
+    ///   - ldc: floats from row to row of C.
+    ///   - accumulate: whether the product is added to what is in C.
     ///   - alpha: factor of the product.
     public static func multiply(
         m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, transposeA: Bool = false, _ b: UnsafePointer<Float>, ldb: Int,

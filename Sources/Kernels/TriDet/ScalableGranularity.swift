@@ -5,8 +5,15 @@ public enum ScalableGranularity {
     public typealias Destination = (pointer: UnsafeMutablePointer<Float>, add: Bool)
 
     /// - Parameters:
+    ///   - instant: [rows, channels].
     ///   - gate: [sequences, channels].
-    ///   - instant, narrow, wide, modulation, x, y: [rows, channels].
+    ///   - narrow: [rows, channels].
+    ///   - wide: [rows, channels].
+    ///   - modulation: [rows, channels].
+    ///   - x: [rows, channels].
+    ///   - channels: values of a row.
+    ///   - offsets: rows at which the sequences end, first 0, last the number of rows.
+    ///   - y: [rows, channels].
     public static func forward(
         instant: UnsafePointer<Float>, gate: UnsafePointer<Float>, narrow: UnsafePointer<Float>, wide: UnsafePointer<Float>,
         modulation: UnsafePointer<Float>, x: UnsafePointer<Float>, channels: Int, offsets: [Int], into y: UnsafeMutablePointer<Float>

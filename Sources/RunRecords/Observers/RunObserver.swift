@@ -46,7 +46,9 @@ extension RunObserver {
 public struct RunObservers {
     private let all: [any RunObserver]
 
-    /// - Parameter isRoot: on other ranks nobody is told anything.
+    /// - Parameters:
+    ///   - observers: those that are told, in this order.
+    ///   - isRoot: on other ranks nobody is told anything.
     public init(_ observers: [any RunObserver], isRoot: Bool) { all = isRoot ? observers : [] }
 
     /// - Throws: what the first observer throws; those after it are not told.

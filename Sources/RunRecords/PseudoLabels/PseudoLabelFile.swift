@@ -37,7 +37,13 @@ public struct PseudoLabelFile: Equatable, Sendable {
     /// Of the round before.
     public var previousQuality: PseudoLabelQuality?
 
-    /// - Parameter videos: recordings to be listed even without predictions; those of the labels are added in order of appearance.
+    /// - Parameters:
+    ///   - round: number of the round, from 1.
+    ///   - labels: all predictions that were looked at.
+    ///   - videos: recordings to be listed even without predictions; those of the labels are added in order of appearance.
+    ///   - thresholds: those that selected.
+    ///   - quality: measured, where the truth is known.
+    ///   - previousQuality: of the round before.
     public init(
         round: Int, labels: [PseudoLabel], videos: [VideoID] = [], thresholds: PseudoLabelThresholds, quality: PseudoLabelQuality? = nil,
         previousQuality: PseudoLabelQuality? = nil

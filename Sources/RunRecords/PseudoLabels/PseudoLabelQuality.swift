@@ -20,7 +20,7 @@ public struct PseudoLabelQuality: Equatable, Sendable {
     /// - Parameters:
     ///   - labels: of any fate, in any order.
     ///   - truth: of the recordings whose annotations are known; one without instances makes all its labels wrong.
-    ///   - tIoU: above this a label of the right class is positive; 0.5 in the paper.
+    ///   - threshold: above this a label of the right class is positive; 0.5 in the paper.
     public init(labels: [PseudoLabel], truth: [VideoAnnotation], tIoU threshold: Double = 0.5) {
         let instances = Dictionary(truth.map { ($0.id, $0.instances) }, uniquingKeysWith: +)
         var sameClass = 0, positive = 0, count = 0

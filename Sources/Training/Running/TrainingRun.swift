@@ -52,8 +52,10 @@ public final class TrainingRun {
     public typealias MakeMethod = (RunConfiguration, FeatureStore, any Detector, TrainingRecordings) throws -> any TrainingMethod
 
     /// - Parameters:
+    ///   - configuration: of the run.
     ///   - folder: where the run's files go; made when missing.
     ///   - resume: go on from the newest checkpoint there.
+    ///   - communicator: the ranks of the run.
     ///   - timeline: record what every rank does when, and write it to RUN/timeline.
     ///   - observers: are told what happens; those of rank 0 alone.
     ///   - makeDetector: for tests; the one that the configuration names otherwise.

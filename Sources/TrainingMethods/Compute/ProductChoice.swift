@@ -16,7 +16,10 @@ public enum ProductChoice {
 
     /// Sets library and precision of this process; all ranks call it together.
     ///
-    /// - Parameter recorded: what `auto` means to a run that has begun.
+    /// - Parameters:
+    ///   - training: the section `training`.
+    ///   - recorded: what `auto` means to a run that has begun.
+    ///   - communicator: the ranks that take part.
     /// - Returns: a line for people.
     /// - Throws: `Failure.failed` when a rank's processor does not multiply in the precision asked for.
     public static func set(

@@ -41,7 +41,11 @@ public struct RunConfiguration: Equatable, Sendable {
         try self.init(yaml: try ConfigurationNode.text(of: path, missing: missing), file: path, overrides: overrides, registry: registry)
     }
 
-    /// - Parameter file: the name to say in errors.
+    /// - Parameters:
+    ///   - yaml: the text of the file.
+    ///   - file: the name to say in errors.
+    ///   - overrides: keys to set, `section.key=value`; later ones win.
+    ///   - registry: the detectors and methods that may be named.
     public init(yaml: String, file: String, overrides: [String] = [], registry: Registry) throws {
         self.init(registry: registry)
         var document = try ConfigurationNode(yaml: yaml, file: file)

@@ -6,7 +6,9 @@ import Kernels
 
 /// Section `training`: how long, how fast, towards what.
 public struct TrainingConfiguration: ConfigurationSection {
+    /// How the learning rate falls after the warm-up.
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }
+    /// The library of matrix products.
     public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
     public typealias Weights = StoredWeights
 

@@ -15,6 +15,7 @@ public enum MemoryCheck {
     ///
     /// - Parameters:
     ///   - estimate: this rank's.
+    ///   - communicator: the ranks that take part.
     ///   - available: this rank's; asked of the system otherwise.
     /// - Returns: lines for people, the same on all ranks: a warning near the limit, a note where much is needed.
     /// - Throws: the same `Failure` on all ranks when it cannot fit: `.wrongUsage` where the configuration makes it so large, `.badInput` where a

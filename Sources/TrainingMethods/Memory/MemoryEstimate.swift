@@ -50,7 +50,12 @@ public struct MemoryEstimate: Codable, Equatable, Sendable {
 
     /// Of what a benchmark makes: so many elements of a type, several times.
     ///
-    /// - Parameter key: the option that makes them so many.
+    /// - Parameters:
+    ///   - type: of the elements.
+    ///   - counts: sizes of a copy; their product is its elements.
+    ///   - copies: how often.
+    ///   - name: what they are, for people.
+    ///   - key: the option that makes them so many.
     public static func elements<Element>(_ type: Element.Type, counts: [Int], copies: Int, name: String, key: String) -> MemoryEstimate {
         let bytes = counts.reduce(product(copies, MemoryLayout<Element>.stride)) { product($0, $1) }
         return MemoryEstimate(phases: [Phase(name, bytes: bytes, key: key, advice: "lower \(key)")])

@@ -18,7 +18,11 @@ public struct BarrenRecordings {
         return keys.isEmpty ? features : "\(features), and at \(keys.joined(separator: ", "))"
     }
 
-    /// - Parameter recordings: positions in the store.
+    /// - Parameters:
+    ///   - recordings: positions in the store.
+    ///   - configuration: of the run.
+    ///   - store: the feature store of the recordings.
+    ///   - detector: the one to be trained.
     public init(among recordings: [Int], configuration: RunConfiguration, store: FeatureStore, detector: any Detector) {
         self.store = store
         keys = configuration.model.advice(against: .regressionRange)?.keys ?? []
