@@ -5,10 +5,10 @@ import RunRecords
 import TemporalAnnotations
 import TrainingMethods
 
-/// What rank 0 leaves of a round: `pseudo_labels/round-N.json` and a record for the observers.
+/// The files that rank 0 writes for a round: `pseudo_labels/round-N.json` and a record for the observers.
 public enum RoundRecord {
     /// - Parameters:
-    ///   - videos: the recordings that were looked at, as positions in the store.
+    ///   - videos: the recordings that were examined, as positions in the store.
     ///   - previous: of the round before.
     /// - Returns: the labels' quality, where the store holds the truth.
     public static func write(

@@ -65,7 +65,7 @@ public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
     }
 
     /// - Parameters:
-    ///   - labels: all predictions that were looked at, of any fate.
+    ///   - labels: all predictions that were examined, of any fate.
     ///   - previous: the quality of the round before.
     public init(
         step: Int, stage: String, time: Double? = RecordTime.now(), labels: [PseudoLabel], theta: Double?, quality: PseudoLabelQuality?,

@@ -17,7 +17,7 @@ public final class TrainedDetector {
     public let store: FeatureStore
     /// What the detections' labels count: the checkpoint's.
     public let classes: ClassMap
-    /// Warnings for people; rank 0 prints them.
+    /// Warnings for the user; rank 0 prints them.
     public private(set) var notes: [String]
     /// Of the checkpoint.
     private let digest: String
@@ -111,7 +111,7 @@ public final class TrainedDetector {
     /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`. Products are
     /// computed as in the run.
     ///
-    /// - Parameter note: takes lines for people on rank 0.
+    /// - Parameter note: takes lines for the user on rank 0.
     public func detect(
         videos: [Int], communicator: Communicator, note: (String) -> Void = { _ in }
     ) throws -> [(video: VideoID, detections: [Detection])]? {

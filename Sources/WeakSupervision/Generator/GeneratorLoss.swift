@@ -138,7 +138,7 @@ public struct GeneratorLoss {
     /// - Parameters:
     ///   - x: [rows, columns], the rows of all videos of a pair.
     ///   - places: of all videos of the mini-batch.
-    ///   - anchors: the videos whose hard means are looked at.
+    ///   - anchors: the videos whose hard means are examined.
     public func across(
         _ x: [Float], columns: Int, places: [SnippetContrast.Place], pairs: [(first: Int, second: Int)], anchors: Range<Int>
     ) -> (loss: Double, gradient: [Float]) {
