@@ -2,7 +2,7 @@ import Configuration
 import Diagnostics
 import Foundation
 
-/// Settings x label fractions x seeds, from one YAML file: the runs of a comparison (docs/ablation.md).
+/// A grid of settings x label fractions x seeds, from one YAML file (docs/ablation.md).
 public struct AblationGrid: Equatable, Sendable {
     /// One line of the table: what is changed in the base configuration.
     public struct Setting: Equatable, Sendable {

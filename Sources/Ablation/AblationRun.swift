@@ -11,7 +11,7 @@ public struct AblationRun: Equatable, Sendable {
     public enum State: String, Codable, Sendable {
         /// Its metrics are there.
         case done
-        /// It left a checkpoint to go on from.
+        /// It left a checkpoint to continue from.
         case begun
         case new
     }

@@ -3,7 +3,7 @@ import Diagnostics
 import Foundation
 import RunRecords
 
-/// What the runs of a grid found, as far as they are done: written as Markdown for people and as JSON for programs.
+/// What the runs of a grid found, as far as they are done: written as Markdown for the user and as JSON for programs.
 public struct AblationTable: Encodable, Equatable, Sendable {
     /// A run that is done.
     public struct Row: Encodable, Equatable, Sendable {

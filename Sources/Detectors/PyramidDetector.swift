@@ -2,7 +2,7 @@ import Autograd
 import NeuralNetworks
 import TemporalAnnotations
 
-/// What a network says at every point of the pyramid: level by level, finest first; within a level video by video.
+/// The outputs of a network at every point of the pyramid: level by level, finest first; within a level video by video.
 public protocol PyramidOutputs {
     /// The neck's levels, [points of the level, neck dimension].
     var levels: [PackedSequence] { get }

@@ -5,7 +5,7 @@ import TemporalAnnotations
 
 /// Pseudo-labels between the ranks. All ranks call together.
 ///
-/// They travel in messages of at most `labelsPerMessage` labels (2.7 MiB), so that a rank needs memory for one message beside its own labels, and
+/// They are sent in messages of at most `labelsPerMessage` labels (2.7 MiB), so that a rank needs memory for one message beside its own labels, and
 /// rank 0 for what it has received (42 bytes a label) beside the result. Numbers arrive with the same bits.
 public enum PseudoLabelExchange {
     /// Labels in one message.

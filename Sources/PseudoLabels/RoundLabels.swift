@@ -4,7 +4,7 @@ import RunRecords
 import TemporalAnnotations
 import TrainingMethods
 
-/// What is learnt from in a round.
+/// The pseudo-labels of a round.
 public struct RoundLabels: Equatable, Sendable {
     /// Counted from 1; 0: none yet.
     public var round = 0

@@ -8,7 +8,7 @@ import Training
 import TrainingMethods
 
 extension AdaptivePseudoLabelMethod {
-    /// Labels the unlabelled recordings anew: each rank predicts on its part, rank 0 selects and refines over the whole set and writes the round's
+    /// Labels the unlabelled recordings again: each rank predicts on its part, rank 0 selects and refines over the whole set and writes the round's
     /// file, all ranks receive what is to be learnt from.
     func beginRound(_ number: Int, name: String, _ run: RunContext) throws {
         func predict() throws -> [PseudoLabel] { try predictions(run, title: "\(name): labelling") }

@@ -11,7 +11,7 @@ import Sampling
 import TemporalAnnotations
 import TrainingMethods
 
-/// APL: pre-training without labels, burn-in on the labelled recordings with the discriminator beside, then rounds of labelling the others anew and
+/// APL: pre-training without labels, burn-in on the labelled recordings with the discriminator beside, then rounds of labelling the others again and
 /// training on both. docs/methods.md says which file holds which equation.
 ///
 /// Everything is a function of seed, stage, step and shard, or in the checkpoint: pseudo-labels, normaliser, the discriminator's weights and moments.
@@ -81,7 +81,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     // MARK: Recordings
 
-    /// Steps of the labelled recordings' order go on from burn-in through the rounds.
+    /// Steps of the labelled recordings' order continue from burn-in through the rounds.
     func labeledVideos(step: Int, shard: Int) -> [Int] {
         let first = plan.phases.firstIndex(of: .burnIn).map { plan.firstSteps[$0] } ?? 0
         return labeled.videos(step: step - first, shard: shard)

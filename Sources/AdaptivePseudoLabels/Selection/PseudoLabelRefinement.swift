@@ -10,7 +10,7 @@ public struct RefinementSettings: Equatable, Sendable {
     public var eapThreshold: Float
     /// MPP promotes candidates whose similarity is at least this.
     public var mppThreshold: Float
-    /// MPP passes over candidates whose tIoU with a better label of their recording, of whatever class, is above this. 1: over none (the paper's).
+    /// MPP skips candidates whose tIoU with a better label of their recording, of any class, is above this. 1: over none (the paper's).
     public var mppOverlap: Float
 
     public init(eap: Bool = true, mpp: Bool = true, eapThreshold: Float = 0.3, mppThreshold: Float = 0.7, mppOverlap: Float = 1) {

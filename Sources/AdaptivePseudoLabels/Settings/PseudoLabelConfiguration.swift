@@ -25,7 +25,7 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public var pretrainingEpochs: Int?
     /// null: that of `training`.
     public var pretrainingLearningRate: Double?
-    /// Rounds of labelling anew and training jointly.
+    /// Rounds of labelling and joint training.
     public var rounds = 2
     /// Length of a round; exactly one of the two when there are rounds.
     public var roundIterations: Int?

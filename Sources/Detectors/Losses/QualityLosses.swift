@@ -3,7 +3,7 @@ import Configuration
 import Foundation
 import Kernels
 
-/// Which branches beside the offsets say how reliable a predicted segment is (APL's ALQA and what its paper compares it with).
+/// The branches that predict the reliability of a segment (APL's ALQA and the paper's baselines).
 public enum QualityBranches: String, Codable, ConfigurationChoice, Sendable {
     /// No branch: the class score stands alone.
     case none

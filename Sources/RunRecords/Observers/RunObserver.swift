@@ -10,9 +10,9 @@ import DetectionMetrics
 /// The order: `runBegins`; for each stage that is not done yet `stageBegins`, records of methods, and for each step `stepEnds`, perhaps a record of
 /// steps, perhaps `checkpointSaved`; `trainingEnds`; `evaluated` when the run is evaluated; `runEnds`. When the run fails, `runEnds` follows at once.
 public protocol RunObserver: AnyObject {
-    /// The run begins or goes on; its folder is there and belongs to this job.
+    /// The run begins or continues; its folder is there and belongs to this job.
     func runBegins(_ run: RunStart) throws
-    /// A stage begins, or goes on at `step` steps done.
+    /// A stage begins, or continues at `step` steps done.
     func stageBegins(_ stage: RunStage, step: Int) throws
     /// After every step: keep it short.
     func stepEnds(_ step: StepEnd) throws

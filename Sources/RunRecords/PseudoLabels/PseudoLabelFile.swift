@@ -29,7 +29,7 @@ public struct PseudoLabelFile: Equatable, Sendable {
     public var round: Int
     /// Those of a recording stand together.
     public var labels: [PseudoLabel]
-    /// All recordings that were looked at, in the order of the file.
+    /// All recordings that were examined, in the order of the file.
     public var videos: [VideoID]
     public var thresholds: PseudoLabelThresholds
     /// nil when the truth is unknown.

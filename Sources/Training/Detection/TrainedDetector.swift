@@ -17,7 +17,7 @@ public final class TrainedDetector {
     public let store: FeatureStore
     /// What the detections' labels count: the checkpoint's.
     public let classes: ClassMap
-    /// Warnings for people; rank 0 prints them.
+    /// Warnings for the user; rank 0 prints them.
     public private(set) var notes: [String]
     /// Of the checkpoint.
     private let digest: String
@@ -116,7 +116,7 @@ public final class TrainedDetector {
     /// - Parameters:
     ///   - videos: positions in the store.
     ///   - communicator: the ranks that take part.
-    ///   - note: takes lines for people on rank 0.
+    ///   - note: takes lines for the user on rank 0.
     public func detect(
         videos: [Int], communicator: Communicator, note: (String) -> Void = { _ in }
     ) throws -> [(video: VideoID, detections: [Detection])]? {

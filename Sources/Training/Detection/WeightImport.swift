@@ -22,7 +22,7 @@ public enum WeightImport {
     public struct Result: Sendable {
         public var parameters: Int
         public var classes: [String]
-        /// Lines for people.
+        /// Lines for the user.
         public var notes: [String]
     }
 

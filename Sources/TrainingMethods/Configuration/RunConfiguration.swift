@@ -4,7 +4,7 @@ import Detectors
 import Diagnostics
 import Foundation
 
-/// Everything that decides a run, as typed values with defaults.
+/// The configuration of a run: everything that determines it, as typed values with defaults.
 ///
 /// Read from YAML with `key.path=value` overrides; unknown keys, mistyped values and values out of range are refused with the place they stand at.
 /// Each section lists its keys once, in `visit(_:)`, for reading, for writing and for the document that names them. Which detectors and methods there

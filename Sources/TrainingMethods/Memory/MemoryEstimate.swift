@@ -1,6 +1,6 @@
 import Diagnostics
 
-/// What one rank of a run will hold in memory, known from shapes alone before any of it is asked for.
+/// The memory that one rank of a run will need, computed from shapes before any of it is allocated.
 public struct MemoryEstimate: Codable, Equatable, Sendable {
     /// Held from beginning to end.
     public struct Part: Codable, Equatable, Sendable {

@@ -109,7 +109,8 @@ public struct MemoryPlanner {
 
     // MARK: Phases
 
-    /// Rows of the longest batch of a shard that steps over these recordings can have, longest first: recordings are dealt to the shards by length.
+    /// Rows of the longest batch of a shard that steps over these recordings can have, longest first: recordings are assigned to the shards by
+    /// length.
     public func longestBatch(_ videos: [Int], perStep: Int, isCropped: Bool = true) -> [Int] {
         let sorted = videos.map { recording($0).rows }.sorted(by: >).map { isCropped ? min($0, configuration.data.maxRows ?? $0) : $0 }
         guard let first = sorted.first else { return [] }
@@ -163,7 +164,7 @@ public struct MemoryPlanner {
         return { _, features, pass in _ = detector.rehearse(features, pass) }
     }
 
-    /// Detection of whole recordings, one after another; recordings are shared out among the ranks as `Inference` does.
+    /// Detection of whole recordings, one after another; recordings are divided among the ranks as `Inference` does.
     ///
     /// - Parameters:
     ///   - name: of the phase.

@@ -142,7 +142,7 @@ public struct GeneratorLoss {
     ///   - columns: values of a row.
     ///   - places: of all videos of the mini-batch.
     ///   - pairs: videos of equal class sets.
-    ///   - anchors: the videos whose hard means are looked at.
+    ///   - anchors: the videos whose hard means are examined.
     public func across(
         _ x: [Float], columns: Int, places: [SnippetContrast.Place], pairs: [(first: Int, second: Int)], anchors: Range<Int>
     ) -> (loss: Double, gradient: [Float]) {
