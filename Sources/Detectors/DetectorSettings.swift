@@ -1,4 +1,5 @@
 import Configuration
+import PostProcessing
 
 /// What shapes a detector besides its own keys: keys of the sections `training` and `test`, and what the method adds.
 public struct DetectorOptions: Equatable, Sendable {

@@ -1,4 +1,5 @@
 import Configuration
+import PostProcessing
 
 /// The configuration of a detector over a feature pyramid, whatever its blocks and heads: the keys of the published `thumos_i3d.yaml` files that have
 /// meaning without padding, at their codes' defaults.

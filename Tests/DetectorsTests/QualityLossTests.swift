@@ -2,6 +2,7 @@ import Autograd
 import Detectors
 import Foundation
 import NeuralNetworks
+import PostProcessing
 import RandomStreams
 import TemporalAnnotations
 import TestSupport

@@ -1,5 +1,3 @@
-import PostProcessing
-
 /// From the network's outputs to detections: the published code's `test_cfg`, with its defaults.
 public struct DetectionSettings: Codable, Hashable, Sendable {
     /// Scores must be above this before anything else is examined.
