@@ -50,7 +50,7 @@ let package = Package(
         .target(
             name: "Detectors",
             dependencies: [
-                "Autograd", "Configuration", "Diagnostics", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
+                "Autograd", "Configuration", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
             ]),
         // Floor 5
         .target(name: "Checkpoints", dependencies: ["Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", crypto]),

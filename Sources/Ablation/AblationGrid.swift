@@ -2,7 +2,7 @@ import Configuration
 import Diagnostics
 import Foundation
 
-/// Settings x label fractions x seeds, from one YAML file: the runs of a comparison (docs/ablation.md).
+/// A grid of settings x label fractions x seeds, from one YAML file (docs/ablation.md).
 public struct AblationGrid: Equatable, Sendable {
     /// One line of the table: what is changed in the base configuration.
     public struct Setting: Equatable, Sendable {
@@ -38,7 +38,9 @@ public struct AblationGrid: Equatable, Sendable {
 
     private static let keys = ["configuration", "ranks", "labeled_fractions", "seeds", "settings"]
 
-    /// - Parameter file: the name to say in errors.
+    /// - Parameters:
+    ///   - yaml: the text of the file.
+    ///   - file: the name to say in errors.
     public init(yaml: String, file: String) throws {
         let document = try ConfigurationNode(yaml: yaml, file: file)
         try Self.refuseUnknownKeys(document)

@@ -7,10 +7,11 @@ import TrainingMethods
 
 /// One run of a grid.
 public struct AblationRun: Equatable, Sendable {
+    /// How far a run is.
     public enum State: String, Codable, Sendable {
         /// Its metrics are there.
         case done
-        /// It left a checkpoint to go on from.
+        /// It left a checkpoint to continue from.
         case begun
         case new
     }

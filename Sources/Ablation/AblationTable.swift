@@ -3,7 +3,7 @@ import Diagnostics
 import Foundation
 import RunRecords
 
-/// What the runs of a grid found, as far as they are done: written as Markdown for people and as JSON for programs.
+/// What the runs of a grid found, as far as they are done: written as Markdown for the user and as JSON for programs.
 public struct AblationTable: Encodable, Equatable, Sendable {
     /// A run that is done.
     public struct Row: Encodable, Equatable, Sendable {
@@ -67,7 +67,10 @@ public struct AblationTable: Encodable, Equatable, Sendable {
 
     /// Reads the metrics of the runs that are done.
     ///
-    /// - Parameter measures: what else is to be told of a run (`Registry.measures`).
+    /// - Parameters:
+    ///   - grid: the runs that were planned.
+    ///   - runs: those of the grid, with their folders.
+    ///   - measures: what else is to be told of a run (`Registry.measures`).
     /// - Throws: `Failure` (`.badInput`) for metrics that cannot be read or that are of other tIoU thresholds than the others.
     public init(_ grid: AblationGrid, runs: [AblationRun], measures: (AblationRun) throws -> [RunMeasure] = { _ in [] }) throws {
         settings = grid.settings.map(\.name)

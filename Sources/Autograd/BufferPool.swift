@@ -1,10 +1,10 @@
 import Diagnostics
 
-/// Float buffers that are handed back and given out again, so that after the first steps nothing is asked of the system.
+/// A pool of float buffers that are reused: after the first steps no memory is requested from the system.
 ///
-/// A heap of its own: buffers are cut from few large slabs, first fit from the oldest slab on, and neighbours that are handed back grow together
-/// again. Videos of ever different lengths therefore share the same memory, and what is held stays near what the longest batch needs. Used from the
-/// thread that owns the tape.
+/// The pool is a heap: buffers are allocated from a few large slabs, first fit from the oldest slab on, and neighbouring free blocks are merged.
+/// Videos of different lengths therefore share the same memory, and the memory held stays near the need of the longest batch. Used from the thread
+/// that owns the tape.
 public final class BufferPool {
     /// The pool of all tensors.
     public static var shared: BufferPool { TapeContext.current.pool }
@@ -35,6 +35,7 @@ public final class BufferPool {
     public private(set) var peakBytes = 0
     /// Buffers that were given out so far.
     public private(set) var takenBuffers = 0
+    /// Sets `peakBytes` back to what is in use.
     public func resetPeak() { peakBytes = usedBytes }
 
     /// Floats of the first slab; each further one is as large as all before it.

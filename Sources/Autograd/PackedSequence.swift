@@ -16,7 +16,9 @@ public struct PackedSequence {
     public var count: Int { offsets.count - 1 }
     public var rows: Int { tensor.rows }
     public var columns: Int { tensor.columns }
+    /// Rows of a sequence, in the packed matrix.
     public func rows(of sequence: Int) -> Range<Int> { offsets[sequence]..<offsets[sequence + 1] }
+    /// Another tensor, packed alike.
     public func with(_ tensor: Tensor) -> PackedSequence { PackedSequence(tensor, offsets: offsets) }
 }
 

@@ -1,8 +1,8 @@
-/// A pass over shapes alone: operations take their buffers on paper and compute nothing, so that the memory of a step is known before it is asked of
-/// the system. What is taken and given back, and when, is decided by the very code that runs later.
+/// A pass over shapes only: operations account for their buffers and compute nothing, so that the memory of a step is known before it is allocated.
+/// The same code that runs later decides which buffers are allocated and released, and when.
 ///
-/// Every operation of a `Tape` leaves its kernel out while a rehearsal runs; whatever reads or writes values beside the tape must do so too.
-/// Used from the thread that owns the tape.
+/// Every operation of a `Tape` skips its kernel while a rehearsal runs; any other code that reads or writes values must do so too. Used from the
+/// thread that owns the tape.
 public enum Rehearsal {
     /// Whether operations are to leave their kernels out.
     public static var isRunning: Bool { TapeContext.current.isRehearsing }

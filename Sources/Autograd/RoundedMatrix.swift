@@ -55,7 +55,7 @@ final class RoundedWeight {
     }
 }
 
-/// Weights rounded to bfloat16: anew for every use, or once for all uses within `keeping`.
+/// Weights rounded to bfloat16: for every use, or once for all uses within `keeping`.
 public enum RoundedWeights {
     /// Runs `body`, in which weights change only where `forget` is called.
     public static func keeping<Result>(_ body: () throws -> Result) rethrows -> Result {

@@ -1,9 +1,9 @@
 import Kernels
 
-/// The recorded operations of one forward pass, last one on top.
+/// The recorded operations of one forward pass, the last one on top.
 ///
-/// Every operation puts one closure here that takes the gradient of its result to its inputs. `backward()` pops and runs them; popping a closure lets
-/// go of its tensors, so their buffers serve the operations that follow.
+/// Every operation records one closure that propagates the gradient of its result to its inputs. `backward()` pops and runs the closures; popping a
+/// closure releases its tensors, so their buffers are reused by the operations that follow.
 public final class Tape {
     private struct Entry {
         let leaves: [Tensor]
@@ -38,6 +38,7 @@ public final class Tape {
     /// The result of `body`, of which nothing but x is kept: backward runs `body` once more. Less memory, more work, the same bits.
     ///
     /// - Parameters:
+    ///   - x: the only input that is kept.
     ///   - leaves: the parameters that `body` uses.
     ///   - body: computes on the tape it is given; twice the same.
     public func recomputed(_ x: Tensor, leaves: [Tensor], _ body: @escaping (Tape, Tensor) -> Tensor) -> Tensor {

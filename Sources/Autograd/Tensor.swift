@@ -3,7 +3,7 @@ import Kernels
 
 /// A float32 matrix [rows, columns], row-major, and the gradient of the loss with respect to it.
 ///
-/// Activations take their buffers from the `BufferPool` and give them back when the last user lets go; parameters live in storage that a
+/// Activations take their buffers from the `BufferPool` and return them when the last reference is released; parameters live in storage that a
 /// `ParameterArena` owns.
 public final class Tensor {
     public let rows: Int

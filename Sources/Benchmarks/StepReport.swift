@@ -9,7 +9,7 @@ package struct StepReport: Encodable {
     package var ranks: Int
     /// Per rank.
     package var threads: Int
-    /// Library and precision of matrix products, for people.
+    /// Library and precision of matrix products, for the user.
     package var products: String
     package var parameters: Int
     /// Recordings of a repetition, over all ranks; rows of each, step by step.

@@ -79,7 +79,7 @@ package struct WorkCounts: Encodable {
         return result
     }
 
-    /// Lines for people.
+    /// Lines for the user.
     package var text: String {
         """
         kernels     \(calls) calls, \(operations) operations, \(CheckedMemory.text(bytes: bytes))

@@ -4,12 +4,12 @@ import Foundation
 import HDF5
 import NeuralNetworks
 
-/// A training run at one step, in one HDF5 file: enough to go on to the same bits.
+/// A training run at one step, in one HDF5 file: enough to continue to the same bits.
 ///
 /// Groups `weights`, `average`, `first_moments` and `second_moments` hold one dataset per parameter, under its published name, in PyTorch's shape and
 /// layout. Root attributes say format, version, position, seed and normaliser; `configuration` is the run's canonical YAML, `metrics` its last
-/// metrics as
-/// JSON, `method_state` what the method keeps. `checksum` is SHA-256 over all of it; `digest` leaves out what does not decide how training goes on.
+/// metrics as JSON, `method_state` what the method keeps. `checksum` is SHA-256 over all of it; `digest` leaves out what does not decide how training
+/// continues.
 public final class Checkpoint {
     public static let format = "kairos checkpoint"
     public static let version = 1

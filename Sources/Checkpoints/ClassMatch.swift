@@ -1,6 +1,6 @@
 import Diagnostics
 
-/// How the classes of a store stand to those that a model knows. They are matched by name: a store may have other classes, fewer, none, or the same
+/// Compares the classes of a store with those that a model knows. They are matched by name: a store may have other classes, fewer, none, or the same
 /// in another order, since detection reads features alone.
 public struct ClassMatch: Equatable, Sendable {
     /// Classes of the model, in the order of its logits.
@@ -17,7 +17,7 @@ public struct ClassMatch: Equatable, Sendable {
         unknown = asked.filter { !names.contains($0) }
     }
 
-    /// One line for people when the model cannot detect all classes of the store.
+    /// One line for the user when the model cannot detect all classes of the store.
     ///
     /// - Parameters:
     ///   - store: the store's path.

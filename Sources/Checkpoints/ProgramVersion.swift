@@ -26,7 +26,7 @@ extension Checkpoint.Header {
         "kairos " + (programDigest.isEmpty ? programVersion : ProgramVersion.text(version: programVersion, digest: programDigest))
     }
 
-    /// What to say where the program that goes on with a run is not the one that wrote the checkpoint; nil where it is, or nobody knows.
+    /// What to say where the program that continues with a run is not the one that wrote the checkpoint; nil where it is, or nobody knows.
     package var otherBuildNote: String? { otherBuildNote(version: ProgramVersion.current, digest: ProgramVersion.buildDigest) }
 
     package func otherBuildNote(version: String, digest: String) -> String? {

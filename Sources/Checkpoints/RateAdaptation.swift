@@ -2,7 +2,7 @@ import Autograd
 import Detectors
 import FeatureStore
 
-/// Recordings brought to the rate that a model was trained on, one after another as they are read.
+/// Resamples recordings to the rate that a model was trained on, one after another as they are read.
 public struct RateAdaptation {
     /// By position in the store; those that stand at the rate are left out.
     private var plans: [Int: RowResampling] = [:]

@@ -1,7 +1,7 @@
 import Diagnostics
 import FeatureStore
 
-/// How the rows of some videos of a store stand to the rate that a model was trained on.
+/// Compares the rows of some videos of a store with the rate that a model was trained on.
 ///
 /// What counts is the time from row to row: at twice the rate an action has twice as many rows, and the model, which has learnt how long actions are
 /// in rows, no longer finds it. Up to `tolerance` nothing is said (29.97 against 30 frames per second), up to `limit` it is a warning (24 against
@@ -20,7 +20,10 @@ public struct RateComparison {
     public let near: [Int]
     private let otherWindow: [Int]
 
-    /// - Parameter videos: positions in the store.
+    /// - Parameters:
+    ///   - rate: of the training.
+    ///   - store: the store to compare with.
+    ///   - videos: positions in the store.
     public init(_ rate: FeatureRate, _ store: FeatureStore, videos: [Int]) {
         self.rate = rate
         self.store = store
@@ -99,7 +102,7 @@ extension Checkpoint {
     /// The rate that the model was trained on, as far as it is known: recorded, or that of the very store it was trained on.
     package func rate(knowing store: FeatureStore) -> FeatureRate? { header.featureRate ?? (header.storeDigest == store.digest ? store.rate : nil) }
 
-    /// Checks, before training goes on with the weights, that the store numbers classes as they do and has rows at their rate. Weights that were
+    /// Checks, before training continues with the weights, that the store numbers classes as they do and has rows at their rate. Weights that were
     /// imported may come from elsewhere.
     ///
     /// - Throws: `Failure.badInput`.

@@ -2,8 +2,10 @@ import Diagnostics
 
 /// Numbers as the bytes of this machine, for what a method keeps in a checkpoint.
 public enum StateBytes {
+    /// The bytes of an array.
     public static func bytes<Number: BitwiseCopyable>(_ values: [Number]) -> [UInt8] { values.withUnsafeBytes { Array($0) } }
 
+    /// The bytes of `count` floats.
     public static func bytes(_ values: UnsafePointer<Float>, count: Int) -> [UInt8] { Array(UnsafeRawBufferPointer(start: values, count: 4 * count)) }
 
     /// A last number that is not whole is left out.

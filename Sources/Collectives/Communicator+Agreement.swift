@@ -1,11 +1,13 @@
 import Diagnostics
 import Foundation
 
-/// Mismatches and failures become errors on every rank, never a hang.
+/// Turns mismatches and failures of single ranks into errors on every rank, so that none hangs.
 extension Communicator {
     /// Checks that all ranks hold the same `value` (the program's version, the configuration's digest).
     ///
-    /// - Parameter name: what is compared, for the message: "the configuration".
+    /// - Parameters:
+    ///   - value: this rank's.
+    ///   - name: what is compared, for the message: "the configuration".
     /// - Throws: `Failure` (`.failed`) on all ranks when they differ, saying which ranks hold which value; its places are the ranks that differ from
     ///   the most common value.
     public func agree(on value: String, name: String) throws {
@@ -16,7 +18,7 @@ extension Communicator {
 
     /// Runs `body` on every rank; when it throws on any, it throws on all: the `Failure` of the lowest failing rank, with that rank among its places.
     ///
-    /// `body` must not wait for other ranks: one that failed before would never come.
+    /// `body` must not wait for other ranks: a rank that has failed would never respond.
     public func throwTogether<Result>(_ body: () throws -> Result) throws -> Result {
         var result: Result?
         var own: Failure?

@@ -4,7 +4,7 @@ import Foundation
 
 /// Calls that all ranks make together.
 extension Communicator {
-    /// Returns when all ranks have come here.
+    /// Returns when all ranks have called it.
     public func barrier() throws {
         countCollective(UInt8.self, 0)
         try check(Activity.during(.barrier) { MPI_Barrier(handle) }, "MPI_Barrier")
@@ -32,16 +32,19 @@ extension Communicator {
         return result
     }
 
+    /// One value of rank `root`, on every rank.
     public func broadcast<T: MessageElement>(_ value: T, from root: Int = 0) throws -> T {
         var result = value
         try broadcast(&result, count: 1, from: root)
         return result
     }
 
+    /// The bytes of rank `root`, on every rank.
     public func broadcast(_ data: Data, from root: Int = 0) throws -> Data {
         Data(try broadcast([UInt8](data), from: root))
     }
 
+    /// The text of rank `root`, on every rank.
     public func broadcast(_ text: String, from root: Int = 0) throws -> String {
         String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
     }
@@ -70,6 +73,7 @@ extension Communicator {
         return result
     }
 
+    /// The reduction of one value of every rank.
     public func allReduce<T: MessageElement>(_ value: T, _ reduction: Reduction) throws -> T {
         var result = value
         try allReduce(&result, count: 1, reduction)
@@ -111,6 +115,7 @@ extension Communicator {
         try allGather([UInt8](data)).map { Data($0) }
     }
 
+    /// The texts of all ranks, in rank order, on every rank.
     public func allGather(_ text: String) throws -> [String] {
         try allGather(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
     }

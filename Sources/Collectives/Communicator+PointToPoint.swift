@@ -1,8 +1,8 @@
 import COpenMPI
 import Diagnostics
 
-/// Messages from one rank to another. Whoever sends takes its tags from a range of its own (`MessageTags`); messages of equal tag between two ranks
-/// keep their order.
+/// Messages from one rank to another. Every sender takes its tags from its own range (`MessageTags`); messages of equal tag between two ranks keep
+/// their order.
 extension Communicator {
     /// Returns when `buffer` may be changed again.
     public func send<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws {

@@ -15,7 +15,7 @@ public final class Communicator {
     public let hostName: String
     /// For every rank the lowest rank that shares memory with it: equal numbers are ranks of one host.
     public let hosts: [Int]
-    /// The most elements one MPI message carries; longer buffers travel in pieces (MPI counts are 32-bit).
+    /// The largest number of elements in one MPI message; longer buffers are sent in pieces (MPI counts are 32-bit).
     public var largestMessage = Int(Int32.max)
 
     /// What this rank has sent through this communicator.
@@ -105,10 +105,10 @@ public final class Communicator {
         try check(MPI_Comm_size(handle, &size), "MPI_Comm_size", rank: Int(rank))
         var name = [CChar](repeating: 0, count: Int(MPI_MAX_PROCESSOR_NAME) + 1), length: Int32 = 0
         try check(MPI_Get_processor_name(&name, &length), "MPI_Get_processor_name", rank: Int(rank))
-        return (Int(rank), Int(size), String(cString: name))
+        return (Int(rank), Int(size), String(untilZero: name))
     }
 
-    /// This rank by itself, however many `mpirun` started: what it does there is what a run of one rank does.
+    /// This rank alone, however many `mpirun` started: it behaves as in a run of one rank.
     ///
     /// - Throws: as `world()`.
     public static func alone() throws -> Communicator {
@@ -150,10 +150,10 @@ public final class Communicator {
         exit(code)
     }
 
-    /// How many seconds this rank waits before it says an error that all may have, so that one alone says it.
+    /// Seconds that this rank waits before it prints an error that all ranks may have, so that only one prints it.
     public var secondsBeforeSpeaking: Double { StallWatch.turn(of: rank) }
 
-    /// This rank says why the job ends, and `abort`s. Does not come back when the watch is just doing so.
+    /// Prints why the job ends, and aborts it. Does not return if the watch is already doing so.
     public func takeOver() { StallWatch.current?.takeOver() }
 
     /// Ends MPI and waits until this process may end; all ranks must come here. Called at a successful exit; calling it twice is harmless.
@@ -175,7 +175,7 @@ public final class Communicator {
         guard status != MPI_SUCCESS else { return }
         var words = [CChar](repeating: 0, count: Int(MPI_MAX_ERROR_STRING) + 1)
         var length: Int32 = 0
-        let reason = MPI_Error_string(status, &words, &length) == MPI_SUCCESS ? String(cString: words) : "error \(status)"
+        let reason = MPI_Error_string(status, &words, &length) == MPI_SUCCESS ? String(untilZero: words) : "error \(status)"
         throw Failure(
             .failed, "\(operation) failed: \(reason)", at: rank.map { [.rank($0)] } ?? [],
             advice: "look at the messages of the other ranks; when there are none, check the network between the hosts")

@@ -1,7 +1,7 @@
 import Diagnostics
 import Foundation
 
-/// A `Failure` on its way from one rank to the others.
+/// A `Failure` encoded for other ranks.
 struct FailureMessage: Codable {
     private let kind: Int32
     private let what: String

@@ -6,7 +6,9 @@ public struct JobEnvironment {
     private let environment: [String: String]
     private let nodeFile: (String) -> String?
 
-    /// - Parameter nodeFile: the text of a file.
+    /// - Parameters:
+    ///   - environment: of the process.
+    ///   - nodeFile: the text of a file.
     public init(
         _ environment: [String: String] = ProcessInfo.processInfo.environment,
         nodeFile: @escaping (String) -> String? = { try? String(contentsOfFile: $0, encoding: .utf8) }
@@ -40,8 +42,8 @@ public struct JobEnvironment {
         return (rank, ranks)
     }
 
-    /// Refuses to be one of several lone ranks: started by a batch system whose MPI is another, each rank would find itself alone and do
-    /// all the work.
+    /// Refuses to run as one of several separate jobs of one rank: under the launcher of another MPI, each rank would find itself alone and do all
+    /// the work.
     ///
     /// - Parameter ranks: that MPI finds.
     public func requireOneWorld(ranks: Int) throws {
@@ -56,7 +58,10 @@ public struct JobEnvironment {
 
     /// A warning when the job has hosts that no rank runs on.
     ///
-    /// - Parameter hosts: those that MPI finds ranks on.
+    /// - Parameters:
+    ///   - ranks: of the job.
+    ///   - found: those that MPI finds ranks on.
+    ///   - hostName: this rank's host, for the message.
     public func idleHostsWarning(ranks: Int, hosts found: Int, hostName: String) -> String? {
         guard let hosts, hosts > found else { return nil }
         let who = ranks == 1 ? "this run is one rank alone" : "all \(ranks) ranks run on \(found == 1 ? "one of them" : "\(found) of them")"

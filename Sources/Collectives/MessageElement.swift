@@ -1,6 +1,6 @@
 import COpenMPI
 
-/// A number type that travels in messages.
+/// A number type that is sent in messages.
 public protocol MessageElement: BitwiseCopyable {
     static var messageType: MPI_Datatype { get }
     static var zero: Self { get }
@@ -26,7 +26,7 @@ extension UInt8: MessageElement {
     public static var messageType: MPI_Datatype { kairos_mpi_uint8() }
 }
 
-/// How a reduction joins two numbers.
+/// The operation of a reduction.
 ///
 /// A floating-point sum's bits depend on the order in which MPI adds, which depends on the number of ranks: use `DeterministicSum` and
 /// `GradientReduction` (DataParallel) where bits matter.

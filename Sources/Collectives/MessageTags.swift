@@ -1,7 +1,7 @@
 import COpenMPI
 import Diagnostics
 
-/// The tags of messages between ranks, dealt out in one place: every user has a range of its own, so that no message is taken for another's.
+/// The tags of messages between ranks, assigned in one place: every user has a range of its own, so that no message is taken for another's.
 ///
 /// Adding a user means adding a line to `all`; where the ranges lie follows from their sizes.
 public struct MessageTags: Equatable, Sendable {

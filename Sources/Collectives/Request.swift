@@ -34,7 +34,7 @@ public final class Request {
         other.messages = []
     }
 
-    /// Whether all messages have arrived; lets MPI do work on the way and does not wait.
+    /// Whether all messages have arrived. Gives MPI time to make progress; does not wait.
     ///
     /// - Throws: `Failure` when a message failed or has another number of elements than expected.
     public func test() throws -> Bool {

@@ -42,7 +42,9 @@ public final class ConfigurationKeys {
 
     /// Visits the keys of a section one level down.
     ///
-    /// - Parameter visit: names the section's keys.
+    /// - Parameters:
+    ///   - name: the section's key.
+    ///   - visit: names the section's keys.
     public func section(_ name: String, _ visit: () throws -> Void) throws {
         known.append(name)
         let outer = known
@@ -116,7 +118,10 @@ public final class ConfigurationKeys {
 
     /// The error of a check that looks at several keys.
     ///
-    /// - Parameter path: the full name of the key that is at fault.
+    /// - Parameters:
+    ///   - what: what is wrong.
+    ///   - path: the full name of the key that is at fault.
+    ///   - advice: what to do.
     public func refusal(_ what: String, at path: String, advice: String) -> Failure {
         Failure(.wrongUsage, what, at: places(of: path), advice: advice)
     }

@@ -2,7 +2,7 @@ import Diagnostics
 import Foundation
 import Yams
 
-/// How much of a YAML document is read: far more than a configuration needs, little enough that no document keeps the program busy.
+/// Limits of a YAML document: far more than a configuration needs, small enough that parsing any document ends soon.
 enum ConfigurationDocumentLimits {
     /// Of the text.
     static let bytes = 1 << 20

@@ -2,7 +2,7 @@ import Diagnostics
 import Foundation
 import Yams
 
-/// A YAML document whose every value remembers where it stands, so that a complaint can point at it.
+/// A YAML document that keeps the position of every value, so that an error can refer to it.
 ///
 /// Plain scalars are resolved by the YAML 1.2 core schema (null, true, false, whole numbers, numbers, text); anchors and tags are not used.
 package struct ConfigurationNode: Equatable {

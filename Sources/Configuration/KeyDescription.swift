@@ -17,7 +17,7 @@ public struct KeyDescription: Equatable, Sendable {
 
     public var key: String { path.joined(separator: ".") }
 
-    /// Which values may be given, for people: the choices, or bounds with large numbers as powers ("from 1 to 2^20"); nil: any of the type.
+    /// Which values may be given, for the user: the choices, or bounds with large numbers as powers ("from 1 to 2^20"); nil: any of the type.
     public var values: String? {
         if let choices { return choices.joined(separator: ", ") }
         if type == Bool.typeName { return "true, false" }

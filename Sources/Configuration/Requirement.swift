@@ -10,8 +10,11 @@ public struct Requirement<Value>: Sendable {
 }
 
 extension Requirement where Value: Comparable & Sendable {
+    /// The bound or more.
     public static func atLeast(_ bound: Value) -> Requirement { Requirement("at least \(bound)") { $0 >= bound } }
+    /// More than the bound.
     public static func above(_ bound: Value) -> Requirement { Requirement("above \(bound)") { $0 > bound } }
+    /// In the range, its ends included.
     public static func within(_ range: ClosedRange<Value>) -> Requirement {
         Requirement("from \(range.lowerBound) to \(range.upperBound)") { range.contains($0) }
     }
@@ -19,6 +22,7 @@ extension Requirement where Value: Comparable & Sendable {
     public static func upTo(_ bound: Value, above low: Value) -> Requirement {
         Requirement("above \(low) and at most \(bound)") { $0 > low && $0 <= bound }
     }
+    /// From `low`, and less than the bound.
     public static func below(_ bound: Value, atLeast low: Value) -> Requirement {
         Requirement("at least \(low) and below \(bound)") { $0 >= low && $0 < bound }
     }

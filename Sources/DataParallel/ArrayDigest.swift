@@ -1,10 +1,11 @@
-/// A 64-bit sum of arrays' bits, to tell whether ranks hold the same; fast (a multiplication per eight bytes), not safe against intent.
+/// A 64-bit digest of arrays' bits, to detect differences between ranks; fast (a multiplication per eight bytes), not cryptographic.
 public struct ArrayDigest: Sendable {
     /// Four sums side by side, so that multiplications need not wait for each other.
     private var lanes: (UInt64, UInt64, UInt64, UInt64) = (0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344, 0xA409_3822_299F_31D0, 0x082E_FA98_EC4E_6C89)
 
     public init() {}
 
+    /// Adds an array: its length and its bits.
     public mutating func add(_ values: UnsafeBufferPointer<Float>) {
         add(UInt64(values.count))
         let bytes = UnsafeRawBufferPointer(values)
@@ -25,8 +26,10 @@ public struct ArrayDigest: Sendable {
         }
     }
 
+    /// Adds the bits of a number.
     public mutating func add(_ value: Double) { add(value.bitPattern) }
 
+    /// Adds a word.
     public mutating func add(_ word: UInt64) { lanes.0 = Self.mixed(lanes.0, word) }
 
     /// Mixed one after another, so that equal changes in two of the sums do not look alike.

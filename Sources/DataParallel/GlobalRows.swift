@@ -20,10 +20,13 @@ public struct GlobalRows {
         /// Rows at which the shards end, first 0.
         public let offsets: [Int]
         public var rows: Int { offsets[offsets.count - 1] }
+        /// Rows of a shard.
         public func rows(of shard: Int) -> Range<Int> { offsets[shard]..<offsets[shard + 1] }
     }
 
-    /// - Parameter owned: for each shard of this rank its rows, [rows, columns]; a shard may have none.
+    /// - Parameters:
+    ///   - owned: for each shard of this rank its rows, [rows, columns]; a shard may have none.
+    ///   - columns: values of a row.
     public func gather(_ owned: [[Float]], columns: Int) throws -> Gathered {
         precondition(owned.count == shards.perRank && owned.allSatisfy { $0.count % columns == 0 })
         let counts = try communicator.allGather(owned.map { $0.count / columns }).flatMap { $0 }
@@ -33,9 +36,11 @@ public struct GlobalRows {
         return Gathered(columns: columns, values: values, offsets: offsets)
     }
 
-    /// Adds up, in the tree's order, what every shard says of all rows, and gives each shard the sums of its own rows.
+    /// Sums, in the tree's order, every shard's gradients of all rows, and returns to each shard the sums of its own rows.
     ///
-    /// - Parameter gradient: of a shard of this rank, [gathered rows, columns].
+    /// - Parameters:
+    ///   - gathered: what `gather` gave.
+    ///   - gradient: of a shard of this rank, [gathered rows, columns].
     /// - Returns: for each shard of this rank the sum over all shards, of the size of its rows.
     public func returned(_ gathered: Gathered, gradient: (_ shard: Int) throws -> [Float]) throws -> [[Float]] {
         let tree = SummationTree(leaves: shards.count)

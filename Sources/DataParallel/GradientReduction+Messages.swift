@@ -32,7 +32,7 @@ extension GradientReduction {
         if hosts[rank] != hosts[shards.rank] { sentBytesBetweenHosts += bytes }
     }
 
-    /// Makes room for what comes in at a level.
+    /// Allocates the receive buffers of a level.
     func startReceiving(_ bucket: Int, level: Int) throws {
         guard shards.ranks > 1 else { return }
         let own = slice(bucket, level, plan.levels[level].place)
@@ -143,7 +143,11 @@ extension GradientReduction {
 extension GradientReduction {
     /// Bytes that the buffers of its messages will take.
     ///
-    /// - Parameter parameters: elements of the arena.
+    /// - Parameters:
+    ///   - count: elements of the arena.
+    ///   - communicator: the ranks of the run.
+    ///   - shards: how shards are dealt to ranks.
+    ///   - options: of the reduction.
     public static func messageBytes(parameters count: Int, communicator: Communicator, shards: VirtualShards, options: Options) -> Int {
         let plan = ReductionPlan(shards: shards, hosts: options.isHierarchical ? communicator.hosts : [])
         // A slice of each level for every node that comes in; slices are rounded up to cache lines.

@@ -1,7 +1,7 @@
 extension GradientReduction {
-    /// How gradients travel. Only `precision` changes bits of the sum.
+    /// How gradients are reduced. Only `precision` changes bits of the sum.
     public struct Options: Equatable, Sendable {
-        /// When buckets set out.
+        /// When the reduction of a bucket starts.
         public enum Order: String, CaseIterable, Sendable {
             /// As soon as a bucket is complete.
             case ready
@@ -11,7 +11,7 @@ extension GradientReduction {
             case forward
         }
 
-        /// What gradients are rounded to wherever they might travel.
+        /// What gradients are rounded to wherever they might be sent.
         public enum Precision: String, CaseIterable, Sendable { case float32, bfloat16 }
 
         /// Elements of a bucket, rounded up to a multiple of 16.

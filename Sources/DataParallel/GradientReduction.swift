@@ -8,9 +8,9 @@ import NeuralNetworks
 ///
 /// A rank runs its shards one after another and adds their gradients up in the order of the `SummationTree`; about log2(shards per rank) gradient
 /// arrays are kept for that. During the last shard's backward, as soon as all parameters of a bucket (a slice of the gradient array) have their
-/// gradient, the bucket goes on its way: each rank sends every other rank the slice that this one is to add up, adds up its own slice in tree order,
-/// and sends the result back to all; where hosts hold several ranks, first within each host, then between hosts (`ReductionPlan`). The tape's
-/// `onProgress` moves this on between operations.
+/// gradient, the bucket is reduced: each rank sends every other rank the slice which that rank sums, sums its own slice in tree order, and sends the
+/// result back to all; where hosts hold several ranks, first within each host, then between hosts (`ReductionPlan`). The tape's `onProgress` moves
+/// this on between operations.
 ///
 ///     reduction.beginStep()
 ///     for shard in shards.owned {
@@ -64,17 +64,17 @@ public final class GradientReduction {
     var pieces: [UnsafeMutablePointer<Float>] = []
     private var pendingParameters: [Int] = []
     private var isReady: [Bool] = []
-    /// How many buckets have set out in the fixed orders.
+    /// How many buckets have started in the fixed orders.
     private var startedInOrder = 0
     /// Buckets under way, in the order in which they started.
     private var active: [Int] = []
     var ways: [Way] = []
     let messages: MessageBuffers
     private var failure: (any Error)?
-    /// A wrong use by the caller; messages go on, so that the other ranks do not hang.
+    /// A wrong use by the caller; messages continue, so that the other ranks do not hang.
     private var misuse: Failure?
 
-    /// Where a bucket is on its way.
+    /// The state of a bucket's reduction.
     struct Way {
         /// -1: not yet. 0 ..< L: nodes come in at level 0, 1, ...; L ..< 2 L: results come in at level L - 1, ..., 0; 2 L: done.
         var phase = -1
@@ -84,7 +84,12 @@ public final class GradientReduction {
         var began: UInt64 = 0
     }
 
-    /// - Parameter hosts: for every rank a number of its host; nil: as the communicator found them.
+    /// - Parameters:
+    ///   - arena: the parameters whose gradients are summed.
+    ///   - communicator: the ranks of the run.
+    ///   - shards: how shards are dealt to ranks.
+    ///   - options: precision, order and overlap of the messages.
+    ///   - hosts: for every rank a number of its host; nil: as the communicator found them.
     public init(arena: ParameterArena, communicator: Communicator, shards: VirtualShards, options: Options = Options(), hosts: [Int]? = nil) {
         self.arena = arena
         self.communicator = communicator
@@ -245,7 +250,7 @@ public final class GradientReduction {
         active.removeAll { ways[$0].phase == lastPhase }
     }
 
-    /// Sends a bucket on its way: this rank's gradients in it are complete.
+    /// Starts the reduction of a bucket: this rank's gradients in it are complete.
     private func start(_ bucket: Int) throws {
         let range = buckets.ranges[bucket]
         Timeline.during(.adding) {
@@ -267,7 +272,7 @@ public final class GradientReduction {
         active.append(bucket)
     }
 
-    /// Goes on with a bucket whose messages are done.
+    /// Continues with a bucket whose messages are done.
     private func advance(_ bucket: Int) throws {
         let phase = ways[bucket].phase, count = plan.levels.count
         guard phase >= 0, phase < lastPhase else { return }

@@ -1,9 +1,9 @@
-/// Who sends what to whom so that all ranks hold the sum over all shards: one level among all ranks, or two, first within each host, then between
+/// The communication plan after which all ranks hold the sum over all shards: one level among all ranks, or two, first within each host, then between
 /// hosts.
 ///
-/// At each level the members of a group share a piece of the gradients out: each sends every other one the part that this one adds up. What they
-/// have then goes on to the next level, and after the last level the results travel back down. The additions are those of the `SummationTree` in
-/// both cases, only done at other places: the bits are the same.
+/// At each level the members of a group share a piece of the gradients out: each sends every other one the part that this one adds up. What they have
+/// then continues to the next level, and after the last level the results travel back down. The additions are those of the `SummationTree` in both
+/// cases, only done at other places: the bits are the same.
 package struct ReductionPlan: Equatable {
     /// One group's part in it, as seen by one of its ranks.
     package struct Level: Equatable {

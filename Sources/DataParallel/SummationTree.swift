@@ -1,10 +1,11 @@
 /// The order in which the sums of virtual shards are added: a binary tree over the shard numbers.
 ///
-/// Floating-point addition is not associative, so the order is fixed once for all rank counts. Node (level, index) stands for the shards
-/// index * 2^level ..< (index + 1) * 2^level; its value is that of its left child plus that of its right one. Shards beyond the last are skipped: a
-/// node without a right child has its left child's value. Any contiguous block of shards is made up of few such nodes, so a rank adds up its own
-/// nodes and only the nodes' values travel.
+/// Floating-point addition is not associative, so the order is fixed once for all rank counts. Node (level, index) stands for the shards index *
+/// 2^level ..< (index + 1) * 2^level; its value is that of its left child plus that of its right one. Shards beyond the last are skipped: a node
+/// without a right child has its left child's value. Any contiguous block of shards is made up of few such nodes, so a rank adds up its own nodes and
+/// only the nodes' values are sent.
 public struct SummationTree: Equatable, Sendable {
+    /// A node: the sum of the shards index * 2^level ..< (index + 1) * 2^level.
     public struct Node: Hashable, Sendable {
         public let level: Int
         public let index: Int

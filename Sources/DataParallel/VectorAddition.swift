@@ -9,14 +9,14 @@ func roundedToBFloat16(_ value: Float) -> Float {
     return Float(bitPattern: value == value ? rounded : (bits & 0xFFFF_0000) | 0x40_0000)
 }
 
-/// Rounds numbers where they stand.
+/// Rounds numbers in place.
 func roundToBFloat16(_ values: UnsafeMutablePointer<Float>, count: Int) {
     overLines(count) { range in
         for i in range { values[i] = roundedToBFloat16(values[i]) }
     }
 }
 
-/// Numbers that are bfloat16's already, for the way.
+/// Packs numbers that are exact in bfloat16, for sending.
 func pack(_ values: UnsafePointer<Float>, count: Int, into target: UnsafeMutablePointer<UInt16>) {
     overLines(count) { range in
         for i in range { target[i] = UInt16(truncatingIfNeeded: values[i].bitPattern &>> 16) }

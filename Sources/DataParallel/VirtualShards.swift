@@ -8,7 +8,7 @@ public struct VirtualShards: Equatable, Sendable {
     public let rank: Int
     public let ranks: Int
 
-    /// - Throws: `Failure` (`.wrongUsage`) when the shards cannot be shared out evenly over the ranks.
+    /// - Throws: `Failure` (`.wrongUsage`) when the shards cannot be divided evenly among the ranks.
     public init(count: Int, communicator: Communicator) throws {
         try self.init(count: count, rank: communicator.rank, ranks: communicator.size)
     }

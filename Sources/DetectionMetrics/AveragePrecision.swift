@@ -46,7 +46,9 @@ extension Evaluation {
 
 /// Area under the precision-recall curve whose precision at each recall is the best at that recall or a higher one.
 ///
-/// - Parameter hits: whether each detection, best first, found an instance.
+/// - Parameters:
+///   - hits: whether each detection, best first, found an instance.
+///   - instances: how many instances there are to be found.
 public func interpolatedAveragePrecision(_ hits: [Bool], instances: Int) -> Double {
     var precision: [Double] = [0], recall: [Double] = [0], found = 0.0
     for (i, hit) in hits.enumerated() {

@@ -1,10 +1,11 @@
 import TemporalAnnotations
 
 extension Evaluation {
-    /// AR@AN for proposals: classes are passed over; the recall of instances by each video's `count` best detections (each instance found by one
+    /// AR@AN for proposals: classes are ignored; the recall of instances by each video's `count` best detections (each instance found by one
     /// detection and each detection finding one instance: the pair of highest tIoU first), averaged over the thresholds.
     ///
     /// - Parameters:
+    ///   - detections: of all videos, in any order.
     ///   - counts: numbers of proposals per video (AN).
     ///   - thresholds: ActivityNet's are 0.5:0.05:0.95.
     public func averageRecall(

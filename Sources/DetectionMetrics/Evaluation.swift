@@ -4,7 +4,7 @@ import TemporalAnnotations
 /// Mean average precision and recall of temporal detections, as the published ActionFormer (and, before it, ActivityNet) computes them.
 ///
 /// - Ground truth shorter than 1e-3 s, and repetitions (same class, both ends within 1e-3 s) are left out.
-/// - Classes without ground truth among the videos are not counted; detections of such classes are passed over.
+/// - Classes without ground truth among the videos are not counted; detections of such classes are ignored.
 /// - Videos without detections lower recall like any missed instance.
 /// - Detections in videos that are not evaluated (of another subset), or that hold no instance of the class, are false positives.
 /// - Equal scores: see `descendingOrder`.
@@ -16,6 +16,7 @@ public struct Evaluation: Sendable {
 
     /// - Parameters:
     ///   - videos: those evaluated.
+    ///   - classes: names of the classes by number.
     ///   - thresholds: tIoU from which a detection counts.
     public init(videos: [VideoAnnotation], classes: ClassMap, thresholds: [Double]) {
         self.thresholds = thresholds

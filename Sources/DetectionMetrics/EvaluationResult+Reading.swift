@@ -4,7 +4,9 @@ import TemporalAnnotations
 extension EvaluationResult {
     /// Reads metrics as a run writes them.
     ///
-    /// - Parameter advice: what to do when they cannot be read.
+    /// - Parameters:
+    ///   - path: the file `metrics.json`.
+    ///   - advice: what to do when they cannot be read.
     /// - Throws: `Failure` (`.badInput`) naming the file, and the key or the line and column in which the fault stands.
     public init(readingJSON path: String, advice: String) throws {
         let root: JSONNode

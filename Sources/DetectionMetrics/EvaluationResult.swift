@@ -31,7 +31,7 @@ public struct EvaluationResult: Codable, Equatable, Sendable {
         case recallAt = "recall_at"
     }
 
-    /// A table for people, in per cent: one line per class in the given order, then mAP and recall.
+    /// A table for the user, in per cent: one line per class in the given order, then mAP and recall.
     public func table(classOrder: [String]) -> String {
         let known = classOrder.filter { apPerClass[$0] != nil }
         let names = known + apPerClass.keys.filter { !known.contains($0) }.sorted()

@@ -59,9 +59,9 @@ public protocol AssessedLocalizer: ActionLocalizer {
 /// ignored regions; what is summed over ranks are the weights. With weights of 1 nothing changes, not even a bit.
 public protocol WeightedTargets: Detector {}
 
-/// A detector that can go over shapes alone (`Rehearsal`), so that the memory of its steps and of its detection is known beforehand.
+/// A detector that can go over shapes alone (`Rehearsal`), so that the memory of its steps and of its detection is known in advance.
 ///
-/// A detector that does not adopt it can be trained all the same; its activations are then left out of the estimate of a run's memory.
+/// A detector that does not adopt it can be trained nevertheless; its activations are then left out of the estimate of a run's memory.
 public protocol RehearsedDetector: Detector {
     /// Takes the gradient (`gradientToWrite`) of every output whose gradient the losses seed; reads and writes no value.
     func rehearseGradients(_ outputs: Outputs)

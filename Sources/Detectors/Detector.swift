@@ -3,7 +3,7 @@ import NeuralNetworks
 import RandomStreams
 import TemporalAnnotations
 
-/// Says where actions are.
+/// Localizes actions.
 public protocol ActionLocalizer: AnyObject {
     /// Final detections per video, best first, in seconds.
     func detect(_ batch: PackedBatch) throws -> [[Detection]]
@@ -38,10 +38,10 @@ public protocol Detector: Module, ActionLocalizer {
     ///   every step.
     func seedLosses(_ outputs: Outputs, targets: Targets, normalizers: [Float], tape: Tape) -> [String: Double]
 
-    /// What can be learnt of one action of a recording of so many rows, beside the others of `instances`; needs no features.
+    /// Whether one action of a recording of `rows` rows can be learnt beside the other `instances`; needs no features.
     ///
     /// Asked before the first step, so that a run which can learn nothing is refused. By default everything can be learnt: a detector whose targets
-    /// depend on its outputs may not be able to tell beforehand.
+    /// depend on its outputs may not be able to tell in advance.
     func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook
 }
 

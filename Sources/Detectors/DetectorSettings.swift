@@ -1,4 +1,5 @@
 import Configuration
+import PostProcessing
 
 /// What shapes a detector besides its own keys: keys of the sections `training` and `test`, and what the method adds.
 public struct DetectorOptions: Equatable, Sendable {
@@ -58,6 +59,7 @@ public protocol DetectorSettings: ConfigurationSection {
     /// - Parameters:
     ///   - inputDimension: columns of the features.
     ///   - classes: number of classes.
+    ///   - options: keys of other sections, and what the method adds.
     func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector
 
     /// Rows between the points that are responsible for an action of so many rows.

@@ -1,7 +1,8 @@
 import Configuration
+import PostProcessing
 
-/// What shapes a detector over a feature pyramid, whatever its blocks and heads: the keys of the published `thumos_i3d.yaml` files that have meaning
-/// without padding, at their codes' defaults.
+/// The configuration of a detector over a feature pyramid, whatever its blocks and heads: the keys of the published `thumos_i3d.yaml` files that have
+/// meaning without padding, at their codes' defaults.
 public struct PyramidConfiguration: Equatable, Sendable {
     /// Columns of the features; 0 while no data are known.
     public var inputDimension: Int

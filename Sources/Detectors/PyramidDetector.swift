@@ -2,7 +2,7 @@ import Autograd
 import NeuralNetworks
 import TemporalAnnotations
 
-/// What a network says at every point of the pyramid: level by level, finest first; within a level video by video.
+/// The outputs of a network at every point of the pyramid: level by level, finest first; within a level video by video.
 public protocol PyramidOutputs {
     /// The neck's levels, [points of the level, neck dimension].
     var levels: [PackedSequence] { get }
@@ -27,7 +27,11 @@ where Outputs: PyramidOutputs {
 
     /// Seeds the gradients of the heads' outputs.
     ///
-    /// - Parameter tape: that of the outputs; operations may still be recorded on it.
+    /// - Parameters:
+    ///   - outputs: of the heads.
+    ///   - targets: classes, distances and positive points.
+    ///   - normalizer: what sums over points are divided by.
+    ///   - tape: that of the outputs; operations may still be recorded on it.
     /// - Returns: `classification`, `regression`, with quality branches `localization`, and `total`, the weighted sum; all divided by the normaliser.
     func seedLosses(_ outputs: Outputs, targets: PointTargets, normalizer: Float, tape: Tape) -> [String: Double]
 
@@ -53,11 +57,14 @@ extension PyramidDetector {
     public func levels(_ outputs: Outputs) -> [PackedSequence] { outputs.levels }
     public func classLogits(_ outputs: Outputs) -> Tensor { outputs.logits }
 
+    /// The points of all levels over a packed batch.
     public func points(_ features: PackedSequence) -> PyramidPoints {
         PyramidPoints(rows: (0..<features.count).map { features.rows(of: $0).count }, levels: configuration.levels)
     }
 
-    /// - Parameter features: [rows, input dimension], packed.
+    /// - Parameters:
+    ///   - features: [rows, input dimension], packed.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     public func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs { heads(pyramid(features, pass), pass) }
 
     public func rehearseGradients(_ outputs: Outputs) {

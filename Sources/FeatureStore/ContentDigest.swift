@@ -10,21 +10,26 @@ public struct ContentDigest {
 
     public init() {}
 
+    /// Adds an array of float32.
     public mutating func add(name: String, shape: [Int], floats: UnsafePointer<Float>, count: Int) {
         add(name: name, shape: shape, UnsafeRawBufferPointer(start: floats, count: count * MemoryLayout<Float>.stride))
     }
 
+    /// Adds bytes as an array of one dimension.
     public mutating func add(name: String, bytes: some Collection<UInt8>) {
         let bytes = Array(bytes)
         bytes.withUnsafeBytes { add(name: name, shape: [bytes.count], $0) }
     }
 
+    /// Adds the UTF-8 bytes of a text.
     public mutating func add(name: String, text: String) { add(name: name, bytes: Array(text.utf8)) }
 
+    /// Adds an array of float64; without a shape, of one dimension.
     public mutating func add(name: String, shape: [Int]? = nil, doubles: [Double]) {
         doubles.withUnsafeBytes { add(name: name, shape: shape ?? [doubles.count], $0) }
     }
 
+    /// Adds an array of 64-bit integers; without a shape, of one dimension.
     public mutating func add(name: String, shape: [Int]? = nil, integers: [Int]) {
         integers.withUnsafeBytes { add(name: name, shape: shape ?? [integers.count], $0) }
     }

@@ -1,7 +1,7 @@
 import Diagnostics
 import Foundation
 
-/// Reads rows ahead on a thread of its own, so that training finds them ready.
+/// Prefetches rows on its own thread.
 ///
 /// Requests are answered in their order. At most `depth` answers wait in memory; the thread rests while they are not taken. Requests beyond are
 /// announced to the operating system, `window` bytes of the file ahead of reading, so that the disk works meanwhile, in whatever order the file is
@@ -17,7 +17,10 @@ public final class FeaturePrefetcher {
     public let window: Int
     private let state: State
 
-    /// - Parameter window: nil: `standardWindow`, or 0 where the system itself reads far ahead.
+    /// - Parameters:
+    ///   - store: the store to read.
+    ///   - depth: reads that may wait to be taken.
+    ///   - window: nil: `standardWindow`, or 0 where the system itself reads far ahead.
     public convenience init(store: FeatureStore, depth: Int, window: Int? = nil) {
         self.init(store: store, depth: depth, window: window) { Waits.ofThisThread }
     }

@@ -1,8 +1,8 @@
 import Foundation
 import TemporalAnnotations
 
-/// How densely the feature rows of some videos stand in time. A detector expects the rate that it was trained on: at another rate actions have other
-/// lengths in rows.
+/// The rate of the feature rows of some videos: the time from row to row. A detector expects the rate that it was trained on: at another rate actions
+/// have other lengths in rows.
 public struct FeatureRate: Codable, Equatable, Sendable {
     /// A time over videos, in seconds.
     public struct Spread: Codable, Equatable, Sendable {

@@ -42,8 +42,8 @@ public final class FeatureRows: @unchecked Sendable {
     }
 }
 
-/// Memory of rows that are gone, for those that come: memory that the system gives anew is filled with zeros by it, page for page, which takes longer
-/// than reading rows that it holds. Safe to use from several threads.
+/// Memory of rows that are gone, for those that come: memory that the system newly gives is filled with zeros, page by page, which takes longer than
+/// reading rows that it holds. Safe to use from several threads.
 package final class RowMemory: @unchecked Sendable {
     private let lock = NSLock()
     /// Those handed back last at the end: they are likely in the processor's cache still.

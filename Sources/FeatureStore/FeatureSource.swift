@@ -1,6 +1,6 @@
 import TemporalAnnotations
 
-/// What a store is made from: the videos are known before the first row is read, so that every rank can place its own.
+/// The input of a new store: the videos are known before the first row is read, so that every rank can place its own.
 ///
 /// Every rank makes its own source from the same input and must find the same videos in the same order.
 public protocol FeatureSource {

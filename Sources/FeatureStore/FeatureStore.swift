@@ -31,7 +31,7 @@ public final class FeatureStore {
     public let storage: FeatureStorage
     public let classes: ClassMap
     public let videos: [StoredVideo]
-    /// SHA-256 over names, shapes and values, as recorded when the store was written; `contentDigest()` computes it anew.
+    /// SHA-256 over names, shapes and values, as recorded when the store was written; `contentDigest()` recomputes it.
     public let digest: String
     /// Rows of all videos together.
     public let rows: Int
@@ -53,7 +53,7 @@ public final class FeatureStore {
         let names = try file.readStrings("classes")
         try Self.requireDistinct(names, "class", file)
         classes = ClassMap(names: names)
-        videos = try Self.readVideos(file, matrixRows: matrix.rows, classCount: names.count)
+        videos = try FeatureStoreIndex.readVideos(file, matrixRows: matrix.rows, classCount: names.count)
         digest = try file.stringAttribute(of: "", named: "digest")
         indices = Dictionary(uniqueKeysWithValues: videos.enumerated().map { ($1.id, $0) })
     }
@@ -103,9 +103,11 @@ public final class FeatureStore {
     }
 
     /// Tells the operating system that these rows will be read soon, in this order, so that it fetches them from disk meanwhile; returns before they
-    /// are there. What the store does not hold is passed over. Changes no result.
+    /// are there. What the store does not hold is ignored. Changes no result.
     ///
-    /// - Parameter before: the read that comes before them; nil: none, or not known.
+    /// - Parameters:
+    ///   - reads: recordings and their rows.
+    ///   - before: the read that comes before them; nil: none, or not known.
     public func announce(_ reads: [(video: Int, rows: Range<Int>)], after before: (video: Int, rows: Range<Int>)? = nil) {
         func place(_ read: (video: Int, rows: Range<Int>)) -> Range<Int>? {
             guard videos.indices.contains(read.video), read.rows.lowerBound >= 0, read.rows.upperBound <= videos[read.video].rows else { return nil }
@@ -181,7 +183,7 @@ extension FeatureStore {
         }
     }
 
-    private static func requireDistinct(_ names: [String], _ kind: String, _ file: HDF5File) throws {
+    static func requireDistinct(_ names: [String], _ kind: String, _ file: HDF5File) throws {
         var seen: Set<String> = []
         if names.contains("") {
             throw Failure.badInput("a \(kind) has no name", at: .file(file.path), advice: "make the store again")
@@ -189,89 +191,5 @@ extension FeatureStore {
         for name in names where !seen.insert(name).inserted {
             throw Failure.badInput("the \(kind) '\(name)' stands there twice", at: .file(file.path), advice: "make the store again")
         }
-    }
-
-    private static func readVideos(_ file: HDF5File, matrixRows: Int, classCount: Int) throws -> [StoredVideo] {
-        let ids = try file.readStrings("videos/id")
-        try requireDistinct(ids, "video", file)
-        func column<Value>(_ name: String, _ read: (String) throws -> [Value], count: Int) throws -> [Value] {
-            let values = try read(name)
-            guard values.count == count else {
-                throw Failure.badInput(
-                    "it holds \(values.count) entries, \(count) were expected", at: .file(file.path), .dataset(name), advice: "make the store again")
-            }
-            return values
-        }
-        let subsets = try column("videos/subset", file.readStrings, count: ids.count)
-        let firstRows = try column("videos/first_row", file.readInts, count: ids.count)
-        let rows = try column("videos/rows", file.readInts, count: ids.count)
-        let durations = try column("videos/duration", file.readDoubles, count: ids.count)
-        let fps = try column("videos/fps", file.readDoubles, count: ids.count)
-        let strides = try column("videos/stride", file.readDoubles, count: ids.count)
-        let windows = try column("videos/window", file.readDoubles, count: ids.count)
-        let owners = try file.readInts("annotations/video")
-        let starts = try column("annotations/start", file.readDoubles, count: owners.count)
-        let ends = try column("annotations/end", file.readDoubles, count: owners.count)
-        let labels = try column("annotations/label", file.readInts, count: owners.count)
-
-        var instances = [[ActionInstance]](repeating: [], count: ids.count)
-        for index in owners.indices {
-            guard ids.indices.contains(owners[index]) else {
-                throw Failure.badInput(
-                    "annotation \(index) names video number \(owners[index]); the store has \(ids.count) videos",
-                    at: .file(file.path), .dataset("annotations/video"), advice: "make the store again")
-            }
-            let id = ids[owners[index]]
-            guard 0..<classCount ~= labels[index] else {
-                throw Failure.badInput(
-                    "annotation \(index) names class number \(labels[index]); the store has \(classCount) classes",
-                    at: .file(file.path), .video(id), .dataset("annotations/label"), advice: "make the store again")
-            }
-            let segment = Segment(start: starts[index], end: ends[index])
-            guard segment.start.isFinite, segment.end.isFinite, segment.start <= segment.end else {
-                throw Failure.badInput(
-                    "the segment [\(segment.start), \(segment.end)] is \(segment.start > segment.end ? "reversed" : "not finite")",
-                    at: .file(file.path), .video(id), .dataset("annotations/start"), advice: "make the store again")
-            }
-            guard abs(segment.start) <= 2 * FeatureLimits.duration, abs(segment.end) <= 2 * FeatureLimits.duration else {
-                throw Failure.badInput(
-                    "the segment [\(segment.start), \(segment.end)] lies beyond \(Int(2 * FeatureLimits.duration)) s", at: .file(file.path),
-                    .video(id), .dataset("annotations/start"), advice: "make the store again")
-            }
-            instances[owners[index]].append(ActionInstance(segment: segment, label: labels[index]))
-        }
-        let weakLabels = try FeatureStoreIndex.readWeakLabels(file, videos: ids, classCount: classCount, instances: instances)
-        var expected = 0
-        let videos = try ids.indices.map { index in
-            let times: [(name: String, what: String, value: Double, most: Double)] = [
-                ("videos/duration", "the duration is", durations[index], FeatureLimits.duration),
-                ("videos/fps", "the fps are", fps[index], FeatureLimits.fps),
-                ("videos/stride", "the stride is", strides[index], FeatureLimits.frames.upperBound),
-                ("videos/window", "the window is", windows[index], FeatureLimits.frames.upperBound),
-            ]
-            for time in times where !(time.value > 0 && time.value <= time.most) {
-                throw Failure.badInput(
-                    "\(time.what) \(time.value), not a positive number up to \(Int(time.most))", at: .file(file.path), .video(ids[index]),
-                    .dataset(time.name), advice: "make the store again")
-            }
-            guard firstRows[index] == expected, rows[index] > 0, rows[index] <= Int.max - expected else {
-                throw Failure.badInput(
-                    "the index does not fit together: video '\(ids[index])' has \(rows[index]) rows from row \(firstRows[index]), "
-                        + "row \(expected) was expected",
-                    at: .file(file.path), .dataset("videos/first_row"), advice: "make the store again")
-            }
-            expected += rows[index]
-            let annotation = VideoAnnotation(
-                id: VideoID(ids[index]), subset: Subset(rawValue: subsets[index]), duration: durations[index], fps: fps[index],
-                instances: instances[index], weakLabels: weakLabels[index])
-            let grid = FeatureGrid(fps: fps[index], stride: strides[index], window: windows[index])
-            return StoredVideo(firstRow: firstRows[index], rows: rows[index], grid: grid, annotation: annotation)
-        }
-        guard expected == matrixRows else {
-            throw Failure.badInput(
-                "the index does not fit the matrix: the videos have \(expected) rows together, the matrix has \(matrixRows)",
-                at: .file(file.path), .dataset(FeatureStoreFormat.matrix), advice: "make the store again")
-        }
-        return videos
     }
 }

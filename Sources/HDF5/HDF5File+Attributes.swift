@@ -6,19 +6,23 @@ import Foundation
 extension HDF5File {
     // MARK: Writing (an attribute that exists is replaced)
 
+    /// Writes a float64.
     public func setAttribute(of object: String, named name: String, _ value: Double) throws {
         var value = value
         try writeAttribute(object, name, shape: [], stored: kairos_h5t_ieee_f64le(), given: kairos_h5t_native_double(), &value)
     }
+    /// Writes an int64.
     public func setAttribute(of object: String, named name: String, _ value: Int) throws {
         var value = value
         try writeAttribute(object, name, shape: [], stored: kairos_h5t_std_i64le(), given: kairos_h5t_native_int64(), &value)
     }
+    /// Writes an array of float64.
     public func setAttribute(of object: String, named name: String, _ value: [Double]) throws {
         try value.withUnsafeBytes {
             try writeAttribute(object, name, shape: [value.count], stored: kairos_h5t_ieee_f64le(), given: kairos_h5t_native_double(), $0.baseAddress)
         }
     }
+    /// Writes an array of int64.
     public func setAttribute(of object: String, named name: String, _ value: [Int]) throws {
         try value.withUnsafeBytes {
             try writeAttribute(object, name, shape: [value.count], stored: kairos_h5t_std_i64le(), given: kairos_h5t_native_int64(), $0.baseAddress)
@@ -47,6 +51,7 @@ extension HDF5File {
 
     // MARK: Reading
 
+    /// Whether the object is there and has the attribute.
     public func hasAttribute(of object: String, named name: String) -> Bool {
         HDF5Library.locked {
             guard let opened = try? openObject(object) else { return false }
@@ -79,14 +84,17 @@ extension HDF5File {
         let values = try doublesAttribute(of: object, named: name)
         return try single(values, object, name)
     }
+    /// A whole number.
     public func intAttribute(of object: String, named name: String) throws -> Int {
         let values = try intsAttribute(of: object, named: name)
         return try single(values, object, name)
     }
+    /// A boolean; every number but 0 is true.
     public func boolAttribute(of object: String, named name: String) throws -> Bool {
         let values = try intsAttribute(of: object, named: name)
         return try single(values, object, name) != 0
     }
+    /// A text, of fixed or variable length.
     public func stringAttribute(of object: String, named name: String) throws -> String {
         try withAttribute(object, name) { attribute, type, space, shape in
             guard H5Tget_class(type) == H5T_STRING else {

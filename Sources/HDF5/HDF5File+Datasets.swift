@@ -9,6 +9,7 @@ extension HDF5File {
     public func writeFloats(_ name: String, shape: [Int], _ values: UnsafePointer<Float>) throws {
         try write(name, shape: shape, stored: kairos_h5t_ieee_f32le(), given: kairos_h5t_native_float(), values)
     }
+    /// float32, row-major.
     public func writeFloats(_ name: String, shape: [Int], _ values: [Float]) throws {
         try requireCount(values.count, shape, name)
         try values.withUnsafeBufferPointer {
@@ -20,6 +21,7 @@ extension HDF5File {
     public func writeDoubles(_ name: String, shape: [Int], _ values: UnsafePointer<Double>) throws {
         try write(name, shape: shape, stored: kairos_h5t_ieee_f64le(), given: kairos_h5t_native_double(), values)
     }
+    /// float64, row-major; without a shape, of one dimension.
     public func writeDoubles(_ name: String, shape: [Int]? = nil, _ values: [Double]) throws {
         try requireCount(values.count, shape ?? [values.count], name)
         try values.withUnsafeBufferPointer {
@@ -70,6 +72,7 @@ extension HDF5File {
     public func readInts(_ name: String) throws -> [Int] {
         try read(name, as: kairos_h5t_native_int64(), initial: 0, expected: "integers") { $0 == H5T_INTEGER || $0 == H5T_ENUM }
     }
+    /// Integers of any width, as bytes.
     public func readBytes(_ name: String) throws -> [UInt8] {
         try read(name, as: kairos_h5t_native_uint8(), initial: UInt8(0), expected: "bytes") { $0 == H5T_INTEGER }
     }

@@ -80,7 +80,7 @@ public final class HDF5File: @unchecked Sendable {
 
     /// Closes a written file, all of which the operating system has then taken. A file of several ranks: all must call it.
     ///
-    /// - Throws: `Failure.failed` when something could not be written, such as on a full disk; the file is closed all the same, and not whole.
+    /// - Throws: `Failure.failed` when something could not be written, such as on a full disk; the file is closed nevertheless, and not whole.
     public func finishWriting() throws {
         try HDF5Library.locked {
             guard id >= 0 else { return }
@@ -110,7 +110,7 @@ public final class HDF5File: @unchecked Sendable {
         }
     }
 
-    /// Takes a dataset or group out of the file; its space is not given back.
+    /// Removes a dataset or group from the file; its space is not reclaimed.
     package func remove(_ name: String) throws {
         try HDF5Library.locked {
             guard H5Ldelete(id, name, kairos_h5p_default()) >= 0 else { throw writeFailure("changed", name) }
@@ -160,7 +160,7 @@ public final class HDF5File: @unchecked Sendable {
                 guard 0...65_536 ~= length else { throw readFailure(group) }
                 var buffer = [CChar](repeating: 0, count: length + 1)
                 _ = H5Lget_name_by_idx(object, ".", H5_INDEX_NAME, H5_ITER_INC, index, &buffer, buffer.count, kairos_h5p_default())
-                names.append(String(cString: buffer))
+                names.append(String(untilZero: buffer))
             }
             return names.sorted()
         }
@@ -234,7 +234,7 @@ public final class HDF5File: @unchecked Sendable {
 
     // MARK: Before the library sees the file
 
-    /// The library's own words for a missing or foreign file help nobody; these are looked for first.
+    /// The library's messages for a missing or foreign file are unhelpful, so these cases are checked first.
     private static func requireSignature(_ path: String) throws {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {

@@ -1,7 +1,7 @@
 import Diagnostics
 import Foundation
 
-/// Reads past the library, and reads that the operating system is told of before they are made.
+/// Reads that bypass the HDF5 library, and reads that are announced to the operating system in advance.
 ///
 /// A disk is idle between two reads that do not follow one another: the system reads ahead only where a file is read in order. `POSIX_FADV_WILLNEED`
 /// starts the reads that it cannot guess.
@@ -49,8 +49,8 @@ extension HDF5Matrix {
     private static func majorNumber(_ device: dev_t) -> UInt64 { (UInt64(device) >> 8) & 0xfff | (UInt64(device) >> 32) & ~0xfff }
     private static func minorNumber(_ device: dev_t) -> UInt64 { UInt64(device) & 0xff | (UInt64(device) >> 12) & ~0xff }
 
-    /// Announces rows that will be read soon; returns before they are read. Rows that go on where the read before them ends are left to the system,
-    /// whose own reading ahead does better there. Of a matrix in chunks nothing is announced.
+    /// Announces rows that will be read soon; returns before they are read. Rows that continue where the read before them ends are left to the
+    /// system, whose own reading ahead does better there. Of a matrix in chunks nothing is announced.
     ///
     /// - Parameters:
     ///   - reads: in their order.
@@ -90,7 +90,7 @@ final class LastRead: @unchecked Sendable {
     private let lock = NSLock()
     private var end = 0
 
-    /// - Returns: whether these rows go on where the last ones ended.
+    /// - Returns: whether these rows continue where the last ones ended.
     func move(to rows: Range<Int>) -> Bool {
         lock.withLock {
             defer { end = rows.upperBound }

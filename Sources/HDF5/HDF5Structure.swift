@@ -1,7 +1,7 @@
 import Diagnostics
 import Foundation
 
-/// Walks through the index of an HDF5 file without a seal before the HDF5 library does, which trusts lengths, counts and places that it reads.
+/// Validates the index of an HDF5 file without a seal before the HDF5 library reads it, which trusts lengths, counts and offsets.
 ///
 /// Known is the classic form, in which the library writes unless told otherwise: first block of version 0, object headers of version 1, groups as
 /// symbol tables. Files of other forms, and the parts that come in no store, pass unseen. Source: "HDF5 File Format Specification Version 3.0",

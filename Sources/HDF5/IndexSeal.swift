@@ -16,7 +16,7 @@ import Foundation
 ///     bytes of the whole seal
 ///     magic "KairosIx"
 ///
-/// A file without a seal is read all the same. A program that changes the file through the HDF5 library takes the seal off.
+/// A file without a seal is read nevertheless. A program that changes the file through the HDF5 library removes the seal.
 enum IndexSeal {
     static let magic = Array("KairosIx".utf8)
     /// Bytes of a seal besides its ranges.
@@ -164,7 +164,9 @@ enum IndexSeal {
 extension HDF5File {
     /// Seals a finished file (`IndexSeal`).
     ///
-    /// - Parameter datasets: contiguous ones whose values are left out, since whoever reads them checks them himself.
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - datasets: contiguous ones whose values are left out, since their readers check them.
     /// - Throws: `Failure.failed` when it cannot be written.
     public static func seal(_ path: String, leavingOut datasets: [String]) throws {
         let file = try HDF5File.open(path)

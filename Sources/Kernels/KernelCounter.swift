@@ -2,10 +2,10 @@ import Diagnostics
 import Foundation
 import Synchronization
 
-/// Counts what kernels compute and how long they take, by family. Off unless a benchmark asks; then a kernel costs two readings of the clock more.
-/// Kernels are called from one thread.
+/// Counts the operations and the time of kernels, by family. Off except in benchmarks, where each kernel costs two more clock readings. Kernels are
+/// called from one thread.
 public enum KernelCounter {
-    /// Kernels that are told apart.
+    /// Families of kernels.
     public enum Family: Int, CaseIterable, Sendable {
         case convolution, convolutionWeight, linear, linearWeight, matrixProduct, attention, depthwiseConvolution, layerNorm, groupNorm
         case elementWise, pooling, reduction, loss, conversion, optimizer
@@ -32,6 +32,7 @@ public enum KernelCounter {
         }
     }
 
+    /// What the kernels of a family did.
     public struct Total: Equatable, Sendable {
         public var calls = 0
         /// Floating-point operations: a multiplication and an addition are two.
@@ -39,7 +40,7 @@ public enum KernelCounter {
         /// Bytes of the operands, each read or written once.
         public var bytes = 0
         public var seconds = 0.0
-        /// On a processor, of all threads together: other programs lengthen it less.
+        /// Processor time of all threads; other programs affect it less than wall-clock time.
         public var processorSeconds = 0.0
         public init() {}
     }
@@ -47,7 +48,7 @@ public enum KernelCounter {
     private static let isCounting = Atomic<Bool>(false)
     private static let totals = Mutex([Total](repeating: Total(), count: Family.allCases.count))
 
-    /// Runs `body` and says what its kernels did.
+    /// Runs `body` and returns the counts of its kernels.
     public static func counting<Result>(_ body: () throws -> Result) rethrows -> (result: Result, totals: [Family: Total]) {
         totals.withLock { $0 = [Total](repeating: Total(), count: Family.allCases.count) }
         isCounting.store(true, ordering: .relaxed)

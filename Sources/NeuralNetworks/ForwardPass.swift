@@ -1,10 +1,10 @@
 import Autograd
 import RandomStreams
 
-/// What layers need to know of the pass they take part in.
+/// The context of a forward pass that layers need.
 public final class ForwardPass {
     public let tape: Tape
-    /// Whether drop path and dropout are at work.
+    /// Whether drop path and dropout are active.
     public let isTraining: Bool
     /// The random numbers of this pass, in forward order.
     public var random: RandomStream

@@ -1,6 +1,6 @@
 import RandomStreams
 
-/// How a parameter begins.
+/// How a parameter is initialised.
 public enum Initialization: Equatable, Sendable {
     case constant(Float)
     /// Given values, one per element.

@@ -11,10 +11,12 @@ public final class ParameterVisitor {
 
     public init() {}
 
+    /// Is told of a parameter.
     public func visit(_ name: String, _ parameter: Parameter) {
         parameters.append(((prefix + [name]).joined(separator: "."), parameter))
     }
 
+    /// Visits a part under its name.
     public func visit(_ name: String, _ module: any Module) {
         prefix.append(name)
         module.visitParameters(self)

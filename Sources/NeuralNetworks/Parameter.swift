@@ -19,7 +19,7 @@ public enum ParameterLayout: Equatable, Sendable {
 /// A learnt array. It has no memory before it is first written to or read; its storage is its own until a `ParameterArena` takes it in.
 public final class Parameter {
     public let layout: ParameterLayout
-    /// Whether AdamW's weight decay applies: convolution and linear weights alone.
+    /// Whether AdamW's weight decay applies: only to convolution and linear weights.
     public let isDecayed: Bool
     public let initialization: Initialization
     /// [rows, columns] view that operations take.

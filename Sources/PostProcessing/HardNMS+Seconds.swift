@@ -3,8 +3,11 @@ import TemporalAnnotations
 /// Greedy NMS of detections in seconds, in double precision: in order of score (equal ones in input order), each drops those after it whose tIoU
 /// with it is at least `iouThreshold`. Classes compete together: give those of one class.
 ///
-/// - Parameter lengthOffset: seconds added to every length and intersection, as published code for weak supervision does (1, out of habit from
-///   pixels); 0 for tIoU itself.
+/// - Parameters:
+///   - detections: of one class.
+///   - iouThreshold: tIoU from which a candidate is dropped.
+///   - lengthOffset: seconds added to every length and intersection, as published code for weak supervision does (1, out of habit from
+///     pixels); 0 for tIoU itself.
 public func hardNMS(_ detections: [Detection], iouThreshold: Double, lengthOffset: Double) -> [Detection] {
     let order = detections.indices.sorted {
         detections[$0].score != detections[$1].score ? detections[$0].score > detections[$1].score : $0 < $1

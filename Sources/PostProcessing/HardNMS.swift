@@ -1,6 +1,8 @@
 /// Greedy NMS: candidates in order of score; each drops those after it whose tIoU with it is at least `iouThreshold`.
 ///
 /// - Parameters:
+///   - candidates: in any order.
+///   - iouThreshold: tIoU from which a candidate is dropped.
 ///   - minScore: when positive, candidates whose score is not above it are dropped first.
 ///   - limit: at most so many are returned; 0 for all.
 public func hardNMS(_ candidates: [Candidate], iouThreshold: Float, minScore: Float, limit: Int = 0) -> [Candidate] {

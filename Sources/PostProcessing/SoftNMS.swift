@@ -8,7 +8,11 @@ import TemporalAnnotations
 /// candidate's place is taken by the last one. Since scores of later picks never exceed those of earlier ones, work ends with the `limit`th pick:
 /// `limit * count` decays at most, and none where segments do not meet.
 ///
-/// - Parameter limit: at most so many are returned; 0 for all.
+/// - Parameters:
+///   - candidates: in any order.
+///   - sigma: width of the decay.
+///   - minScore: scores below it end a candidate.
+///   - limit: at most so many are returned; 0 for all.
 public func softNMS(_ candidates: [Candidate], sigma: Float, minScore: Float, limit: Int = 0) -> [Candidate] {
     var count = candidates.count
     let wanted = limit > 0 ? min(limit, count) : count

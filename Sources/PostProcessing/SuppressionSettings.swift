@@ -1,4 +1,4 @@
-/// How overlapping detections compete.
+/// How overlapping detections are suppressed.
 public enum SuppressionMethod: String, Codable, Sendable, CaseIterable {
     /// Soft-NMS with Gaussian decay: `score *= exp(-tIoU^2 / sigma)` (Bodla et al. 2017).
     case soft

@@ -4,7 +4,10 @@ import RunRecords
 extension PseudoLabel {
     /// A detector's prediction, whose segment it has cut to the recording already.
     ///
-    /// - Parameter similarity: not a number where nothing was compared.
+    /// - Parameters:
+    ///   - assessed: the prediction with its scores.
+    ///   - similarity: not a number where nothing was compared.
+    ///   - fate: what became of it.
     public init(_ assessed: AssessedDetection, similarity: Float = .nan, fate: PseudoLabelFate = .rejected) {
         let detection = assessed.detection
         self.init(

@@ -5,7 +5,7 @@ import TemporalAnnotations
 
 /// Pseudo-labels between the ranks. All ranks call together.
 ///
-/// They travel in messages of at most `labelsPerMessage` labels (2.7 MiB), so that a rank needs memory for one message beside its own labels, and
+/// They are sent in messages of at most `labelsPerMessage` labels (2.7 MiB), so that a rank needs memory for one message beside its own labels, and
 /// rank 0 for what it has received (42 bytes a label) beside the result. Numbers arrive with the same bits.
 public enum PseudoLabelExchange {
     /// Labels in one message.
@@ -15,7 +15,11 @@ public enum PseudoLabelExchange {
     /// The labels of all ranks on rank 0, nil on the others: ordered by recording's name, those of one recording in the order of their rank's list.
     /// When every recording is on one rank, the result does not depend on which, nor on how many there are.
     ///
-    /// - Parameter received: called on rank 0 with the bytes that came from other ranks.
+    /// - Parameters:
+    ///   - mine: this rank's labels.
+    ///   - communicator: the ranks that take part.
+    ///   - labelsPerMessage: the most labels of a message.
+    ///   - received: called on rank 0 with the bytes that came from other ranks.
     /// - Throws: `Failure` on all ranks, of the lowest rank where something failed.
     public static func gather(
         _ mine: [PseudoLabel], communicator: Communicator, labelsPerMessage: Int = labelsPerMessage, received: ((Int) -> Void)? = nil

@@ -4,7 +4,7 @@ import RunRecords
 import TemporalAnnotations
 import TrainingMethods
 
-/// What is learnt from in a round.
+/// The pseudo-labels of a round.
 public struct RoundLabels: Equatable, Sendable {
     /// Counted from 1; 0: none yet.
     public var round = 0
@@ -21,7 +21,9 @@ public struct RoundLabels: Equatable, Sendable {
         self.quality = quality
     }
 
-    /// - Parameter labels: those of recordings that the store lacks are left out.
+    /// - Parameters:
+    ///   - labels: those of recordings that the store lacks are left out.
+    ///   - store: the store of the recordings.
     public mutating func add(_ labels: [PseudoLabel], store: FeatureStore) {
         for label in labels {
             guard let index = store.index(of: label.video) else { continue }

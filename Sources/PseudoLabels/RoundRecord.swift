@@ -5,11 +5,16 @@ import RunRecords
 import TemporalAnnotations
 import TrainingMethods
 
-/// What rank 0 leaves of a round: `pseudo_labels/round-N.json` and a record for the observers.
+/// The files that rank 0 writes for a round: `pseudo_labels/round-N.json` and a record for the observers.
 public enum RoundRecord {
     /// - Parameters:
-    ///   - videos: the recordings that were looked at, as positions in the store.
+    ///   - labels: all predictions that were examined.
+    ///   - thresholds: those that selected.
+    ///   - number: of the round, from 1.
+    ///   - name: of the stage.
+    ///   - videos: the recordings that were examined, as positions in the store.
     ///   - previous: of the round before.
+    ///   - run: store, ranks, folder and observers of the run.
     /// - Returns: the labels' quality, where the store holds the truth.
     public static func write(
         _ labels: [PseudoLabel], _ thresholds: PseudoLabelThresholds, round number: Int, name: String, videos: [Int],

@@ -3,6 +3,7 @@
 /// The n-th block is a pure function of the key and n, so a stream has no state but its position: two ranks given the same key draw the same numbers,
 /// and a run resumed at a step draws what the uninterrupted run would have drawn.
 public enum Philox4x32 {
+    /// Four random words: a function of key and counter.
     @inline(__always)
     public static func block(key: SIMD2<UInt32>, counter: SIMD4<UInt32>) -> SIMD4<UInt32> {
         var key = key

@@ -33,7 +33,7 @@ public struct CheckpointFolder: Sendable {
         for step in steps.dropLast(keep) { try? FileManager.default.removeItem(atPath: file(step: step)) }
     }
 
-    /// Removes checkpoints beyond `step`: those of a run that is begun anew.
+    /// Removes checkpoints beyond `step`: those of a run that is begun again.
     public func removeAll(after step: Int) {
         for later in steps where later > step { try? FileManager.default.removeItem(atPath: file(step: later)) }
     }

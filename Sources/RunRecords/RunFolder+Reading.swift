@@ -34,7 +34,9 @@ extension RunFolder {
 
     /// The pseudo-labels of a round.
     ///
-    /// - Parameter classes: those of the feature store.
+    /// - Parameters:
+    ///   - round: number of the round, from 1.
+    ///   - classes: those of the feature store.
     /// - Throws: `Failure` (`.badInput`) naming file, line and video.
     public func readPseudoLabels(round: Int, classes: ClassMap) throws -> PseudoLabelFile {
         try PseudoLabelFile(path: pseudoLabels(round: round), classes: classes)

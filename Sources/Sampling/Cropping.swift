@@ -24,7 +24,9 @@ public struct Cropping: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - rows: length of the recording.
+    ///   - instances: on the grid of the recording.
     ///   - halfWindow: half of what a row sees, in rows: actions may reach so far beyond the crop's ends.
+    ///   - random: draws the crop.
     /// - Returns: the rows kept, and the actions that remain, counted from the first of them. After `trials` tries without an action the last crop
     ///   is taken.
     public func crop(

@@ -8,7 +8,9 @@ import TemporalAnnotations
 public enum LabeledSubset {
     /// - Parameters:
     ///   - names: the training recordings, in the store's order.
+    ///   - fraction: above 0, to 1.
     ///   - order: names of a JSON list; nil for an order drawn from the seed.
+    ///   - seed: of the run.
     ///   - file: the list's file, for errors.
     /// - Returns: positions in `names`, in the order of the list (or the drawn one).
     public static func choose(_ names: [String], fraction: Double, order: [String]?, seed: UInt64, file: String = "") throws -> [Int] {

@@ -32,8 +32,10 @@ public struct MixUp: Equatable, Sendable {
     /// Draws weight and place.
     ///
     /// - Parameters:
-    ///   - first, second: rows of the recordings.
+    ///   - first: rows of the first recording.
+    ///   - second: rows of the second recording.
     ///   - alpha: in (0, 1]; w is `max(b, 1 - b)` with b from Beta(alpha, alpha). 1: uniform; small: the second is hardly seen.
+    ///   - random: draws both.
     public init(first: Int, second: Int, alpha: Float, random: inout RandomStream) {
         let drawn = Self.beta(alpha, &random)
         let length = min(first, second)
@@ -58,8 +60,9 @@ public struct MixUp: Equatable, Sendable {
     /// Mixes the second recording's rows into `mixture`, which holds the first's.
     ///
     /// - Parameters:
-    ///   - mixture: [rows of the first, columns].
     ///   - second: [rows of the second, columns].
+    ///   - mixture: [rows of the first, columns].
+    ///   - columns: values of a row.
     public func mix(_ second: UnsafePointer<Float>, into mixture: UnsafeMutablePointer<Float>, columns: Int) {
         let own = mixture + firstRows.lowerBound * columns, other = second + secondRows.lowerBound * columns
         for i in 0..<firstRows.count * columns { own[i] = weight * own[i] + (1 - weight) * other[i] }
@@ -85,9 +88,10 @@ public struct MixUp: Equatable, Sendable {
     /// the second at points of the first are `withoutOffsets`. Weights go with the offsets.
     ///
     /// - Parameters:
-    ///   - first, second: on the same points, `second` of the instances that `moved` gave; nil when nothing is known of the second recordings: then
-    ///     the first's targets stay as they are (choice: the mixture says nothing of actions nobody has labelled).
+    ///   - first: targets of the first recordings.
+    ///   - second: of the instances that `moved` gave, on the same points; nil when nothing is known of the second recordings: then the first's targets stay.
     ///   - points: of the first recordings.
+    ///   - classes: number of classes.
     ///   - mixes: per recording of `points`.
     public static func targets(_ first: PointTargets, _ second: PointTargets?, points: PyramidPoints, classes: Int, mixes: [MixUp]) -> PointTargets {
         guard let second else { return first }

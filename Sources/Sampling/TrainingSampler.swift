@@ -3,9 +3,8 @@ import RandomStreams
 
 /// Which recordings each virtual shard sees at each step: a pure function of seed, shard and step, independent of ranks and of what ran before.
 ///
-/// Recordings are dealt to the shards once, balanced by length: sorted by rows, dealt in groups of one per shard in a drawn order. Each shard then
-/// walks
-/// its own recordings in a new drawn order per epoch of its own; a step that reaches past the end goes on in the next epoch.
+/// Recordings are assigned to the shards once, balanced by length: sorted by rows, assigned in groups of one per shard in a drawn order. Each shard
+/// then walks its own recordings in a new drawn order per epoch of its own; a step that reaches past the end continues in the next epoch.
 public struct TrainingSampler: Sendable {
     /// Per shard, indices of recordings.
     public let shards: [[Int]]

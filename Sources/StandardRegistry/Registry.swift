@@ -10,6 +10,7 @@ extension Registry {
         detectors: [
             ActionFormerConfiguration.self,
             TriDetConfiguration.self,
+            TemporalMaxerConfiguration.self,
         ],
         methods: [
             SupervisedSettings.self,

@@ -9,7 +9,10 @@ extension RunConfiguration {
 
     /// Reads a configuration that names detectors and methods of Kairos.
     ///
-    /// - Parameter file: the name to say in errors.
+    /// - Parameters:
+    ///   - yaml: the text of the file.
+    ///   - file: the name to say in errors.
+    ///   - overrides: keys to set, `section.key=value`; later ones win.
     public init(yaml: String, file: String, overrides: [String] = []) throws {
         try self.init(yaml: yaml, file: file, overrides: overrides, registry: .standard)
     }

@@ -1,10 +1,10 @@
 import Diagnostics
 
-/// What an annotation file holds: classes in their one order, and videos in the order of the file.
+/// The contents of an annotation file: classes in a fixed order, and videos in the order of the file.
 ///
 /// The JSON form is ActivityNet's: `{"version": ..., "database": {VIDEO: {"subset", "duration", "fps", "annotations": [{"label", "label_id",
-/// "segment": [start, end]}]}}}`, times in seconds; `fps` and `label_id` may be missing. Weak labels are annotations without `segment`, or
-/// `"labels": [...]` at the video. Other members ("url", "segment(frames)", "taxonomy", ...) are passed over.
+/// "segment": [start, end]}]}}}`, times in seconds; `fps` and `label_id` may be missing. Weak labels are annotations without `segment`, or `"labels":
+/// [...]` at the video. Other members ("url", "segment(frames)", "taxonomy", ...) are ignored.
 public struct AnnotationSet: Sendable {
     public var version: String
     public var classes: ClassMap
@@ -46,6 +46,7 @@ public struct AnnotationSet: Sendable {
         return subsets.compactMap { subset in groups[foldedName(subset.rawValue)].flatMap { $0.count > 1 && $0[0] == subset ? $0 : nil } }
     }
 
+    /// The videos of a subset, in the order of the file.
     public func videos(in subset: Subset) -> [VideoAnnotation] { videos.filter { $0.subset == subset } }
 
     /// The subset a user named: as spelt, or else the one that differs in case alone.

@@ -7,9 +7,10 @@ public struct ComparedDetections: Sendable {
     /// What the user should know, one sentence each.
     public private(set) var notes: [String] = []
 
-    /// Reads detections. Those of classes that the annotations lack are passed over: they change no number of the evaluation.
+    /// Reads detections. Those of classes that the annotations lack are ignored: they change no number of the evaluation.
     ///
     /// - Parameters:
+    ///   - path: the file.
     ///   - set: every video of the file must be among its videos.
     ///   - subset: the one that is evaluated.
     /// - Throws: `Failure` (`.badInput`) for whatever is not as the form wants it; when the file has nothing for the subset; when a class is that of
@@ -125,7 +126,9 @@ package func passedOverNotes(_ counts: [String: Int], of total: Int, known: [Str
 }
 
 extension SegmentScale {
-    /// - Parameter kind: of what the segments are, such as `detections`.
+    /// - Parameters:
+    ///   - kind: of what the segments are, such as `detections`.
+    ///   - places: where, for messages.
     /// - Returns: counted warnings.
     /// - Throws: `Failure` (`.badInput`) when most segments lie outside their videos.
     public func verdict(of kind: String, at places: [Failure.Place]) throws -> [String] {

@@ -7,6 +7,7 @@ public enum DetectionFile {
     /// Reads detections in the order of the file.
     ///
     /// - Parameters:
+    ///   - path: the file.
     ///   - classes: labels must be among these.
     ///   - videos: when given, every video must be among these.
     /// - Throws: `Failure` (`.badInput`) for whatever is not as the form wants it, naming file, line and video.

@@ -14,12 +14,16 @@ public struct FeatureGrid: Hashable, Codable, Sendable {
         self.window = window
     }
 
+    /// Seconds of a position on the grid of rows.
     public func seconds(atPosition position: Double) -> Double { (position * stride + 0.5 * window) / fps }
+    /// Position on the grid of rows at some seconds.
     public func position(atSeconds seconds: Double) -> Double { (seconds * fps - 0.5 * window) / stride }
 
+    /// A segment in seconds, on the grid.
     public func gridSegment(_ segment: Segment) -> GridSegment {
         GridSegment(start: Float(position(atSeconds: segment.start)), end: Float(position(atSeconds: segment.end)))
     }
+    /// A segment on the grid, in seconds.
     public func segment(_ grid: GridSegment) -> Segment {
         Segment(start: seconds(atPosition: Double(grid.start)), end: seconds(atPosition: Double(grid.end)))
     }

@@ -1,4 +1,4 @@
-/// The largest sizes that are taken; beyond them lies a slip of the pen, and numbers of rows that overflow.
+/// The largest accepted sizes; larger ones are typing errors, or numbers of rows that overflow.
 public enum FeatureLimits {
     /// Seconds of one recording: about 115 days.
     public static let duration = 10_000_000.0

@@ -1,6 +1,6 @@
 /// Whether segments can be in seconds: how many lie outside their videos, and which unit would explain it.
 public struct SegmentScale: Sendable {
-    /// Segments looked at.
+    /// Segments examined.
     public private(set) var count = 0
     /// Those of which less than half lies in the video, or that have no length within it.
     public private(set) var outside = 0
@@ -25,14 +25,17 @@ public struct SegmentScale: Sendable {
 
     public init() {}
 
-    /// Looks at all segments of these videos.
+    /// Examines all segments of these videos.
     public init(_ videos: [VideoAnnotation]) {
         for video in videos { for instance in video.instances { add(instance.segment, of: video) } }
     }
 
-    /// Looks at a segment; those of one video come one after another.
+    /// Examines a segment; those of one video come one after another.
     ///
-    /// - Parameter rowsPerSecond: of the video's features, where these are known.
+    /// - Parameters:
+    ///   - segment: in seconds.
+    ///   - video: the one it belongs to.
+    ///   - rowsPerSecond: of the video's features, where these are known.
     public mutating func add(_ segment: Segment, of video: VideoAnnotation, rowsPerSecond: Double? = nil) {
         let inside = min(video.duration, segment.end) - max(0, segment.start)
         count += 1

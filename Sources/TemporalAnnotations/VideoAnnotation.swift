@@ -53,6 +53,7 @@ public struct ClassMap: Hashable, Sendable {
         indices = Dictionary(uniqueKeysWithValues: names.enumerated().map { ($1, $0) })
     }
     public var count: Int { names.count }
+    /// The number of a class; nil: there is none of this name.
     public func index(of name: String) -> Int? { indices[name] }
 }
 

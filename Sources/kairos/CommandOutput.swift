@@ -2,7 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Foundation
 
-/// `--json`: one JSON object on standard output in place of text for people.
+/// `--json`: one JSON object on standard output in place of text for the user.
 struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON object on standard output instead of text for people.")
     var json = false

@@ -7,7 +7,7 @@ import HDF5
 import NeuralNetworks
 import RunRecords
 
-/// What a kind of file says of itself: an object for `--json` (with `kind` and `digest`) and a text for people.
+/// What a kind of file says of itself: an object for `--json` (with `kind` and `digest`) and a text for the user.
 struct Inspection {
     var object: any Encodable
     var text: String

@@ -6,8 +6,8 @@ import Foundation
 /// Runs the body of a command that all ranks run together, so that an error is said once.
 ///
 /// Errors that all ranks share are said by rank 0, which then ends all ranks. A rank that fails alone waits a moment for that, then speaks and ends
-/// all ranks itself: those that wait for it would wait for ever where nobody watches over exit codes (`srun` without `--kill-on-bad-exit`).
-/// An interruption is an orderly end that all ranks come to together: they end MPI, then each exits with the code of interruptions.
+/// all ranks itself: those that wait for it would wait forever where nobody watches over exit codes (`srun` without `--kill-on-bad-exit`). An
+/// interruption is an orderly end that all ranks come to together: they end MPI, then each exits with the code of interruptions.
 ///
 /// - Parameter mindsSignals: `body` asks `Interruption` whether to end; otherwise the watch ends several ranks at a signal, and the signal one alone.
 func withRanks(mindsSignals: Bool = false, _ body: (Communicator) throws -> Void) throws {
@@ -70,5 +70,5 @@ func requireOneRank(_ command: String) throws {
     throw failure
 }
 
-/// Writes a line for people to standard error.
+/// Writes a line for the user to standard error.
 func note(_ text: String) { StandardError.write(text + "\n") }

@@ -269,18 +269,18 @@ final class AblationTests: XCTestCase {
         try refuses(
             "error: the file is not JSON: it ends early\n  where: file 'F/plain-labels-0.1-seed-2/metrics.json', line 1, column 2\n"
                 + "  do: remove the run's folder to repeat the run")
-        for (text, what, column) in [
-            ("[]", "the metrics are a list, not an object", 1), ("{}", "the file has no 'tiou_thresholds'", 1),
-            ("{\"tiou_thresholds\": [0.5], \"mAP\": [\"0.6\"]}", "'mAP' of the file holds a string (\"0.6\"), not a number", 36),
+        for (text, column, what) in [
+            ("[]", 1, "the metrics are a list, not an object"), ("{}", 1, "the file has no 'tiou_thresholds'"),
+            ("{\"tiou_thresholds\": [0.5], \"mAP\": [\"0.6\"]}", 36, "'mAP' of the file holds a string (\"0.6\"), not a number"),
             (
-                "{\"tiou_thresholds\": [0.5], \"mAP\": [0.6], \"average_mAP\": \"0.6\"}",
-                "'average_mAP' of the file is a string (\"0.6\"), not a number", 57
+                "{\"tiou_thresholds\": [0.5], \"mAP\": [0.6], \"average_mAP\": \"0.6\"}", 57,
+                "'average_mAP' of the file is a string (\"0.6\"), not a number"
             ),
         ] {
             try write(text, planned[1].name + "/metrics.json")
             try refuses(
-                "error: \(what)\n  where: file 'F/plain-labels-0.1-seed-2/metrics.json', line 1, column \(column)\n"
-                    + "  do: remove the run's folder to repeat the run")
+                "error: \(what)\n  where: file 'F/plain-labels-0.1-seed-2/metrics.json', line 1, column \(column)\n  do: remove the run's folder to repeat the run"
+            )
         }
     }
 }

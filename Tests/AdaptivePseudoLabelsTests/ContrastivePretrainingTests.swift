@@ -90,7 +90,7 @@ final class ContrastivePretrainingTests: XCTestCase {
         }
         let one = run()
         ComputeContext.current.threads = 2
-        defer { ComputeContext.current.threads = 1 }
+        defer { ComputeContext.current = ComputeContext() }
         XCTAssertEqual(run(), one)
         var other = RandomStream(seed: 6, "fine", 3)
         XCTAssertNotEqual(KMeans(x, rows: 300, columns: 33, clusters: 8, random: &other).labels, one.labels)

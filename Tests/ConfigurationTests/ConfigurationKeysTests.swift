@@ -1,7 +1,6 @@
+import Configuration
 import Diagnostics
 import XCTest
-
-@testable import Configuration
 
 /// Keys of a section that only this test knows.
 final class ConfigurationKeysTests: XCTestCase {

@@ -131,6 +131,16 @@ final class MemoryRehearsalTests: XCTestCase {
         }
     }
 
+    func testTemporalMaxer() {
+        for lengths in [[37], [300, 150], [64, 1, 700]] {
+            for norm in TemporalMaxerConfiguration.NeckNorm.allCases {
+                var c = TemporalMaxerConfiguration(shared())
+                c.norm = norm
+                assertClose("\(norm.rawValue) \(lengths)", measure(TemporalMaxer(c), lengths))
+            }
+        }
+    }
+
     func testQualityBranchesAndRoundedProducts() throws {
         assertClose("quality", measure(actionFormer(window: 9) { $0.quality.branches = .tiouTND }, [300, 150]))
         try XCTSkipUnless(Processor.present.contains("avx512_bf16"), "this processor does not multiply in bfloat16")

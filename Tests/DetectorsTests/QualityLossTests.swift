@@ -2,6 +2,7 @@ import Autograd
 import Detectors
 import Foundation
 import NeuralNetworks
+import PostProcessing
 import RandomStreams
 import TemporalAnnotations
 import TestSupport
@@ -43,81 +44,111 @@ final class QualityLossTests: XCTestCase {
     }
 
     func testLossesAndGradientsOfEveryVariant() throws {
-        let points = 13, classes = 3
         for branches in QualityBranches.allCases where branches != .none {
             for score in QualitySettings.FocalScore.allCases {
                 for smoothing: Float in [0, 0.1] {
-                    let name = "\(branches.rawValue) \(score.rawValue) \(smoothing)"
                     var settings = QualitySettings(branches)
                     settings.focalScore = score
                     settings.floor = 0.02
                     settings.localizationWeight = 0.3
-                    func tensor(_ columns: Int, _ value: (inout RandomStream) -> Float) -> Tensor {
-                        Tensor(rows: points, columns: columns, (0..<points * columns).map { _ in value(&random) }, requiresGradient: true)
-                    }
-                    let logits = tensor(classes) { 2 * $0.normal() }, offsets = tensor(2) { $0.uniform(0.5, 6) }
-                    let quality = QualityLogits((0..<(branches == .tiouTND ? 2 : 1)).map { _ in tensor(1) { $0.normal() } })
-                    var targets = PointTargets(
-                        classes: [Float](repeating: 0, count: points * classes), offsets: (0..<2 * points).map { _ in random.uniform(0.5, 6) },
-                        positives: [1, 2, 5, 8, 12])
-                    for point in targets.positives { targets.classes[point * classes + point % classes] = 1 }
-
-                    let doubles = logits.array.map(Double.init), branchValues = quality.tensors.map { $0.array.map(Double.init) }
-                    var soft = targets.classes.map(Double.init)
-                    for i in soft.indices {
-                        soft[i] *= reliability(branchValues.map { $0[i / classes] }, settings)
-                        if smoothing > 0 { soft[i] = soft[i] * (1 - Double(smoothing)) + Double(smoothing) / Double(classes + 1) }
-                    }
-                    var wanted = [[Double]](repeating: [], count: quality.tensors.count)
-                    for point in targets.positives {
-                        let p = offsets.array[2 * point..<2 * point + 2].map(Double.init)
-                        let g = targets.offsets[2 * point..<2 * point + 2].map(Double.init)
-                        let meet = min(p[0], g[0]) + min(p[1], g[1]), hull = max(p[0], g[0]) + max(p[1], g[1])
-                        let tiou = meet / (p[0] + p[1] + g[0] + g[1] - meet), tnd = pow(abs((p[1] - p[0]) - (g[1] - g[0])) / 2 / hull, 2)
-                        switch branches {
-                        case .tiouTND:
-                            wanted[0].append(tiou)
-                            wanted[1].append(tnd)
-                        case .diou: wanted[0].append(max(tiou - tnd, 0))
-                        default: wanted[0].append(tiou)
-                        }
-                    }
-                    func expected(_ logits: [Double], _ branches: [[Double]]) -> (classification: Double, localization: Double) {
-                        naive(
-                            logits: logits, branches: branches, classes: classes, targets: targets, settings: settings,
-                            labelSmoothing: Double(smoothing), fixed: (soft, wanted))
-                    }
-                    let normalizer: Float = 7
-                    let found = QualityLosses.seed(
-                        logits: logits, offsets: offsets, quality: quality, targets: targets, settings: settings, labelSmoothing: smoothing,
-                        normalizer: normalizer)
-                    let base = expected(doubles, branchValues)
-                    XCTAssertEqual(found.classification, base.classification / 7, accuracy: 1e-6, name)
-                    XCTAssertEqual(found.localization, base.localization / 7, accuracy: 1e-6, name)
-                    XCTAssertNil(offsets.gradientArray, "\(name): the branches' targets pass no gradient to the offsets")
-
-                    func total(_ losses: (classification: Double, localization: Double)) -> Double {
-                        (losses.classification + 0.3 * losses.localization) / 7
-                    }
-                    let step = 1e-5
-                    let numeric = doubles.indices.map { i in
-                        var up = doubles, down = doubles
-                        up[i] += step
-                        down[i] -= step
-                        return Float((total(expected(up, branchValues)) - total(expected(down, branchValues))) / (2 * step))
-                    }
-                    assertClose("\(name) logits", try XCTUnwrap(logits.gradientArray), numeric, absolute: 1e-7, relative: 1e-4)
-                    for (b, tensor) in quality.tensors.enumerated() {
-                        let numeric = (0..<points).map { i in
-                            var up = branchValues, down = branchValues
-                            up[b][i] += step
-                            down[b][i] -= step
-                            return Float((total(expected(doubles, up)) - total(expected(doubles, down))) / (2 * step))
-                        }
-                        assertClose("\(name) branch \(b)", try XCTUnwrap(tensor.gradientArray), numeric, absolute: 1e-7, relative: 1e-4)
-                    }
+                    try check(Variant(settings, labelSmoothing: smoothing, random: &random), "\(branches.rawValue) \(score.rawValue) \(smoothing)")
                 }
             }
+        }
+    }
+
+    /// Made-up predictions and targets of a variant of the losses.
+    private struct Variant {
+        let points = 13, classes = 3
+        let settings: QualitySettings
+        let labelSmoothing: Float
+        let logits: Tensor
+        let offsets: Tensor
+        let quality: QualityLogits
+        var targets: PointTargets
+
+        init(_ settings: QualitySettings, labelSmoothing: Float, random: inout RandomStream) {
+            self.settings = settings
+            self.labelSmoothing = labelSmoothing
+            let points = points, classes = classes
+            func tensor(_ columns: Int, _ value: (inout RandomStream) -> Float) -> Tensor {
+                Tensor(rows: points, columns: columns, (0..<points * columns).map { _ in value(&random) }, requiresGradient: true)
+            }
+            logits = tensor(classes) { 2 * $0.normal() }
+            offsets = tensor(2) { $0.uniform(0.5, 6) }
+            quality = QualityLogits((0..<(settings.branches == .tiouTND ? 2 : 1)).map { _ in tensor(1) { $0.normal() } })
+            targets = PointTargets(
+                classes: [Float](repeating: 0, count: points * classes), offsets: (0..<2 * points).map { _ in random.uniform(0.5, 6) },
+                positives: [1, 2, 5, 8, 12])
+            for point in targets.positives { targets.classes[point * classes + point % classes] = 1 }
+        }
+    }
+
+    /// What no gradient passes through: soft targets of the classes, targets of the branches.
+    private func fixed(_ variant: Variant, _ branches: [[Double]]) -> (soft: [Double], wanted: [[Double]]) {
+        let classes = variant.classes, smoothing = Double(variant.labelSmoothing), targets = variant.targets
+        var soft = targets.classes.map(Double.init)
+        for i in soft.indices {
+            soft[i] *= reliability(branches.map { $0[i / classes] }, variant.settings)
+            if smoothing > 0 { soft[i] = soft[i] * (1 - smoothing) + smoothing / Double(classes + 1) }
+        }
+        var wanted = [[Double]](repeating: [], count: branches.count)
+        for point in targets.positives {
+            let p = variant.offsets.array[2 * point..<2 * point + 2].map(Double.init)
+            let g = targets.offsets[2 * point..<2 * point + 2].map(Double.init)
+            let meet = min(p[0], g[0]) + min(p[1], g[1]), hull = max(p[0], g[0]) + max(p[1], g[1])
+            let tiou = meet / (p[0] + p[1] + g[0] + g[1] - meet), tnd = pow(abs((p[1] - p[0]) - (g[1] - g[0])) / 2 / hull, 2)
+            switch variant.settings.branches {
+            case .tiouTND:
+                wanted[0].append(tiou)
+                wanted[1].append(tnd)
+            case .diou: wanted[0].append(max(tiou - tnd, 0))
+            default: wanted[0].append(tiou)
+            }
+        }
+        return (soft, wanted)
+    }
+
+    /// Losses against the equations, gradients against finite differences of these.
+    private func check(_ variant: Variant, _ name: String) throws {
+        let logits = variant.logits.array.map(Double.init), branches = variant.quality.tensors.map { $0.array.map(Double.init) }
+        let fixed = fixed(variant, branches)
+        func expected(_ logits: [Double], _ branches: [[Double]]) -> (classification: Double, localization: Double) {
+            naive(
+                logits: logits, branches: branches, classes: variant.classes, targets: variant.targets, settings: variant.settings,
+                labelSmoothing: Double(variant.labelSmoothing), fixed: fixed)
+        }
+        let found = QualityLosses.seed(
+            logits: variant.logits, offsets: variant.offsets, quality: variant.quality, targets: variant.targets, settings: variant.settings,
+            labelSmoothing: variant.labelSmoothing, normalizer: 7)
+        let base = expected(logits, branches)
+        XCTAssertEqual(found.classification, base.classification / 7, accuracy: 1e-6, name)
+        XCTAssertEqual(found.localization, base.localization / 7, accuracy: 1e-6, name)
+        XCTAssertNil(variant.offsets.gradientArray, "\(name): the branches' targets pass no gradient to the offsets")
+
+        let step = 1e-5
+        func slope(_ shifted: (_ by: Double) -> (classification: Double, localization: Double)) -> Float {
+            func total(_ losses: (classification: Double, localization: Double)) -> Double {
+                (losses.classification + 0.3 * losses.localization) / 7
+            }
+            return Float((total(shifted(step)) - total(shifted(-step))) / (2 * step))
+        }
+        func changed(_ values: [Double], _ place: Int, _ by: Double) -> [Double] {
+            var values = values
+            values[place] += by
+            return values
+        }
+        let numeric = logits.indices.map { i in slope { expected(changed(logits, i, $0), branches) } }
+        assertClose("\(name) logits", try XCTUnwrap(variant.logits.gradientArray), numeric, absolute: 1e-7, relative: 1e-4)
+        for (b, tensor) in variant.quality.tensors.enumerated() {
+            let numeric = (0..<variant.points).map { i in
+                slope { by in
+                    var shifted = branches
+                    shifted[b] = changed(branches[b], i, by)
+                    return expected(logits, shifted)
+                }
+            }
+            assertClose("\(name) branch \(b)", try XCTUnwrap(tensor.gradientArray), numeric, absolute: 1e-7, relative: 1e-4)
         }
     }
 

@@ -178,6 +178,7 @@ class FaultTestCase: CommandTestCase {
         var digest: String
         var files: [String: Data]
     }
+    // Safe: XCTest runs one test after another.
     nonisolated(unsafe) private static var wholes: [String: Whole] = [:]
 
     private func names(_ method: Method) -> [String] {

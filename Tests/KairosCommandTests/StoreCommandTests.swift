@@ -88,7 +88,7 @@ final class StoreCommandTests: XCTestCase {
     }
 
     func testHelpHasAnExample() throws {
-        for command in [["import", "sbhar"], ["import", "features"], ["synthesize"], ["inspect"]] {
+        for command in [["configuration"], ["import", "sbhar"], ["import", "features"], ["synthesize"], ["inspect"]] {
             let process = try command.count == 2 ? kairos(command[0], command[1], "--help") : kairos(command[0], "--help")
             XCTAssertEqual(process.code, 0)
             let examples = ["kairos \(command.joined(separator: " ")) --", "kairos inspect sbhar.h5"]

@@ -35,6 +35,7 @@ final class ThreadTeamTests: XCTestCase {
         for (threads, turns) in [(2, 5000), (4, 200)] {
             var values = [Int](repeating: 0, count: 64)
             values.withUnsafeMutableBufferPointer { values in
+                // Safe: every part writes a value of its own.
                 nonisolated(unsafe) let values = values
                 for turn in 1...turns {
                     team.perform(threads, threads: threads) { part in values[16 * part] += part + 1 }

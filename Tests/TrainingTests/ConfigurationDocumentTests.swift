@@ -24,7 +24,7 @@ final class ConfigurationDocumentTests: XCTestCase {
         let reference = ConfigurationReference(.standard), whole = reference.markdown
         XCTAssertEqual(try reference.renewed("a\n" + whole + "b\n", file: "d.md"), "a\n" + whole + "b\n")
         let names = reference.tables.map(\.name)
-        XCTAssertEqual(names.prefix(4), ["data", "model", "model: actionformer", "model: tridet"])
+        XCTAssertEqual(names.prefix(5), ["data", "model", "model: actionformer", "model: tridet", "model: temporalmaxer"])
         func refused(_ document: String, _ expected: String, line: UInt = #line) {
             XCTAssertThrowsError(try reference.renewed(document, file: "d.md"), line: line) { XCTAssertEqual("\($0)", expected, line: line) }
         }
@@ -85,7 +85,8 @@ final class ConfigurationDocumentTests: XCTestCase {
         XCTAssertTrue(
             Set(names).isSuperset(of: [
                 "demo.yaml", "sbhar_supervised.yaml", "thumos14_i3d_supervised.yaml", "sbhar_apl.yaml", "thumos14_i3d_apl.yaml",
-                "activitynet_i3d_apl.yaml", "sbhar_tridet.yaml", "thumos14_i3d_tridet.yaml", "sbhar_fustal.yaml", "thumos14_i3d_fustal.yaml",
+                "activitynet_i3d_apl.yaml", "sbhar_tridet.yaml", "thumos14_i3d_tridet.yaml", "thumos14_i3d_temporalmaxer.yaml", "sbhar_fustal.yaml",
+                "thumos14_i3d_fustal.yaml",
                 "activitynet_i3d_fustal.yaml",
             ]), "\(names)")
         for name in names where !name.hasPrefix("ablation_") {

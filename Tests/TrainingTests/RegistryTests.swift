@@ -75,7 +75,7 @@ final class RegistryTests: XCTestCase {
         refused(
             ["model.name=toyy"],
             """
-            error: expected one of actionformer, tridet, toy, found the text 'toyy'
+            error: expected one of actionformer, tridet, temporalmaxer, toy, found the text 'toyy'
               where: key '--set model.name'
               do: correct the value, or leave the key out for its default actionformer
             """)
@@ -117,7 +117,7 @@ final class RegistryTests: XCTestCase {
             """)
         // The sections of other methods are read all the same; their checks are not made.
         XCTAssertNoThrow(try read(["luck.luck=1", "training.iterations=2"]))
-        XCTAssertEqual(registry.pyramidDetectors, "actionformer or tridet")
+        XCTAssertEqual(registry.pyramidDetectors, "actionformer, tridet or temporalmaxer")
     }
 
     func testTablesOfWhatIsRegistered() throws {
@@ -125,12 +125,13 @@ final class RegistryTests: XCTestCase {
         XCTAssertEqual(
             tables.map(\.name),
             [
-                "data", "model", "model: actionformer", "model: tridet", "model: toy", "training", "test", "method", "apl", "icd", "acp", "fustal",
-                "luck",
+                "data", "model", "model: actionformer", "model: tridet", "model: temporalmaxer", "model: toy", "training", "test", "method", "apl",
+                "icd",
+                "acp", "fustal", "luck",
             ])
-        // No key is common to all three.
+        // No key is common to all four.
         XCTAssertEqual(tables[1].keys.map(\.key), ["model.name"])
-        XCTAssertTrue(tables[4].markdown.contains("| `model.width` | `3` | channels, from 1 to 9 | of the toy |\n"), tables[4].markdown)
+        XCTAssertTrue(tables[5].markdown.contains("| `model.width` | `3` | channels, from 1 to 9 | of the toy |\n"), tables[5].markdown)
         XCTAssertEqual(tables.last?.method, "guess")
     }
 }

@@ -15,7 +15,10 @@ public enum FrameSampling {
     /// The class of each frame after pre-training: that of the shortest instance it lies in (ends included; of equal ones the first), or
     /// `background`.
     ///
-    /// - Parameter frames: rows; row t stands at grid position t.
+    /// - Parameters:
+    ///   - frames: rows; row t stands at grid position t.
+    ///   - instances: on the grid of the rows.
+    ///   - background: the class of frames in no instance.
     public static func labels(frames: [Int], instances: [GridInstance], background: Int) -> [Int] {
         frames.map { frame in
             var label = background, shortest = Float.infinity

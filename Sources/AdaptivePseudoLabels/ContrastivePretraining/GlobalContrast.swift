@@ -20,19 +20,27 @@ public struct GlobalContrast {
 
     public typealias GatheredRows = GlobalRows.Gathered
 
-    /// - Parameter owned: for each shard of this rank its rows, [rows, columns]; a shard may have none.
+    /// - Parameters:
+    ///   - owned: for each shard of this rank its rows, [rows, columns]; a shard may have none.
+    ///   - columns: values of a row.
     public func gather(_ owned: [[Float]], columns: Int) throws -> GatheredRows { try rows.gather(owned, columns: columns) }
 
     /// Fine-grained classes of all rows: every rank clusters the same rows with the same stream, so no message is needed.
     ///
-    /// - Parameter random: the same on all ranks.
+    /// - Parameters:
+    ///   - inputs: input features of the sampled frames.
+    ///   - clusters: the most clusters.
+    ///   - random: the same on all ranks.
     public func cluster(_ inputs: GatheredRows, clusters: Int, random: inout RandomStream) -> [Int] {
         KMeans(inputs.values, rows: inputs.rows, columns: inputs.columns, clusters: clusters, random: &random).labels
     }
 
     /// InfoNCE over all gathered rows.
     ///
-    /// - Parameter labels: one per gathered row, the same on all ranks.
+    /// - Parameters:
+    ///   - embeddings: of the sampled frames.
+    ///   - labels: one per gathered row, the same on all ranks.
+    ///   - temperature: what similarities are divided by.
     /// - Returns: the whole loss, and for each shard of this rank the gradient with respect to its rows, of the same size as they.
     public func infoNCE(_ embeddings: GatheredRows, labels: [Int], temperature: Float = 0.1) throws -> (loss: Double, gradients: [[Float]]) {
         precondition(labels.count == embeddings.rows)

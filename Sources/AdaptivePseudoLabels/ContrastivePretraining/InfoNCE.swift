@@ -13,9 +13,11 @@ public struct InfoNCE {
 
     /// - Parameters:
     ///   - embeddings: [rows, columns], of any length; they are made unit vectors here.
+    ///   - columns: values of an embedding.
     ///   - labels: one per row; rows of negative label take no part.
     ///   - anchors: the rows whose loss is wanted.
     ///   - anchorCount: anchors with a positive among *all* rows (`anchorsWithPositives`): the N of the mean.
+    ///   - temperature: what similarities are divided by.
     public init(
         _ embeddings: UnsafePointer<Float>, columns: Int, labels: [Int], anchors: Range<Int>, anchorCount: Int, temperature: Float = 0.1
     ) {

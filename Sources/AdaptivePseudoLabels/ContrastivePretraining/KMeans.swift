@@ -20,7 +20,11 @@ public struct KMeans: Equatable, Sendable {
 
     /// - Parameters:
     ///   - x: [rows, columns].
-    ///   - clusters: at least 1.
+    ///   - rows: number of rows.
+    ///   - columns: values of a row.
+    ///   - wanted: at least 1.
+    ///   - maximumIterations: rounds after which it ends though centres still move.
+    ///   - random: draws the first centres.
     public init(
         _ x: UnsafePointer<Float>, rows: Int, columns: Int, clusters wanted: Int, maximumIterations: Int = 50, random: inout RandomStream
     ) {

@@ -46,8 +46,11 @@ public final class InstanceDiscriminator: Module {
     /// Logits of D for pairs, [pairs, 1].
     ///
     /// - Parameters:
-    ///   - a, b: instance features, [instances, columns] each.
-    ///   - firsts, seconds: the pairs' rows in `a` and `b`.
+    ///   - a: instance features, [instances, columns].
+    ///   - b: the same, of the second members.
+    ///   - firsts: the pairs' rows in `a`.
+    ///   - seconds: the pairs' rows in `b`.
+    ///   - tape: the operations are recorded here.
     public func logits(_ a: Tensor, _ b: Tensor, firsts: [Int], seconds: [Int], tape: Tape) -> Tensor {
         let hidden = tape.relu(
             tape.pairedLinear(a, b, firsts: firsts, seconds: seconds, weight: firstWeight.tensor, bias: firstBias.tensor))
@@ -58,7 +61,9 @@ public final class InstanceDiscriminator: Module {
     ///
     /// - Parameters:
     ///   - pairs: rows of `bank`.
+    ///   - bank: features of all instances.
     ///   - normalizer: what the sum is divided by; nil for the number of pairs (with several shards, the global number).
+    ///   - tape: the operations are recorded here.
     /// - Returns: the sum over these pairs divided by the normaliser.
     public func loss(_ pairs: InstancePairs, bank: InstanceSet, normalizer: Float? = nil, tape: Tape) -> Double {
         guard pairs.count > 0 else { return 0 }

@@ -20,6 +20,8 @@ public enum InstanceFeatures {
 
     /// - Parameters:
     ///   - features: [rows, columns].
+    ///   - columns: values of a row.
+    ///   - rows: those of the instance.
     ///   - result: receives [columns].
     public static func pool(
         _ features: UnsafePointer<Float>, columns: Int, rows: ClosedRange<Int>, into result: UnsafeMutablePointer<Float>
@@ -48,7 +50,11 @@ public struct InstanceSet: Equatable, Sendable {
 
     /// Pools an instance's feature out of its video's.
     ///
-    /// - Parameter video: [rows, columns].
+    /// - Parameters:
+    ///   - segment: the instance, on the grid.
+    ///   - label: the instance's class.
+    ///   - video: [rows, columns].
+    ///   - rows: rows of the video.
     public mutating func append(_ segment: GridSegment, label: Int, video: UnsafePointer<Float>, rows: Int) {
         let begin = features.count
         features += [Float](repeating: 0, count: columns)

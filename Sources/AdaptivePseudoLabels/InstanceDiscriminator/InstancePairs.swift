@@ -26,6 +26,8 @@ public struct InstancePairs: Equatable, Sendable {
     /// - Parameters:
     ///   - anchors: the mini-batch's instances, indices into `labels`.
     ///   - labels: classes of all labelled instances.
+    ///   - perSide: partners of the same class, and of other classes.
+    ///   - random: draws the partners.
     public static func balanced(anchors: [Int], labels: [Int], perSide: Int = 10, random: inout RandomStream) -> InstancePairs {
         var pairs = InstancePairs()
         for anchor in anchors {

@@ -7,16 +7,16 @@ import Sampling
 import TrainingMethods
 
 extension AdaptivePseudoLabelMethod {
-    private var contrastWeight: Double { configuration.contrast.isOn ? configuration.contrast.weight : 0 }
+    private var contrastWeight: Double { settings.contrast.isOn ? settings.contrast.weight : 0 }
 
     /// ACP alone: `L_ACP = coarse + fine`, labels by clustering.
     func pretrain(_ step: TrainingStep) throws -> [[String: Double]] {
-        let contrast = FrameContrast(configuration.contrast, step: step)
+        let contrast = FrameContrast(settings.contrast, step: step)
         return try step.forwardThenBackward { shard, groups, tape in
             let pass = ForwardPass(tape: tape, isTraining: true, random: step.random("forward", shard: shard))
             return contrast.sample(groups[0], detector.pyramid(groups[0].features, pass), shard: shard, group: 0, tape: tape)
         } together: { parts in
-            let clusters = configuration.contrast.clusters ?? 2 * configuration.data.batchSize
+            let clusters = settings.contrast.clusters ?? 2 * configuration.data.batchSize
             let losses = try contrast.seed(parts, classes: .clusters(clusters), weight: 1)
             return losses.map { ["coarse": $0.coarse, "fine": $0.fine, "total": $0.coarse + $0.fine] }
         }
@@ -25,7 +25,7 @@ extension AdaptivePseudoLabelMethod {
     /// Burn-in (one group) and rounds (two): `L_labelled + w L_unlabelled`, each over its own count of positives (Eq. 12), and the contrast of each
     /// group's frames by true and by pseudo-label classes.
     func joint(_ step: TrainingStep) throws -> [[String: Double]] {
-        guard let alpha = configuration.pseudoLabels.mixupAlpha else { return try learn(detector, step) }
+        guard let alpha = settings.pseudoLabels.mixupAlpha else { return try learn(detector, step) }
         let mixtures = step.batches.map { self.mixtures($0.groups, alpha: Float(alpha), step: step, shard: $0.shard) }
         return try learn(try requireMixable(), step, mixtures: mixtures)
     }
@@ -54,7 +54,7 @@ extension AdaptivePseudoLabelMethod {
                 group == 0
                     ? LearningView(batch)
                     : LearningView(
-                        batch, purpose: "forward unlabelled", prefix: "unlabeled_", weight: configuration.pseudoLabels.unlabeledWeight)
+                        batch, purpose: "forward unlabelled", prefix: "unlabeled_", weight: settings.pseudoLabels.unlabeledWeight)
             }
         }
         var rules = LearningRules<D>()
@@ -65,7 +65,7 @@ extension AdaptivePseudoLabelMethod {
             return counts.enumerated().map { view, counts in view == 0 ? step.state.normalizers.update(counts) : unlabeled.update(counts) }
         }
         guard contrastWeight > 0 else { return try step.learn(detector, views: views, rules) }
-        let contrast = FrameContrast(configuration.contrast, step: step), first = step.shards.owned.lowerBound
+        let contrast = FrameContrast(settings.contrast, step: step), first = step.shards.owned.lowerBound
         var frames: [[FrameContrast.ShardFrames]] = views.map { _ in [] }
         rules.further = { shard, group, outputs, pass in
             frames[shard].append(

@@ -6,13 +6,13 @@ import TrainingMethods
 
 extension AdaptivePseudoLabelMethod {
     public func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand {
-        let data = configuration.data, apl = configuration.pseudoLabels, shards = planner.shards.count
+        let data = configuration.data, apl = settings.pseudoLabels, shards = planner.shards.count
         let labeled = planner.longestBatch(recordings.labeled, perStep: data.batchSize / shards)
         let unlabeled = planner.longestBatch(recordings.unlabeled, perStep: apl.unlabeledBatchSize / shards)
         let everything = planner.longestBatch(recordings.labeled + recordings.unlabeled, perStep: data.batchSize / shards)
         // MixUp: the partners' features and the mixture.
         let copies = apl.mixupAlpha == nil ? 0 : 2
-        let hasContrast = configuration.contrast.isOn && configuration.contrast.weight > 0
+        let hasContrast = settings.contrast.isOn && settings.contrast.weight > 0
         func joint(_ name: String, _ groups: [[Int]]) -> MemoryEstimate.Phase? {
             let beside = hasContrast ? groups.map { contrastBytes($0.count * shards, shards: shards) } : []
             return planner.training(
@@ -53,13 +53,13 @@ extension AdaptivePseudoLabelMethod {
     ) -> [PackedSequence] { detector.levels(detector.rehearse(features, pass)) }
 
     private func sampleFrames(_ levels: [PackedSequence], _ pass: ForwardPass) {
-        let frames = (0..<levels[0].count).map { Array(0..<min(configuration.contrast.frames, levels[0].rows(of: $0).count)) }
+        let frames = (0..<levels[0].count).map { Array(0..<min(settings.contrast.frames, levels[0].rows(of: $0).count)) }
         _ = pass.tape.multiScaleRows(levels, frames: frames).tensor.gradientToWrite()
     }
 
     /// Frames of all shards, gathered: embeddings, their unit vectors, sums of gradients on their way, inputs, similarities of a shard's frames.
     private func contrastBytes(_ videos: Int, shards: Int) -> Int {
-        let frames = videos * configuration.contrast.frames, levels = detector.levelCount * detector.levelColumns
+        let frames = videos * settings.contrast.frames, levels = detector.levelCount * detector.levelColumns
         let rows = Double(frames), perShard = rows / Double(max(1, shards))
         return Int(min(4 * (8 * rows * Double(levels) + 3 * rows * Double(store.dimension) + 2 * perShard * rows), 0x1p62))
     }

@@ -8,11 +8,11 @@ import Training
 import TrainingMethods
 
 extension AdaptivePseudoLabelMethod {
-    /// Labels the unlabelled recordings anew: each rank predicts on its part, rank 0 selects and refines over the whole set and writes the round's
+    /// Labels the unlabelled recordings again: each rank predicts on its part, rank 0 selects and refines over the whole set and writes the round's
     /// file, all ranks receive what is to be learnt from.
     func beginRound(_ number: Int, name: String, _ run: RunContext) throws {
         func predict() throws -> [PseudoLabel] { try predictions(run, title: "\(name): labelling") }
-        let isAveraged = configuration.pseudoLabels.teacher == .ema
+        let isAveraged = settings.pseudoLabels.teacher == .ema
         let own = isAveraged ? try run.state.average.withAveragedWeights(predict) : try predict()
         let gathered = try PseudoLabelExchange.gather(own, communicator: run.communicator)
         var quality: PseudoLabelQuality?
@@ -53,7 +53,7 @@ extension AdaptivePseudoLabelMethod {
         var result: [PseudoLabel] = []
         try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { _, batch in
             let found = try detector.detectWithParts(batch)[0].filter {
-                score(PseudoLabel($0)) >= configuration.pseudoLabels.selectionFloor && $0.detection.segment.length > 0
+                score(PseudoLabel($0)) >= settings.pseudoLabels.selectionFloor && $0.detection.segment.length > 0
             }
             var similarities = [Float](repeating: .nan, count: found.count)
             if let discriminator, let labelled, !found.isEmpty {
@@ -71,7 +71,7 @@ extension AdaptivePseudoLabelMethod {
 
     /// What selection looks at: the joint score, or P_cls, lowered by Soft-NMS just as much.
     private func score(_ label: PseudoLabel) -> Double {
-        guard configuration.pseudoLabels.selectionScore == .classScore else { return label.score }
+        guard settings.pseudoLabels.selectionScore == .classScore else { return label.score }
         guard let overlap = label.tIoU else { return label.score }
         let floor = Double(QualitySettings().floor)
         return min(1, label.score / (label.tND.map { max(overlap - $0, floor) } ?? max(overlap, .leastNormalMagnitude)))
@@ -79,7 +79,7 @@ extension AdaptivePseudoLabelMethod {
 
     /// Selection by score (Eq. 6), refinement by similarity (EAP, MPP), over all recordings.
     func selected(_ gathered: [PseudoLabel]) -> (labels: [PseudoLabel], thresholds: PseudoLabelThresholds) {
-        let apl = configuration.pseudoLabels, icd = configuration.discriminator, classes = store.classes
+        let apl = settings.pseudoLabels, icd = settings.discriminator, classes = store.classes
         let threshold: SelectionSettings.Threshold =
             switch apl.selection {
             case .adaptive: .adaptive

@@ -11,7 +11,7 @@ import Sampling
 import TemporalAnnotations
 import TrainingMethods
 
-/// APL: pre-training without labels, burn-in on the labelled recordings with the discriminator beside, then rounds of labelling the others anew and
+/// APL: pre-training without labels, burn-in on the labelled recordings with the discriminator beside, then rounds of labelling the others again and
 /// training on both. docs/methods.md says which file holds which equation.
 ///
 /// Everything is a function of seed, stage, step and shard, or in the checkpoint: pseudo-labels, normaliser, the discriminator's weights and moments.
@@ -24,6 +24,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     }
 
     let configuration: RunConfiguration
+    let settings: AdaptivePseudoLabelSettings
     let store: FeatureStore
     let detector: any LevelFeatures & AssessedLocalizer
     let recordings: TrainingRecordings
@@ -46,10 +47,11 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
                 advice: "set model.name to \(configuration.registry.pyramidDetectors)")
         }
         self.configuration = configuration
+        settings = configuration[AdaptivePseudoLabelSettings.self]
         self.store = store
         self.detector = detector
         self.recordings = recordings
-        let data = configuration.data, apl = configuration.pseudoLabels
+        let data = configuration.data, apl = settings.pseudoLabels
         seed = UInt64(configuration.training.seed)
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
         if apl.rounds > 0, recordings.unlabeled.count < data.virtualShards {
@@ -69,8 +71,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
             unlabeledEpoch: max(1, recordings.unlabeled.count / apl.unlabeledBatchSize))
         all = plan.phases.contains(.pretraining) ? everything : nil
         discriminator =
-            configuration.discriminator.isOn && apl.rounds > 0
-            ? try DiscriminatorTraining(configuration.discriminator, columns: store.dimension, seed: seed) : nil
+            settings.discriminator.isOn && apl.rounds > 0
+            ? try DiscriminatorTraining(settings.discriminator, columns: store.dimension, seed: seed) : nil
         if apl.mixupAlpha != nil { try requireMixable() }
     }
 
@@ -79,7 +81,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     // MARK: Recordings
 
-    /// Steps of the labelled recordings' order go on from burn-in through the rounds.
+    /// Steps of the labelled recordings' order continue from burn-in through the rounds.
     func labeledVideos(step: Int, shard: Int) -> [Int] {
         let first = plan.phases.firstIndex(of: .burnIn).map { plan.firstSteps[$0] } ?? 0
         return labeled.videos(step: step - first, shard: shard)
@@ -101,7 +103,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
             let others = unlabeled?.videos(step: position.step - first, shard: shard) ?? []
             groups.append(others.map { cropping.crop($0, of: store, instances: round.instances[$0] ?? [], random: &second) })
         }
-        guard configuration.pseudoLabels.mixupAlpha != nil else { return groups }
+        guard settings.pseudoLabels.mixupAlpha != nil else { return groups }
         return groups.enumerated().flatMap { [$1, partners($1.count, group: $0, at: position)] }
     }
 
@@ -128,7 +130,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         let chosen = filled.count >= data.virtualShards ? filled : recordings.unlabeled
         unlabeled = try TrainingSampler(
             videos: chosen.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards,
-            batchSize: configuration.pseudoLabels.unlabeledBatchSize,
+            batchSize: settings.pseudoLabels.unlabeledBatchSize,
             seed: seed &+ UInt64(labels.round) &* 0x9E37_79B9_7F4A_7C15)
     }
 
@@ -136,7 +138,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     public func review() throws -> [String] {
         let lines = try LearnableActions.review(labeled: recordings.labeled, configuration: configuration, store: store, detector: detector)
-        guard configuration.pseudoLabels.rounds > 0 else { return lines }
+        guard settings.pseudoLabels.rounds > 0 else { return lines }
         let barren = BarrenRecordings(among: recordings.unlabeled, configuration: configuration, store: store, detector: detector)
         return lines + [barren.warning("pseudo-label", "unlabelled recordings")].compactMap { $0 }
     }

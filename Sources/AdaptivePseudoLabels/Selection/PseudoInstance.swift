@@ -43,7 +43,7 @@ public struct PseudoInstance: Hashable, Sendable {
     public var segment: GridSegment { GridSegment(start: start, end: end) }
 }
 
-/// What became of a prediction.
+/// The fate of a prediction.
 public enum PseudoInstanceFate: UInt8, Sendable, CaseIterable {
     /// Its score is below the floor.
     case dropped

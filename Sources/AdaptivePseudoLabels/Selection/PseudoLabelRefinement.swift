@@ -10,7 +10,7 @@ public struct RefinementSettings: Equatable, Sendable {
     public var eapThreshold: Float
     /// MPP promotes candidates whose similarity is at least this.
     public var mppThreshold: Float
-    /// MPP passes over candidates whose tIoU with a better label of their recording, of whatever class, is above this. 1: over none (the paper's).
+    /// MPP skips candidates whose tIoU with a better label of their recording, of any class, is above this. 1: over none (the paper's).
     public var mppOverlap: Float
 
     public init(eap: Bool = true, mpp: Bool = true, eapThreshold: Float = 0.3, mppThreshold: Float = 0.7, mppOverlap: Float = 1) {
@@ -28,7 +28,9 @@ extension PseudoLabelSelection {
     /// The final fates. Candidates that are not promoted are rejected. A prediction whose similarity is not a number (no discriminator, or no
     /// labelled instance of its class) keeps what its score gave it (choice).
     ///
-    /// - Parameter instances: those that the selection was made of; the similarity of dropped ones is not looked at.
+    /// - Parameters:
+    ///   - instances: those that the selection was made of; the similarity of dropped ones is not looked at.
+    ///   - settings: thresholds of similarity and overlap.
     public func refined(_ instances: [PseudoInstance], settings: RefinementSettings) -> [PseudoInstanceFate] {
         precondition(instances.count == fates.count)
         let refined: [PseudoInstanceFate] = zip(instances, fates).map { instance, fate in

@@ -1,5 +1,6 @@
 /// How predictions become positives and candidates (APL Eq. 6, and what the paper compares it with).
 public struct SelectionSettings: Equatable, Sendable {
+    /// From which score on a prediction is positive.
     public enum Threshold: Equatable, Sendable {
         /// `mean + std` over all predictions that remain: the paper's.
         case adaptive
@@ -8,6 +9,7 @@ public struct SelectionSettings: Equatable, Sendable {
         /// A constant.
         case fixed(Double)
     }
+    /// Which score is compared with the threshold.
     public enum Score: String, Codable, Sendable, CaseIterable {
         case joint
         case classScore = "class"
@@ -59,7 +61,10 @@ public struct PseudoLabelSelection: Equatable, Sendable {
     /// Scores are float32; sums are in double precision, in the order given. With up to 2^26 scores in [0.15, 1] the mean does not depend
     /// on the order (the sum is exact), and equal scores have exactly themselves as mean, so all of them are positive.
     ///
-    /// - Parameter classes: labels are below this.
+    /// - Parameters:
+    ///   - instances: the predictions.
+    ///   - classes: labels are below this.
+    ///   - settings: floor and rule of the threshold.
     public init(_ instances: [PseudoInstance], classes: Int, settings: SelectionSettings) {
         let scores = instances.map { settings.score == .joint ? $0.jointScore : $0.classScore }
         let isPerClass = settings.threshold == .adaptivePerClass

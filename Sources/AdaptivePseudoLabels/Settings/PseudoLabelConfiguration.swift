@@ -4,10 +4,12 @@ import TrainingMethods
 
 /// Section `apl`: stages, selection and weights of learning from pseudo-labels.
 public struct PseudoLabelConfiguration: ConfigurationSection {
+    /// From which score on a prediction is positive.
     public enum Selection: String, ConfigurationChoice, Sendable {
         case adaptive, fixed
         case adaptivePerClass = "adaptive_per_class"
     }
+    /// The probability that scores and focal loss use.
     public enum Score: String, ConfigurationChoice, Sendable {
         case joint
         case classScore = "class"
@@ -23,7 +25,7 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public var pretrainingEpochs: Int?
     /// null: that of `training`.
     public var pretrainingLearningRate: Double?
-    /// Rounds of labelling anew and training jointly.
+    /// Rounds of labelling and joint training.
     public var rounds = 2
     /// Length of a round; exactly one of the two when there are rounds.
     public var roundIterations: Int?

@@ -16,7 +16,9 @@ extension Tape {
 
     /// x/2 (1 + erf(x / sqrt 2)).
     ///
-    /// - Parameter onlyForProducts: nothing but linear layers reads the result: where these round their operands it is made rounded.
+    /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - onlyForProducts: nothing but linear layers reads the result: where these round their operands it is made rounded.
     public func gelu(_ x: Tensor, onlyForProducts: Bool = false) -> Tensor {
         let y = result(like: x, onlyForProducts: onlyForProducts)
         computing {
@@ -51,7 +53,9 @@ extension Tape {
 
     /// y = x, and the gradient passes on to x; a constant is added (position encodings).
     ///
-    /// - Parameter constant: [rows, channels], not learnt.
+    /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - constant: [rows, channels], not learnt.
     public func addingConstant(_ x: Tensor, _ constant: Tensor) -> Tensor {
         precondition(x.count == constant.count)
         let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)

@@ -4,7 +4,11 @@ extension Tape {
     /// Multi-head attention in which position t sees positions |t - u| <= window / 2 of its sequence, all of them when `window` <= 1.
     ///
     /// - Parameters:
-    ///   - q, k, v: [rows, heads * head channels], packed alike.
+    ///   - q: queries, [rows, heads * head channels], packed.
+    ///   - k: keys, packed like the queries.
+    ///   - v: values, packed like the queries.
+    ///   - heads: number of heads; divides the channels.
+    ///   - window: positions that a position sees, itself in the middle; at most 1 for all of its sequence.
     ///   - relative: [heads, window], added to the scores (window odd), or nil; for windowed attention alone.
     /// - Returns: [rows, heads * head channels].
     public func attention(

@@ -4,6 +4,8 @@ extension Tape {
     /// x + factor(sequence) * scale(channel) * branch: a residual connection with layer scale and drop path.
     ///
     /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - branch: what is added, packed like `x`.
     ///   - scale: [1, channels], learnt.
     ///   - factors: one per sequence: 1 in evaluation; in training 0 (dropped) or 1 / keep probability.
     public func residual(_ x: PackedSequence, branch: PackedSequence, scale: Tensor, factors: [Float]) -> PackedSequence {
@@ -68,7 +70,7 @@ extension Tape {
         return PackedSequence(y, offsets: offsets)
     }
 
-    /// The same values, past which no gradient goes.
+    /// The same values, detached: no gradient passes.
     public func detached(_ x: PackedSequence) -> PackedSequence {
         let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: false)
         computing { y.values.update(from: x.tensor.values, count: x.tensor.count) }

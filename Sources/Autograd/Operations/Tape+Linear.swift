@@ -24,6 +24,7 @@ extension Tape {
     ///   - x: [rows, input].
     ///   - weight: [kernel * input, output], kernel odd.
     ///   - bias: [1, output] or nil.
+    ///   - kernel: rows of the kernel, odd.
     /// - Returns: [rows, output].
     public func convolution(_ x: PackedSequence, weight: Tensor, bias: Tensor?, kernel: Int) -> PackedSequence {
         precondition(kernel * x.columns == weight.rows, "convolution of \(weight.rows / kernel) channels given \(x.columns)")
@@ -88,8 +89,10 @@ extension Tape {
     /// Convolution along time with one filter per channel.
     ///
     /// - Parameters:
+    ///   - x: [rows, channels].
     ///   - weight: [kernel, channels], kernel odd.
     ///   - bias: [1, channels] or nil.
+    ///   - stride: rows from one result to the next.
     /// - Returns: sequences of ceil(length / stride) rows.
     public func depthwiseConvolution(_ x: PackedSequence, weight: Tensor, bias: Tensor? = nil, stride: Int) -> PackedSequence {
         precondition(x.columns == weight.columns, "depthwise convolution of \(weight.columns) channels given \(x.columns)")

@@ -1,6 +1,6 @@
 extension Tape {
-    /// Some rows of the multi-scale representation: every level up-sampled (nearest) to the finest one's length, channels side by side.
-    /// Only the rows asked for are made.
+    /// Some rows of the multi-scale representation: every level up-sampled (nearest) to the finest one's length, channels concatenated. Only the rows
+    /// asked for are made.
     ///
     /// - Parameters:
     ///   - levels: finest first, each half as long as the one before (rounded up), packed alike; row t of a sequence takes row `t >> l` of level l.

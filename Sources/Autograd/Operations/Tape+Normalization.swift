@@ -5,7 +5,9 @@ extension Tape {
     ///
     /// - Parameters:
     ///   - x: [rows, channels].
-    ///   - weight, bias: [1, channels].
+    ///   - weight: [1, channels].
+    ///   - bias: [1, channels].
+    ///   - relu: whether negative results become 0.
     ///   - onlyForProducts: nothing but linear layers reads the result: where these round their operands it is made rounded. Without `relu`.
     public func layerNorm(_ x: Tensor, weight: Tensor, bias: Tensor, relu: Bool = false, onlyForProducts: Bool = false) -> Tensor {
         precondition(x.columns == weight.count, "layer norm of \(weight.count) channels given \(x.columns)")
@@ -41,7 +43,8 @@ extension Tape {
     /// - Parameters:
     ///   - x: [rows, channels].
     ///   - groups: divides the channels.
-    ///   - weight, bias: [1, channels].
+    ///   - weight: [1, channels].
+    ///   - bias: [1, channels].
     public func groupNorm(_ x: PackedSequence, groups: Int, weight: Tensor, bias: Tensor) -> PackedSequence {
         precondition(x.columns == weight.count, "group norm of \(weight.count) channels given \(x.columns)")
         return groupNorm(x, groups: groups, leaves: [weight, bias], weight: { weight.values }, bias: { bias.values }) {

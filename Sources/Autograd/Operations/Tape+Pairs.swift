@@ -4,8 +4,10 @@ extension Tape {
     /// `[a; b] W + bias` for pairs of rows, each row projected once whatever the number of its pairs.
     ///
     /// - Parameters:
-    ///   - a, b: [rows, channels] each, of the same width.
-    ///   - pairs: rows of `a` and of `b`, as many of each.
+    ///   - a: [rows, channels].
+    ///   - b: [rows, channels], of the same width.
+    ///   - firsts: the pairs' rows in `a`.
+    ///   - seconds: the pairs' rows in `b`, as many.
     ///   - weight: [2 * channels, output].
     ///   - bias: [1, output].
     /// - Returns: [pairs, output].

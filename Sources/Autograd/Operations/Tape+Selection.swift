@@ -31,7 +31,9 @@ extension Tape {
     ///
     /// Of equal values the earlier ones are taken.
     ///
-    /// - Parameter counts: per sequence how many, from 1 to its length.
+    /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - counts: per sequence how many, from 1 to its length.
     /// - Returns: [sequences, channels].
     public func topMeans(_ x: PackedSequence, counts: [Int]) -> Tensor {
         precondition(counts.count == x.count && (0..<x.count).allSatisfy { (1...x.rows(of: $0).count).contains(counts[$0]) })

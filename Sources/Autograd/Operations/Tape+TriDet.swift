@@ -4,8 +4,12 @@ extension Tape {
     /// The sum at the end of a scalable-granularity perception layer: `instant * gate(sequence) + (narrow + wide) * modulation + x`.
     ///
     /// - Parameters:
+    ///   - instant: the instant branch, [rows, channels].
     ///   - gate: [sequences, channels].
-    ///   - instant, narrow, wide, modulation, x: [rows, channels], packed alike.
+    ///   - narrow: the narrow window's result, [rows, channels].
+    ///   - wide: the wide window's result, [rows, channels].
+    ///   - modulation: the factor of the windowed branches, [rows, channels].
+    ///   - x: the layer's input, packed like the others.
     public func scalableGranularity(
         instant: Tensor, gate: Tensor, narrow: Tensor, wide: Tensor, modulation: Tensor, _ x: PackedSequence
     ) -> PackedSequence {
@@ -39,8 +43,10 @@ extension Tape {
     /// The trident head's distances where they are asked for (`TridentOffsets`).
     ///
     /// - Parameters:
-    ///   - start, end: [rows, classes], logits of the boundary heads.
+    ///   - start: logits of the start head, [rows, classes].
+    ///   - end: logits of the end head, [rows, classes].
     ///   - center: [rows, 2 * (bins + 1)], what the centre-offset head says.
+    ///   - places: the points and classes that are asked for.
     /// - Returns: [places, 2], distances to start and end, in rows.
     public func tridentOffsets(start: Tensor, end: Tensor, center: Tensor, at places: [TridentOffsets.Place]) -> Tensor {
         precondition(start.rows == center.rows && end.rows == center.rows && start.columns == end.columns)

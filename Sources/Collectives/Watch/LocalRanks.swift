@@ -1,6 +1,6 @@
 import Foundation
 
-/// The processes of this job on this host, as the system lists them: for ranks that have not come so far that they could be spoken to.
+/// The processes of this job on this host, as the system lists them: for ranks that cannot be reached yet.
 struct LocalRanks {
     struct Entry {
         var process: Int

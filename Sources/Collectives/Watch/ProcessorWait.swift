@@ -1,6 +1,6 @@
 import Foundation
 
-/// For how long this process has wanted a processor core and had none, because other programs had them: such a rank gets on slowly, but is not stuck.
+/// How long this process has waited for a processor core that other programs used: such a rank is slow, but not stuck.
 struct ProcessorWait {
     /// Nanoseconds that each thread has spent ready to run, by its number.
     private var before: [Int: Int] = [:]

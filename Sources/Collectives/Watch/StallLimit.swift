@@ -1,9 +1,9 @@
 import Diagnostics
 import Foundation
 
-/// For how long a rank may get on with nothing before it is named and the job ended, and what a user does who needs another limit.
+/// The time without progress after which a rank is named and the job ends, and how a user sets another limit.
 public struct StallLimit: Equatable, Sendable {
-    /// nil: ranks may take any time; dead ones are named all the same.
+    /// nil: ranks may take any time; dead ones are named nevertheless.
     public var seconds: Double?
     /// The setting that raises the limit.
     public var setting: String
@@ -41,7 +41,7 @@ public struct StallLimit: Equatable, Sendable {
         return StallLimit(seconds: Double(seconds), setting: variable)
     }
 
-    /// What to do about a rank that has got on with nothing.
+    /// What to do about a rank that has made no progress.
     package var advice: String {
         "look on that host for a stopped process, a full or slow disk, or a lost connection, then \(again); "
             + "where the operation rightly takes so long, raise \(setting)"

@@ -1,7 +1,7 @@
 import Diagnostics
 import Foundation
 
-/// The two kinds of watch: rank 0 hears all ranks and judges them; every other rank reports to rank 0 and judges it alone.
+/// The two kinds of watch: rank 0 monitors all ranks; every other rank reports to rank 0 and monitors it.
 extension StallWatch {
     /// A moment for several ranks of a host to be seen lost together.
     private static let gathering = 0.3

@@ -2,7 +2,7 @@ import COpenMPI
 import Diagnostics
 import Foundation
 
-/// The beginning of the watch: the first thing after MPI_Init, without a message that could wait for ever.
+/// The beginning of the watch: the first thing after MPI_Init, without a message that could wait forever.
 extension StallWatch {
     /// Bytes of the message by which rank 0 says where it is reached.
     private static let placeBytes = 4_096

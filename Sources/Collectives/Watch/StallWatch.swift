@@ -3,12 +3,12 @@ import Diagnostics
 import Foundation
 import Synchronization
 
-/// Watches that no rank is gone and none holds up the others, so that a job ends with a message instead of waiting for ever.
+/// Detects dead and stuck ranks, so that a job ends with a message instead of waiting forever.
 ///
 /// A thread of every rank reports four times a second (once, above 256 ranks) over a TCP connection of its own to rank 0 what the rank does
-/// (`Activity`). A connection that breaks without a goodbye means a dead process; reports that cease, or say the same for as long as the limit of
-/// something that does not wait for other ranks, mean a stopped or stuck one. Rank 0 then names it and ends the job; rank 1 does so when rank 0 is
-/// the one. Not MPI carries these messages: it cannot be relied on once a rank is dead, and would need its costly level of thread support.
+/// (`Activity`). A connection that breaks without a final message means a dead process; reports that cease, or say the same for as long as the limit
+/// of something that does not wait for other ranks, mean a stopped or stuck one. Rank 0 then names it and ends the job; rank 1 does so when rank 0 is
+/// the one. MPI is not used for these messages: it is unreliable once a rank is dead, and would need its most costly level of thread support.
 ///
 /// The watch holds from the moment after MPI_Init until every process is gone: a rank that has left MPI_Finalize says so, waits until rank 0 has
 /// heard that of all, and ends; rank 0 stays until all other connections are closed, which the system does when their processes are gone.
@@ -17,7 +17,7 @@ import Synchronization
 public final class StallWatch: @unchecked Sendable {
     /// The watch of this process; nil where nobody watches.
     public static var current: StallWatch? { beginning.withLock { $0.watch } }
-    /// For people: ranks that cannot be watched.
+    /// For the user: ranks that cannot be watched.
     public static var warnings: [String] { beginning.withLock { $0.warnings } }
     private static let beginning = Mutex<(watch: StallWatch?, warnings: [String])>((nil, []))
 
@@ -74,7 +74,7 @@ public final class StallWatch: @unchecked Sendable {
         _ = fcntl(wake.read, F_SETFL, O_NONBLOCK)
     }
 
-    /// Begins; `warnings` are for people.
+    /// Begins; `warnings` are for the user.
     func begin(_ warnings: [String]) {
         Self.beginning.withLock { $0 = (self, warnings) }
         Failure.willEnd = { StallWatch.current?.announceEnd($0) }

@@ -1,7 +1,7 @@
 import Diagnostics
 
-/// What one rank knows of all: the last report of each, when it came and when it last said something new. Judges who is gone and who holds up the
-/// others.
+/// The reports of all ranks as known to one rank: the last report of each, when it came and when it last changed. Determines which ranks are dead and
+/// which block the others.
 ///
 /// Times are seconds of this rank's monotonic clock.
 package struct WatchBook {
@@ -79,7 +79,8 @@ package struct WatchBook {
 
     private func isSilent(_ member: Member, _ now: Double, _ seconds: Double) -> Bool { now - member.heard >= max(1, min(5, seconds / 2)) }
 
-    /// The failure when a rank has not got on for `seconds` by its own doing, or all have not got on because each waits for others; nil otherwise.
+    /// The failure when a rank has made no progress for `seconds` by its own doing, or all have made no progress because each waits for others; nil
+    /// otherwise.
     package func stalled(at now: Double, after seconds: Double) -> Failure? {
         let present = members.indices.filter { members[$0].state == .present }
         let still = present.filter { now - members[$0].changed >= seconds }

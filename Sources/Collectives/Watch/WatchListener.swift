@@ -10,7 +10,7 @@ final class WatchListener: @unchecked Sendable {
     }
 
     let port: UInt16
-    /// Whoever does not send it is turned away.
+    /// Whoever does not send it is rejected.
     let token: String
     private let descriptor: Int32
     private let size: Int

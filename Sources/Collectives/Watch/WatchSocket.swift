@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// A TCP connection between the watches of two ranks; never waits.
@@ -115,7 +116,7 @@ final class WatchSocket {
             else { continue }
             var text = [CChar](repeating: 0, count: 64)
             guard getnameinfo(address, socklen_t(MemoryLayout<sockaddr_in>.size), &text, 64, nil, 0, NI_NUMERICHOST) == 0 else { continue }
-            result.append(String(cString: text))
+            result.append(String(untilZero: text))
         }
         return result
     }

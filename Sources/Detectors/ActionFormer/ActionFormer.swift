@@ -1,8 +1,8 @@
 import Autograd
 import NeuralNetworks
 
-/// ActionFormer (arXiv 2202.07925): a transformer over a feature pyramid, whose every point classifies the action it lies in and says how far its
-/// ends are. Packed: no padding, no masks. Parameter names are those of the published code.
+/// ActionFormer (arXiv 2202.07925): a transformer over a feature pyramid, whose every point classifies the action around it and predicts the
+/// distances to its ends. Packed: no padding, no masks. Parameter names are those of the published code.
 public final class ActionFormer: PyramidDetector, AnnotationAssigned {
     public let configuration: ActionFormerConfiguration
     private let backbone: PyramidBackbone

@@ -1,6 +1,6 @@
 import Configuration
 
-/// Everything that shapes an ActionFormer: what pyramids share, and its attention.
+/// The configuration of ActionFormer: what pyramids share, and its attention.
 public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
     public static let name = "actionformer"
     public static let title = "ActionFormer"

@@ -1,11 +1,12 @@
 import TemporalAnnotations
 
-/// Says which points answer for which actions (ActionFormer, section 3.3; docs/methods.md).
+/// Assigns points to actions (ActionFormer, section 3.3; docs/methods.md).
 ///
 /// A point is positive for an instance when it lies strictly inside it, with center sampling also strictly less than `radius` strides from its
 /// centre, and when the larger of its distances to start and end lies in the level's regression range (both ends included).
 /// Of several instances the shortest wins; all instances at most 1e-3 longer give their classes too.
 public struct CenterSamplingAssigner: Hashable, Sendable {
+    /// Where in an action points are positive.
     public enum Sampling: String, Codable, Sendable, CaseIterable {
         /// Near the centre.
         case radius

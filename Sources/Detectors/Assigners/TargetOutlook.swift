@@ -33,6 +33,7 @@ extension CenterSamplingAssigner {
     /// What can be learnt of one action of a recording, by the rule of `assign`: it looks at the points in the action alone, until one is positive.
     ///
     /// - Parameters:
+    ///   - index: of the action, in `instances`.
     ///   - instances: the recording's actions.
     ///   - rows: the recording's feature rows.
     ///   - farthestEnd: the largest distance to an end that a point can say, in strides of its level; nil: any.

@@ -3,6 +3,7 @@ import NeuralNetworks
 
 /// One block of a backbone: as many rows as came in, or with stride 2 half as many (rounded up), and as many channels.
 public protocol BackboneBlock: Module {
+    /// Runs the block: [rows, channels] in, as many channels out, rows divided by its stride.
     func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence
 }
 
@@ -18,6 +19,7 @@ public final class PyramidBackbone: Module {
     private let branch: [any BackboneBlock]
 
     /// - Parameters:
+    ///   - configuration: widths, layers and levels.
     ///   - stemBlock: makes a block of stride 1.
     ///   - branchBlock: makes the block of stride 2 that gives the level, 1 or more.
     public init(
@@ -28,6 +30,7 @@ public final class PyramidBackbone: Module {
         branch = (1..<configuration.levels).map(branchBlock)
     }
 
+    /// Embeds the features, [rows, input dimension], and gives the levels, finest first.
     public func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] {
         var x = embedding(features, pass)
         for block in stem { x = block(x, pass) }

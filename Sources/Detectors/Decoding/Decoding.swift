@@ -65,7 +65,12 @@ public struct DetectionDecoder: Sendable {
     /// One video's candidates before suppression: level by level the `preNMSTopK` best scores above `preNMSThresh`, best first (equal scores by
     /// point, then class), decoded, those not longer than `durationThresh` left out.
     ///
-    /// - Parameter reliability: per point, a factor of every score; nil for the class scores themselves.
+    /// - Parameters:
+    ///   - logits: [points, classes].
+    ///   - offsets: distances to start and end, [points, 2].
+    ///   - reliability: per point, a factor of every score; nil for the class scores themselves.
+    ///   - points: of all levels and videos.
+    ///   - video: its number in the batch.
     public func candidates(
         logits: UnsafePointer<Float>, offsets: UnsafePointer<Float>, reliability: [Float]? = nil, points: PyramidPoints, video: Int
     ) -> [Candidate] {

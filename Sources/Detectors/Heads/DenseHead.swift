@@ -34,6 +34,12 @@ public final class ClassificationHead: Module {
     private let classifier: Convolution1D
 
     /// - Parameters:
+    ///   - input: channels of the pyramid.
+    ///   - channels: channels of the head's layers.
+    ///   - classes: number of classes.
+    ///   - layers: convolutions, the last one included.
+    ///   - kernel: rows of the kernels, odd.
+    ///   - hasNorm: whether layer norm follows each layer but the last.
     ///   - priorProbability: the probability every class begins with (bias -log((1 - p) / p)).
     ///   - emptyClasses: classes without data; they begin at probability 1e-6.
     public init(
@@ -46,7 +52,9 @@ public final class ClassificationHead: Module {
         classifier = Convolution1D(layers > 1 ? channels : input, classes, kernel: kernel, bias: .values(bias))
     }
 
-    /// - Parameter pyramid: all levels, packed one after another.
+    /// - Parameters:
+    ///   - pyramid: all levels, packed one after another.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     public func callAsFunction(_ pyramid: PackedSequence, _ pass: ForwardPass) -> Tensor { classifier(tower(pyramid, pass), pass).tensor }
 
     public func visitParameters(_ visitor: ParameterVisitor) {
@@ -65,7 +73,15 @@ public final class RegressionHead: Module {
     private let branches: QualityBranches
     private let quality: [Convolution1D]
 
-    /// - Parameter outputs: per point: 2, or 2 (bins + 1) below a trident head.
+    /// - Parameters:
+    ///   - input: channels of the pyramid.
+    ///   - channels: channels of the head's layers.
+    ///   - outputs: per point: 2, or 2 (bins + 1) below a trident head.
+    ///   - levels: levels of the pyramid, each with a scale of its own.
+    ///   - layers: convolutions, the last one included.
+    ///   - kernel: rows of the kernels, odd.
+    ///   - hasNorm: whether layer norm follows each layer but the last.
+    ///   - branches: the branches of quality beside the distances.
     public init(
         input: Int, channels: Int, outputs: Int = 2, levels: Int, layers: Int, kernel: Int, hasNorm: Bool,
         quality branches: QualityBranches = .none
@@ -77,7 +93,10 @@ public final class RegressionHead: Module {
         quality = branches.layerNames.map { _ in Convolution1D(layers > 1 ? channels : input, 1, kernel: kernel) }
     }
 
-    /// - Parameter levelOffsets: rows at which the levels end, first 0.
+    /// - Parameters:
+    ///   - pyramid: all levels, packed one after another.
+    ///   - levelOffsets: rows at which the levels end, first 0.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     /// - Returns: the distances and, with branches, their logits.
     public func callAsFunction(
         _ pyramid: PackedSequence, levelOffsets: [Int], _ pass: ForwardPass

@@ -6,10 +6,15 @@ extension PointLosses {
     /// published code). Like there, the gradient goes into the logits and into the predicted distances.
     ///
     /// - Parameters:
-    ///   - logits, targets, pointWeights, labelSmoothing, normalizer: as in `classification`.
+    ///   - logits: [points, classes].
+    ///   - targets: [points, classes], 0 or 1.
+    ///   - pointWeights: as in `classification`.
+    ///   - labelSmoothing: e; targets become `(1 - e) y + e / (classes + 1)`.
+    ///   - normalizer: as in `classification`.
     ///   - pairs: places in `logits` of the true classes of positive points.
     ///   - predicted: distances to start and end per pair, [pairs, 2]; their gradient is added to what is there.
     ///   - wanted: [pairs, 2].
+    ///   - power: of the tIoU.
     public static func overlapWeightedClassification(
         _ logits: Tensor, targets: [Float], pointWeights: [Float]? = nil, labelSmoothing: Float, normalizer: Float, pairs: [Int], predicted: Tensor,
         wanted: [Float], power: Float

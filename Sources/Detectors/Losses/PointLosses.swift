@@ -10,6 +10,7 @@ public enum PointLosses {
     ///   - targets: [points, classes], 0 or 1.
     ///   - pointWeights: [points], factors of a point's terms; nil: all 1.
     ///   - labelSmoothing: e; targets become `(1 - e) y + e / (classes + 1)`.
+    ///   - normalizer: what sums over points are divided by.
     public static func classification(
         _ logits: Tensor, targets: [Float], pointWeights: [Float]? = nil, labelSmoothing: Float, normalizer: Float
     ) -> Double {
@@ -30,6 +31,7 @@ public enum PointLosses {
     ///   - positives: indices of points.
     ///   - pointWeights: factors of the positives' terms, in their order; nil: all 1.
     ///   - weight: factor of the gradient (the value returned is without it).
+    ///   - normalizer: what sums over points are divided by.
     public static func regression(
         _ offsets: Tensor, targets: [Float], positives: [Int], pointWeights: [Float]? = nil, weight: Float, normalizer: Float
     ) -> Double {

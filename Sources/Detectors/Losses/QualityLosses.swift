@@ -3,7 +3,7 @@ import Configuration
 import Foundation
 import Kernels
 
-/// Which branches beside the offsets say how reliable a predicted segment is (APL's ALQA and what its paper compares it with).
+/// The branches that predict the reliability of a segment (APL's ALQA and the paper's baselines).
 public enum QualityBranches: String, Codable, ConfigurationChoice, Sendable {
     /// No branch: the class score stands alone.
     case none
@@ -103,7 +103,11 @@ public enum QualityLosses {
     /// - Parameters:
     ///   - logits: [points, classes].
     ///   - offsets: predictions, [points, 2]; the branches' targets come from them without gradient.
+    ///   - quality: logits of the branches.
+    ///   - targets: classes, distances and positive points.
+    ///   - settings: variant, floor and weights.
     ///   - labelSmoothing: as in `PointLosses.classification`, applied to the soft target.
+    ///   - normalizer: what sums over points are divided by.
     /// - Returns: focal loss (Eq. 5) and `L_loc` (Eq. 3, summed over positives, without its weight), both divided by `normalizer`.
     public static func seed(
         logits: Tensor, offsets: Tensor, quality: QualityLogits, targets: PointTargets, settings: QualitySettings, labelSmoothing: Float = 0,

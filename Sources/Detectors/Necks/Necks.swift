@@ -4,7 +4,9 @@ import NeuralNetworks
 
 /// Turns the backbone's levels into the levels the heads look at.
 public protocol Neck: Module {
-    /// - Parameter levels: finest first, each packed alike and half as long as the one before.
+    /// - Parameters:
+    ///   - levels: finest first, each packed alike and half as long as the one before.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     func callAsFunction(_ levels: [PackedSequence], _ pass: ForwardPass) -> [PackedSequence]
 }
 

@@ -6,7 +6,9 @@ public struct PyramidPoints: Hashable, Sendable {
     /// `offsets[level][video] ..< offsets[level][video + 1]` are the indices, among all points, of one video's points on one level.
     public let offsets: [[Int]]
 
-    /// - Parameter rows: feature rows per video.
+    /// - Parameters:
+    ///   - rows: feature rows per video.
+    ///   - levels: of the pyramid.
     public init(rows: [Int], levels: Int) {
         self.levels = levels
         videos = rows.count
@@ -29,6 +31,7 @@ public struct PyramidPoints: Hashable, Sendable {
     public var count: Int { offsets.last?.last ?? 0 }
     /// Points of all videos on one level.
     public func range(level: Int) -> Range<Int> { offsets[level][0]..<offsets[level][videos] }
+    /// Points of one video on one level.
     public func range(level: Int, video: Int) -> Range<Int> { offsets[level][video]..<offsets[level][video + 1] }
     /// Grid positions between neighbouring points of a level.
     public func stride(level: Int) -> Int { 1 << level }

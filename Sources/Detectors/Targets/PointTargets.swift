@@ -5,7 +5,7 @@ public protocol DetectorTargets {
     var counts: [Double] { get }
 }
 
-/// What each point of the pyramid should say. Points are packed level by level, finest first; within a level video by video.
+/// The targets of each point of the pyramid. Points are packed level by level, finest first; within a level video by video.
 public struct PointTargets: DetectorTargets {
     /// [points, classes], 0 or 1 (before label smoothing), or between in mixtures of recordings.
     public var classes: [Float]

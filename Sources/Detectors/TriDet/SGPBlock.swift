@@ -23,8 +23,12 @@ public final class SGPBlock: Module {
     private let mlpResidual: ResidualLayerScale?
 
     /// - Parameters:
+    ///   - channels: values of a row.
+    ///   - hidden: channels between the two layers of the MLP.
     ///   - window: kernel w, odd.
     ///   - factor: the second kernel is `wideKernel(window:factor:)`.
+    ///   - stride: 1, or 2 for a block that halves the length.
+    ///   - dropPath: probability that a sequence's branch is dropped in training.
     ///   - deviation: of the branches' weights at the beginning.
     public init(channels: Int, hidden: Int, window: Int, factor: Double, stride: Int, dropPath: Float, deviation: Float) {
         self.stride = stride
@@ -50,6 +54,7 @@ public final class SGPBlock: Module {
         return size % 2 == 0 ? size + 1 : size
     }
 
+    /// Runs the block: [rows, channels] in and out, rows divided by its stride.
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         let pooled = stride > 1 ? pass.tape.maxPool(x, kernel: stride + 1, stride: stride) : x
         let u = norm(pooled, pass)

@@ -13,6 +13,7 @@ public final class TriDet: PyramidDetector, AnnotationAssigned {
     private let endHead: ClassificationHead?
     private let regressionHead: RegressionHead
 
+    /// What the heads say of all points.
     public struct Outputs: PyramidOutputs {
         public var levels: [PackedSequence]
         /// Where the points of each level and video begin, and the last end.

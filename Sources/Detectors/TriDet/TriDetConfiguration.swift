@@ -1,6 +1,6 @@
 import Configuration
 
-/// Everything that shapes a TriDet: what pyramids share, its blocks and its trident head.
+/// The configuration of TriDet: what pyramids share, its blocks and its trident head.
 public struct TriDetConfiguration: PyramidDetectorConfiguration {
     public static let name = "tridet"
     public static let title = "TriDet"

@@ -1,4 +1,4 @@
-/// The one shape of every error a user meets: what went wrong, where, and what to do about it.
+/// The only type of error that a user sees: what went wrong, where, and what to do about it.
 ///
 ///     error: the file ends early: its header promises 3 x 4 float32 (48 bytes of values), it holds 20
 ///       where: file 'features/video_1.npy', video 'video_1'
@@ -62,14 +62,17 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         self.advice = advice
     }
 
+    /// A failure of exit code 1.
     public static func failed(_ what: String, at places: Place..., advice: String) -> Failure {
         Failure(.failed, what, at: places, advice: advice)
     }
 
+    /// Wrong usage, exit code 2.
     public static func wrongUsage(_ what: String, at places: Place..., advice: String) -> Failure {
         Failure(.wrongUsage, what, at: places, advice: advice)
     }
 
+    /// Bad input data, exit code 3.
     public static func badInput(_ what: String, at places: Place..., advice: String) -> Failure {
         Failure(.badInput, what, at: places, advice: advice)
     }

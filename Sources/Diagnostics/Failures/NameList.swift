@@ -10,6 +10,7 @@ public enum NameList {
     /// The names in the order given.
     ///
     /// - Parameters:
+    ///   - values: what the option was given, one text each time it stands.
     ///   - option: the option's name, for messages.
     ///   - isKnown: whether a text is a name.
     /// - Throws: `Failure` (`.wrongUsage`) for an empty name, (`.badInput`) for a file that cannot be read.

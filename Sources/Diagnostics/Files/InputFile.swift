@@ -1,9 +1,11 @@
 import Foundation
 
-/// Refuses what is read differently from a file before it is opened: a pipe that nobody writes to would be waited on for ever, a device has no end.
-/// What does not exist or cannot be looked at passes: the reader says so in its own words.
+/// Refuses what is read differently from a file before it is opened: a pipe that nobody writes to would be waited on forever, a device has no end.
+/// What does not exist or cannot be examined passes: the reader says so in its own words.
 ///
-/// - Parameter kind: of the failure.
+/// - Parameters:
+///   - path: the file that is to be read.
+///   - kind: of the failure.
 /// - Throws: `Failure` that says what stands there.
 public func requireRegularFile(_ path: String, _ kind: Failure.Kind = .badInput) throws {
     var status = stat()
@@ -22,6 +24,7 @@ public func requireRegularFile(_ path: String, _ kind: Failure.Kind = .badInput)
 /// The contents of an input file.
 ///
 /// - Parameters:
+///   - path: the file to read.
 ///   - most: bytes; a larger file is refused unread.
 ///   - unreadable: the failure for a file that is missing or may not be read.
 /// - Throws: `Failure` (`.badInput`), also for what is not a file.

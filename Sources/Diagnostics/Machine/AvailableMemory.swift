@@ -1,7 +1,7 @@
 import Foundation
 
-/// What bounds the memory that this process may still take: the machine, its control groups (v1 and v2, the process's own and all above it), and the
-/// limits of the process.
+/// The bounds on the memory that this process may still allocate: the machine, its control groups (v1 and v2, the process's own and all above it),
+/// and the limits of the process.
 public struct AvailableMemory: Codable, Equatable, Sendable {
     /// One bound.
     public struct Bound: Codable, Equatable, Sendable {

@@ -11,6 +11,7 @@ public enum CheckedMemory {
     /// Undefined memory, to be given back with `deallocate()`.
     ///
     /// - Parameters:
+    ///   - type: of the elements.
     ///   - count: elements; none is allowed.
     ///   - alignment: in bytes, a power of two.
     ///   - purpose: for the message: "features of 3 recordings".

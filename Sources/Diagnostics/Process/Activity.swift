@@ -1,9 +1,10 @@
 import Synchronization
 
-/// What this process is doing, written by the thread that works and read by one that watches. Costs a few nanoseconds per change.
+/// The current operation of this process, written by the working thread and read by the watch. Costs a few nanoseconds per change.
 ///
-/// A counter moves with every change; where it stands still, nothing gets on.
+/// A counter moves with every change; where it stands still, nothing makes progress.
 public enum Activity {
+    /// What a process may be doing.
     public enum Operation: UInt8, CaseIterable, Sendable {
         case computing, readingFeatures, readingFile, writingFile
         case barrier, broadcast, allReduce, allGather, gather, send, receive, wait, writingTogether, finalize, leaving
@@ -41,7 +42,7 @@ public enum Activity {
     private static let step = Atomic<Int>(0)
     private static let stage = Mutex<String>("starting")
 
-    /// Something has got on.
+    /// Something has made progress.
     @inline(__always)
     public static func tick() { changes.wrappingAdd(1, ordering: .relaxed) }
 
@@ -82,7 +83,7 @@ public enum Activity {
 
     /// An activity as others see it.
     public struct Snapshot: Equatable, Sendable {
-        /// Equal as long as nothing gets on.
+        /// Equal as long as nothing makes progress.
         public var changes: Int
         /// Whether other ranks must do something first.
         public var waitsForRanks: Bool

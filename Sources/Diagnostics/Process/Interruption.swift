@@ -1,11 +1,12 @@
 import CSignals
 import Foundation
 
-/// The wish, by a signal, that a run end at the next good moment and go on later: SIGTERM, SIGUSR1 (a batch system's warning before the time limit),
-/// or SIGINT (Ctrl-C), which ends the program at once when it comes again.
+/// A request, by a signal, that a run end at the next suitable moment and continue later: SIGTERM, SIGUSR1 (a batch system's warning before the time
+/// limit), or SIGINT (Ctrl-C), which ends the program at once when it comes again.
 ///
-/// Noted by a handler, asked for where it is good to end. Which step is the last one must be agreed on by all ranks: a signal may reach one alone.
+/// Recorded by a handler, checked where the run may end. Which step is the last one must be agreed on by all ranks: a signal may reach one alone.
 public enum Interruption {
+    /// The signals that end a run with a checkpoint.
     public enum Signal: Int32, CaseIterable, Sendable, CustomStringConvertible {
         case terminate = 15
         case user1 = 10
@@ -35,6 +36,7 @@ public enum Interruption {
         if let asked { throw failure(asked, place()) }
     }
 
+    /// The error of a run that a signal ends.
     public static func failure(_ signal: Signal, _ place: String) -> Failure {
         Failure(.interrupted, "\(signal) came \(place)", advice: "start the same command again")
     }

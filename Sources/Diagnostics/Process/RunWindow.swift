@@ -1,10 +1,10 @@
 import Foundation
 import Synchronization
 
-/// Named places that a command of several ranks comes through, in their order, so that tests can stop, kill or signal a rank there.
+/// Named places in a command of several ranks, in order, at which tests can stop, kill or signal a rank.
 ///
 /// `KAIROS_TEST_HOLD=PLACE:RANK[:OCCURRENCE]` (several with `;` between them) holds that rank where it comes to that place for the first, or the
-/// given, time: it makes the file `held-RANK` in the folder `KAIROS_TEST_HOLD_FOLDER` and goes on when the file is removed or `Interruption` has
+/// given, time: it makes the file `held-RANK` in the folder `KAIROS_TEST_HOLD_FOLDER` and continues when the file is removed or `Interruption` has
 /// noted a signal. Without the variable a place costs a comparison.
 public enum RunWindow: String, CaseIterable, Sendable {
     case beforeInit = "before MPI_Init"

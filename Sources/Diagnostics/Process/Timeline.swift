@@ -1,8 +1,8 @@
 import Foundation
 import Synchronization
 
-/// What the working thread of this process does when, and which messages are under way meanwhile: recorded where a user asks for it (`--timeline`),
-/// written in Chrome's trace format. Off, it costs a look at a variable.
+/// A recording of what the working thread of this process does, and of the messages under way: enabled by `--timeline`, written in Chrome's trace
+/// format. When off, it costs a check of a variable.
 ///
 /// Used by one thread alone, the one that started it; what others do is not recorded.
 public final class Timeline: @unchecked Sendable {

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line now and then. Writes to
+/// Progress of something that takes more than two seconds: a bar with rate and time left on a terminal, elsewhere a line every half minute. Writes to
 /// standard error.
 public final class ProgressBar {
     private let title: String
@@ -16,8 +16,14 @@ public final class ProgressBar {
     private var hasDrawn = false
 
     /// - Parameters:
+    ///   - title: what goes on.
+    ///   - total: of the work.
     ///   - done: what is done already (a resumed run).
+    ///   - unit: what is counted.
     ///   - isSilent: all ranks but the first.
+    ///   - isTerminal: whether lines may be written over.
+    ///   - now: seconds, from any start.
+    ///   - write: takes the text.
     public init(
         _ title: String, total: Int, done: Int = 0, unit: String = "steps", isSilent: Bool = false, isTerminal: Bool = isatty(2) == 1,
         now: @escaping () -> Double = { ProcessInfo.processInfo.systemUptime },
@@ -37,7 +43,10 @@ public final class ProgressBar {
 
     /// Shows `done` of the total, at most ten times a second on a terminal and every half minute elsewhere; nothing in the first two seconds.
     ///
-    /// - Parameter total: where it was not known before; nil: as it was.
+    /// - Parameters:
+    ///   - done: units so far.
+    ///   - total: where it was not known before; nil: as it was.
+    ///   - detail: what is worth knowing beside the count.
     public func update(_ done: Int, of total: Int? = nil, detail: String = "") {
         guard !isSilent else { return }
         self.total = total ?? self.total

@@ -89,7 +89,7 @@ struct FeaturePart: Hashable {
 /// The files of a folder and of the folders in it, for messages that say what lies there.
 struct FolderContents {
     let folder: String
-    /// Files of the folder, sorted by name, then those of the folders in it as FOLDER/NAME. Hidden ones are passed over.
+    /// Files of the folder, sorted by name, then those of the folders in it as FOLDER/NAME. Hidden ones are ignored.
     let paths: [String]
     private let ownCount: Int
     let folders: [String]

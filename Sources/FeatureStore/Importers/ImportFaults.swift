@@ -1,7 +1,7 @@
 import Diagnostics
 import TemporalAnnotations
 
-/// What is wrong with the videos of an import, collected so that one run names them all.
+/// The faults of the videos of an import, collected so that one message names them all.
 struct ImportFaults {
     /// In the order in which they are said.
     enum Kind: Int, CaseIterable {

@@ -2,6 +2,7 @@ import Diagnostics
 import TemporalAnnotations
 
 extension NumpyFeatures {
+    /// How files of features are read.
     public struct Options: Sendable {
         /// Frames between rows.
         public var stride: Double = 4

@@ -27,6 +27,7 @@ public struct NumpyFeatures: FeatureSource {
     /// - Parameters:
     ///   - folders: where the parts of every video lie whose columns are joined, in this order.
     ///   - annotations: nil: every file is a video of `options.subset`, without actions; its duration is that of its rows.
+    ///   - options: form of the files, rate and subset.
     ///   - annotationsPath: the annotation file, for messages.
     /// - Throws: one `Failure` that names all videos which do not fit.
     public init(folders: [String], annotations: AnnotationSet?, options: Options = Options(), annotationsPath: String? = nil) throws {

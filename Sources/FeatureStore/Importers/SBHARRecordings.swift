@@ -8,6 +8,7 @@ import TemporalAnnotations
 /// The folder holds `RawData/{acc,gyro}_expXX_userYY.txt` (one sample per line, 50 Hz; acceleration in g, angular velocity in rad/s; kept as they
 /// are), `RawData/labels.txt` (experiment, user, activity, first sample, last sample), `activity_labels.txt` and `Test/subject_id_test.txt`.
 public final class SBHARRecordings: FeatureSource {
+    /// Which sensors make up a row.
     public enum Channels: String, CaseIterable, Sendable {
         /// x y z of the accelerometer: 150 values per row.
         case acceleration
@@ -38,8 +39,11 @@ public final class SBHARRecordings: FeatureSource {
         let samples: Range<Int>
     }
 
-    /// - Parameter clipSeconds: cuts recordings into clips of this length, named `exp01_user01_clip003`, each with the parts of the actions that lie
-    ///   in it; a last clip shorter than one window is left out.
+    /// - Parameters:
+    ///   - folder: the unpacked data set.
+    ///   - channels: which sensors.
+    ///   - clipSeconds: cuts recordings into clips of this length, named `exp01_user01_clip003`, each with the parts of the actions that lie
+    ///     in it; a last clip shorter than one window is left out.
     public init(folder: String, channels: Channels = .acceleration, clipSeconds: Double? = nil) throws {
         self.folder = folder
         self.channels = channels

@@ -29,7 +29,7 @@ struct SegmentCheck {
 
     /// The video with its actions cut to it: up to `AnnotationSet.tolerance` seconds outside are always cut.
     ///
-    /// - Throws: `Failure.badInput` for an action that may not be cut; all actions of the video are counted all the same.
+    /// - Throws: `Failure.badInput` for an action that may not be cut; all actions of the video are counted nevertheless.
     mutating func fit(_ video: VideoAnnotation, grid: FeatureGrid) throws -> VideoAnnotation {
         var timed = video
         timed.fps = grid.fps

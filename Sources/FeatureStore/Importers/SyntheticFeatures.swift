@@ -26,7 +26,13 @@ public final class SyntheticFeatures: FeatureSource, Sendable {
 
     /// Features for annotated videos, of their true lengths: as many rows as windows lie inside the video.
     ///
-    /// - Parameter fps: frames per second of videos whose annotation does not say it.
+    /// - Parameters:
+    ///   - annotations: videos, durations and actions.
+    ///   - dimension: columns.
+    ///   - stride: frames from row to row.
+    ///   - window: frames seen by a row.
+    ///   - fps: frames per second of videos whose annotation does not say it.
+    ///   - seed: of the values.
     public init(annotations: AnnotationSet, dimension: Int, stride: Double, window: Double, fps: Double? = nil, seed: UInt64) throws {
         try FeatureOptions.check("--dimension", dimension, atMost: FeatureLimits.dimension)
         for (name, value) in [("--feature-stride", stride), ("--window", window), ("--fps", fps ?? 1)] { try FeatureOptions.check(name, value) }

@@ -23,7 +23,7 @@ package struct ZipArchive {
     /// Where the directory begins: members lie before it.
     private let directoryOffset: Int
 
-    /// Members of one file that are looked at: more are no file of arrays.
+    /// Members of one file that are examined: more are no file of arrays.
     private static let mostMembers = 65_536
     /// Deflate makes at most 1,032 bytes of one.
     private static let mostInflation = 1032

@@ -16,8 +16,13 @@ public enum PairComparison {
     /// y [pairs, columns] = a [first member] + b [second member] + bias.
     ///
     /// - Parameters:
-    ///   - a, b: projections, [rows, columns] each.
+    ///   - a: projections of the first members, [rows, columns].
+    ///   - b: projections of the second members, [rows, columns].
     ///   - bias: [columns].
+    ///   - firsts: rows of `a`, one per pair.
+    ///   - seconds: rows of `b`, one per pair.
+    ///   - columns: values of a row.
+    ///   - y: receives [pairs, columns].
     public static func sums(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, bias: UnsafePointer<Float>, firsts: [Int], seconds: [Int], columns: Int,
         into y: UnsafeMutablePointer<Float>
@@ -44,7 +49,13 @@ public enum PairComparison {
     ///
     /// - Parameters:
     ///   - a: [rows, columns]; b: [others, columns], `others` positive.
+    ///   - rows: rows of `a`.
+    ///   - b: projections of what is compared with, biases included, [others, columns].
+    ///   - others: rows of `b`, positive.
+    ///   - columns: values of a row.
     ///   - w: [columns].
+    ///   - bias: of the second layer.
+    ///   - result: receives [rows].
     public static func meanSimilarity(
         _ a: UnsafePointer<Float>, rows: Int, _ b: UnsafePointer<Float>, others: Int, columns: Int, w: UnsafePointer<Float>, bias: Float,
         into result: UnsafeMutablePointer<Float>

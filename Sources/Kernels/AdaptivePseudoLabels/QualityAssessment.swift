@@ -6,8 +6,12 @@ public enum QualityAssessment {
     /// `I/U` and `(rho/c)^2`; the DIoU loss is `1 - tIoU + tND`.
     ///
     /// - Parameters:
-    ///   - predicted, target: [count, 2], not negative.
-    ///   - tiou, tnd: [count].
+    ///   - predicted: distances predicted, [count, 2], not negative.
+    ///   - target: true distances, [count, 2], not negative.
+    ///   - count: number of segments.
+    ///   - tiou: receives tIoU, [count].
+    ///   - tnd: receives the normalised distance, [count].
+    ///   - eps: keeps the union from being 0.
     public static func overlap(
         _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, tiou: UnsafeMutablePointer<Float>,
         tnd: UnsafeMutablePointer<Float>, eps: Float = 1e-8
@@ -41,9 +45,15 @@ public enum QualityAssessment {
     /// Without `factors` it is the loss on the class score alone (`q = 1`).
     ///
     /// - Parameters:
-    ///   - x, targets, oneHot: [points, classes]; targets in [0, 1].
+    ///   - x: logits, [points, classes].
+    ///   - targets: soft labels, [points, classes].
+    ///   - oneHot: [points, classes], 0 or 1.
     ///   - factors: q per point, in (0, 1].
+    ///   - points: number of points.
+    ///   - classes: number of classes.
     ///   - weights: [points], factors of a point's terms; nil: all 1.
+    ///   - alpha: weight of true classes; others have 1 - alpha.
+    ///   - scale: factor of the gradient.
     ///   - gradient: [points, classes], receives `scale` * d loss / d x.
     ///   - factorGradient: [points], receives `scale` * d loss / d q.
     /// - Returns: the sum of the losses, not scaled.

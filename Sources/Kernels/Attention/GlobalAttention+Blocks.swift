@@ -1,6 +1,6 @@
 import Diagnostics
 
-/// Attention of a long sequence without a matrix of [length, length]: query rows are taken in blocks, each seen by all keys at once.
+/// Attention of a long sequence without a matrix of [length, length]: query rows are processed in blocks, each against all keys.
 ///
 /// The blocks are the pieces that `MatrixMultiply` cuts the products into, and a row's softmax depends on no other row: forward gives the bits that
 /// it gives with kept probabilities. Backward computes the probabilities again and sums dk and dv round by round (`rowsPerRound`): the same bits for

@@ -3,6 +3,7 @@
 /// probabilities: for every sequence that keeps them, head by head, a [length, length] matrix, one sequence after another. Longer sequences, and all
 /// of them in inference, keep none: they are computed in blocks of query rows (`GlobalAttention+Blocks.swift`).
 public enum GlobalAttention {
+    /// Sizes of the attention over packed sequences.
     public struct Shape {
         public var heads: Int, headChannels: Int
         public var offsets: [Int]
@@ -21,7 +22,7 @@ public enum GlobalAttention {
         public var channels: Int { heads * headChannels }
         var scale: Float { 1 / Float(headChannels).squareRoot() }
         private var lengths: [Int] { (0..<offsets.count - 1).map { offsets[$0 + 1] - offsets[$0] } }
-        /// Probabilities there are, kept or not.
+        /// Number of probabilities, kept or not.
         private var pairCount: Int { lengths.reduce(0) { $0 + heads * $1 * $1 } }
         /// Of the forward pass: scores, weighted sum, softmax.
         var operations: Int { pairCount * (4 * headChannels + 25) }
@@ -45,6 +46,11 @@ public enum GlobalAttention {
     }
 
     /// - Parameters:
+    ///   - q: queries, [rows, heads * head channels].
+    ///   - k: keys, like the queries.
+    ///   - v: values, like the queries.
+    ///   - shape: heads, channels, window and sequences.
+    ///   - out: receives the result, [rows, heads * head channels].
     ///   - probabilities: receives those that are kept for backward; nil when there is none.
     ///   - scratch: `shape.forwardScratchCount` floats.
     public static func forward(
@@ -75,8 +81,16 @@ public enum GlobalAttention {
     /// Gradients of q, k, v are stored.
     ///
     /// - Parameters:
+    ///   - dOut: gradient of the result, [rows, heads * head channels].
+    ///   - q: queries, [rows, heads * head channels].
+    ///   - k: keys, like the queries.
+    ///   - v: values, like the queries.
     ///   - probabilities: what `forward` has kept.
+    ///   - shape: heads, channels, window and sequences.
     ///   - scratch: `shape.backwardScratchCount` floats.
+    ///   - dq: receives the gradient of the queries.
+    ///   - dk: receives the gradient of the keys.
+    ///   - dv: receives the gradient of the values.
     public static func backward(
         _ dOut: UnsafePointer<Float>, _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>,
         probabilities: UnsafePointer<Float>, _ shape: Shape, scratch: UnsafeMutablePointer<Float>, dq: UnsafeMutablePointer<Float>,

@@ -3,6 +3,7 @@
 /// q, k, v, out [rows, heads * headChannels], head h in columns h * headChannels ...; probabilities [rows, heads, 2 * reach + 1], entry j for
 /// u = t + j - reach, zero beyond the ends.
 public enum WindowedAttention {
+    /// Sizes of the attention over packed sequences.
     public struct Shape {
         public var heads: Int, headChannels: Int, reach: Int
         public var offsets: [Int]
@@ -20,7 +21,14 @@ public enum WindowedAttention {
         var operations: Int { rows * width * (4 * channels + 25 * heads) }
     }
 
-    /// - Parameter relative: [heads, width] added to the scores before the softmax, or nil.
+    /// - Parameters:
+    ///   - q: queries, [rows, heads * head channels].
+    ///   - k: keys, like the queries.
+    ///   - v: values, like the queries.
+    ///   - relative: [heads, width] added to the scores before the softmax, or nil.
+    ///   - shape: heads, channels, window and sequences.
+    ///   - out: receives the result, [rows, heads * head channels].
+    ///   - probabilities: [rows, heads, width], kept for backward.
     public static func forward(
         _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>, relative: UnsafePointer<Float>?, _ shape: Shape,
         into out: UnsafeMutablePointer<Float>, probabilities: UnsafeMutablePointer<Float>
@@ -62,7 +70,19 @@ public enum WindowedAttention {
 
     /// Gradients of q, k and v (stored) and of the relative positions (stored over, or added when `addRelative`).
     ///
-    /// - Parameter scratch: [rows, heads, width]: receives the gradient of the scores.
+    /// - Parameters:
+    ///   - dOut: gradient of the result, [rows, heads * head channels].
+    ///   - q: queries, [rows, heads * head channels].
+    ///   - k: keys, like the queries.
+    ///   - v: values, like the queries.
+    ///   - probabilities: [rows, heads, width], kept for backward.
+    ///   - shape: heads, channels, window and sequences.
+    ///   - scratch: [rows, heads, width]: receives the gradient of the scores.
+    ///   - dq: receives the gradient of the queries.
+    ///   - dk: receives the gradient of the keys.
+    ///   - dv: receives the gradient of the values.
+    ///   - dRelative: receives the gradient of the relative positions, [heads, width]; nil without them.
+    ///   - addRelative: whether the gradient of the relative positions is added to what is there.
     public static func backward(
         _ dOut: UnsafePointer<Float>, _ q: UnsafePointer<Float>, _ k: UnsafePointer<Float>, _ v: UnsafePointer<Float>,
         probabilities: UnsafePointer<Float>, _ shape: Shape, scratch: UnsafeMutablePointer<Float>, dq: UnsafeMutablePointer<Float>,

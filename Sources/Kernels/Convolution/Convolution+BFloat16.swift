@@ -62,6 +62,8 @@ extension Convolution {
     /// - Parameters:
     ///   - dy: in `outputLayout`.
     ///   - w: in the order of `backwardWeights`.
+    ///   - dx: receives the gradient of the input.
+    ///   - add: whether the gradient is added to what is there.
     public func backwardInput(
         _ dy: UnsafePointer<BFloat16>, _ w: UnsafePointer<BFloat16>, into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {

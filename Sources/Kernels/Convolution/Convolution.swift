@@ -3,8 +3,8 @@ import Diagnostics
 /// Convolution along time, stride 1, as matrix products: `y[t] = sum over j of x[t + j - kernel/2] W[j]`; rows beyond the ends of t's sequence are
 /// zeros.
 ///
-/// No rows are laid side by side: for each j the rows of x, shifted, are multiplied with W[j] where they stand and summed in y. A piece of y is small
-/// enough to stay in the second-level cache meanwhile. With kernel 1 this is a linear layer.
+/// No im2col buffer is built: for each j the shifted rows of x are multiplied with W[j] in place and summed in y. A tile of y is small enough to stay
+/// in the second-level cache. With kernel 1 this is a linear layer.
 public struct Convolution {
     public let input: Int
     public let output: Int
@@ -12,7 +12,11 @@ public struct Convolution {
     /// Ends of the sequences, first 0, last the number of rows.
     public let offsets: [Int]
 
-    /// - Parameter kernel: odd.
+    /// - Parameters:
+    ///   - input: channels of the input.
+    ///   - output: channels of the result.
+    ///   - kernel: odd.
+    ///   - offsets: rows at which the sequences end, first 0, last the number of rows.
     public init(input: Int, output: Int, kernel: Int, offsets: [Int]) {
         self.input = input
         self.output = output
@@ -127,7 +131,11 @@ extension Convolution {
 
     /// dW [kernel, input, output] (+)= sum over t of x[t + j - kernel/2]^T dy[t].
     ///
-    /// - Parameter dy: rows whose shifted row is in another sequence are zeroed meanwhile.
+    /// - Parameters:
+    ///   - x: [rows, input].
+    ///   - dy: rows whose shifted row is in another sequence are zeroed meanwhile.
+    ///   - dw: receives the gradient of the weight.
+    ///   - add: whether the gradient is added to what is there.
     public func backwardWeight(
         _ x: UnsafePointer<Float>, _ dy: UnsafeMutablePointer<Float>, into dw: UnsafeMutablePointer<Float>, add: Bool
     ) {

@@ -100,7 +100,7 @@ public enum DepthwiseConvolution {
         }
     }
 
-    /// Output rows shared out among threads: (output row, its position in the sequence, ends of the input sequence).
+    /// Output rows divided among threads: (output row, its position in the sequence, ends of the input sequence).
     @inline(__always)
     static func forEachOutputRow(_ offsets: [Int], _ outputOffsets: [Int], _ body: (Int, Int, Int, Int) -> Void) {
         offsets.withUnsafeBufferPointer { offsets in

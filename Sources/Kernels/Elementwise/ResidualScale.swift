@@ -1,8 +1,13 @@
 /// y = x + factor(sequence) * scale(channel) * branch: the residual connection with layer scale and drop path.
 public enum ResidualScale {
     /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - branch: [rows, channels].
     ///   - scale: [channels].
     ///   - factors: one per sequence: 1 in evaluation; 0 or 1 / keep probability in training.
+    ///   - channels: values of a row.
+    ///   - offsets: rows at which the sequences end, first 0, last the number of rows.
+    ///   - y: receives the result, [rows, channels].
     public static func forward(
         _ x: UnsafePointer<Float>, _ branch: UnsafePointer<Float>, _ scale: UnsafePointer<Float>, factors: [Float], channels: Int, offsets: [Int],
         into y: UnsafeMutablePointer<Float>

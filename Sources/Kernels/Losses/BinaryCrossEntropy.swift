@@ -5,8 +5,11 @@ public enum BinaryCrossEntropy {
     /// Summed: `-(t log p + (1 - t) log(1 - p))` with `p = sigmoid(x)`, in a form that no logit overflows.
     ///
     /// - Parameters:
-    ///   - x, targets: [count]; targets in [0, 1].
+    ///   - x: logits, [count].
+    ///   - targets: [count], in [0, 1].
+    ///   - count: number of elements.
     ///   - weights: [count], factors of the terms; nil: all 1.
+    ///   - scale: factor of the gradient.
     ///   - gradient: receives `scale` * d loss / d x = `scale * (p - t)`.
     /// - Returns: the sum of the losses, not scaled.
     public static func withLogits(

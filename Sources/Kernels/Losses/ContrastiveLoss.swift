@@ -4,7 +4,13 @@ import Foundation
 public enum ContrastiveLoss {
     /// z = x / max(|x|, eps), row by row; norms in double precision.
     ///
-    /// - Parameter norms: [rows], receives max(|x|, eps).
+    /// - Parameters:
+    ///   - x: [rows, columns].
+    ///   - rows: number of rows.
+    ///   - columns: values of a row.
+    ///   - z: receives [rows, columns].
+    ///   - norms: [rows], receives max(|x|, eps).
+    ///   - eps: the least length that is divided by.
     public static func normalize(
         _ x: UnsafePointer<Float>, rows: Int, columns: Int, into z: UnsafeMutablePointer<Float>, norms: UnsafeMutablePointer<Float>,
         eps: Double = 1e-12

@@ -6,8 +6,13 @@ public enum DetectionLosses {
     /// `alpha_t (1 - p_t)^gamma CE(x, y)` with `p_t = p y + (1 - p)(1 - y)`, `alpha_t = alpha y + (1 - alpha)(1 - y)`, gamma = 2.
     ///
     /// - Parameters:
-    ///   - x, y: logits and targets, [count].
+    ///   - x: logits, [count].
+    ///   - y: targets, [count], in [0, 1].
+    ///   - count: number of elements.
     ///   - weights: [count / columns], factors of a row's terms; nil: all 1.
+    ///   - columns: values of a row.
+    ///   - alpha: weight of positives; negatives have 1 - alpha.
+    ///   - scale: factor of the gradient.
     ///   - gradient: receives `scale` * d loss / d x.
     /// - Returns: the sum of the losses, not scaled.
     public static func sigmoidFocal(
@@ -49,10 +54,14 @@ public enum DetectionLosses {
     /// `1 - I/U + (rho/c)^2`, summed.
     ///
     /// - Parameters:
-    ///   - predicted, target: [count, 2], not negative.
+    ///   - predicted: distances predicted, [count, 2], not negative.
+    ///   - target: true distances, [count, 2], not negative.
+    ///   - count: number of segments.
     ///   - weights: [count], factors of the segments' losses; nil: all 1.
+    ///   - scale: factor of the gradient.
     ///   - gradient: [count, 2], receives `scale` * d loss / d predicted. Where two distances are equal, min and max share their gradient, as
     ///     PyTorch's do.
+    ///   - eps: keeps the union from being 0.
     /// - Returns: the sum of the losses, not scaled.
     public static func distanceIoU(
         _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, weights: UnsafePointer<Float>? = nil, scale: Float,
@@ -90,10 +99,14 @@ public enum DetectionLosses {
     /// its regression (the published `(1 - ctr_giou_loss_1d) ** iou_weight_power`).
     ///
     /// - Parameters:
-    ///   - predicted, target: [count, 2], not negative.
+    ///   - predicted: distances predicted, [count, 2], not negative.
+    ///   - target: true distances, [count, 2], not negative.
+    ///   - count: number of segments.
+    ///   - power: of the tIoU.
     ///   - values: [count].
     ///   - gradient: [count, 2], d value / d predicted; equal distances share as in `distanceIoU`. At a tIoU below 1e-6 the slope of the power is
     ///     taken at 1e-6, for it has no bound near 0.
+    ///   - eps: keeps the union from being 0.
     public static func overlapPower(
         _ predicted: UnsafePointer<Float>, _ target: UnsafePointer<Float>, count: Int, power: Float, values: UnsafeMutablePointer<Float>,
         gradient: UnsafeMutablePointer<Float>?, eps: Float = 1e-8

@@ -4,6 +4,9 @@ extension ContrastiveLoss {
     ///
     /// - Parameters:
     ///   - x: [rows, columns]: query, key, negatives.
+    ///   - rows: number of rows.
+    ///   - columns: values of a row.
+    ///   - temperature: what similarities are divided by.
     ///   - gradient: receives d loss / d x, [rows, columns]; nil: not computed.
     public static func query(
         _ x: UnsafePointer<Float>, rows: Int, columns: Int, temperature: Float, gradient: UnsafeMutablePointer<Float>?

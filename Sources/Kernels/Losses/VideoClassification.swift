@@ -6,7 +6,11 @@ public enum VideoClassification {
     /// `-(t log p + (1 - t) log(1 - p))`; logarithms are not let below -100 (as PyTorch's BCELoss has it).
     ///
     /// - Parameters:
-    ///   - x, targets: [rows, classes]; targets in [0, 1].
+    ///   - x: [rows, classes].
+    ///   - targets: [rows, classes], in [0, 1].
+    ///   - rows: number of rows.
+    ///   - classes: number of classes.
+    ///   - scale: factor of the gradient.
     ///   - gradient: receives `scale` * d loss / d x; nil: not computed.
     /// - Returns: the sum over rows and classes, not scaled.
     public static func softmaxCrossEntropy(

@@ -3,8 +3,13 @@
 public enum GroupNorm {
     /// - Parameters:
     ///   - x: [rows, channels], the sequences one after another.
+    ///   - channels: values of a row.
     ///   - groups: divides the channels.
-    ///   - weight, bias: [channels].
+    ///   - offsets: rows at which the sequences end, first 0, last the number of rows.
+    ///   - weight: [channels].
+    ///   - bias: [channels].
+    ///   - eps: added to the variance.
+    ///   - y: receives the result, [rows, channels].
     ///   - statistics: [sequences, 2, channels], mean and 1/sqrt(variance + eps) of each channel's group, kept for backward.
     public static func forward(
         _ x: UnsafePointer<Float>, channels: Int, groups: Int, offsets: [Int], _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>,

@@ -1,8 +1,15 @@
 /// Normalisation over the channels of each row: y = (x - mean) / sqrt(variance + eps) * weight + bias, population variance.
 public enum LayerNorm {
     /// - Parameters:
-    ///   - statistics: [rows, 2], mean and 1/sqrt(variance + eps), kept for backward.
+    ///   - x: [rows, channels].
+    ///   - rows: number of rows.
+    ///   - channels: values of a row.
+    ///   - weight: [channels].
+    ///   - bias: [channels].
+    ///   - eps: added to the variance.
     ///   - relu: whether negative results become 0.
+    ///   - y: receives the result, [rows, channels].
+    ///   - statistics: [rows, 2], mean and 1/sqrt(variance + eps), kept for backward.
     public static func forward(
         _ x: UnsafePointer<Float>, rows: Int, channels: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, eps: Float = 1e-5,
         relu: Bool, into y: UnsafeMutablePointer<Float>, statistics: UnsafeMutablePointer<Float>
@@ -61,7 +68,19 @@ public enum LayerNorm {
 
     /// Gradients of the input (stored, or added when `addInput`), weight and bias (added when `addWeight`).
     ///
-    /// - Parameter y: the forward result when `relu`, nil otherwise: where it is 0 the gradient stops.
+    /// - Parameters:
+    ///   - dy: gradient of the result, [rows, channels].
+    ///   - x: [rows, channels].
+    ///   - y: the forward result when `relu`, nil otherwise: where it is 0 the gradient stops.
+    ///   - statistics: what `forward` has kept.
+    ///   - rows: number of rows.
+    ///   - channels: values of a row.
+    ///   - weight: [channels].
+    ///   - dx: receives the gradient of the input; nil: not computed.
+    ///   - addInput: whether the gradient of the input is added to what is there.
+    ///   - dWeight: receives the gradient of the weight, [channels].
+    ///   - dBias: receives the gradient of the bias, [channels].
+    ///   - addWeight: whether those of weight and bias are.
     public static func backward(
         _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>?, statistics: UnsafePointer<Float>, rows: Int,
         channels: Int, _ weight: UnsafePointer<Float>, dx: UnsafeMutablePointer<Float>?, addInput: Bool,

@@ -2,7 +2,15 @@
 public enum Pooling {
     /// Max over rows i*stride - kernel/2 ... i*stride + kernel/2 of the sequence; what is beyond the ends is ignored.
     ///
-    /// - Parameter winners: [outputs, channels], the input row (0-based in the packed matrix) each maximum came from; the first of equals.
+    /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - channels: values of a row.
+    ///   - kernel: rows that a maximum is taken over, odd.
+    ///   - stride: rows from one result to the next.
+    ///   - offsets: rows at which the sequences end, first 0, last the number of rows.
+    ///   - outputOffsets: the same of the result.
+    ///   - y: receives [outputs, channels].
+    ///   - winners: [outputs, channels], the input row (0-based in the packed matrix) each maximum came from; the first of equals.
     public static func maxForward(
         _ x: UnsafePointer<Float>, channels: Int, kernel: Int, stride: Int, offsets: [Int], outputOffsets: [Int],
         into y: UnsafeMutablePointer<Float>, winners: UnsafeMutablePointer<Int32>?

@@ -4,8 +4,10 @@ public enum RowSelection {
     ///
     /// - Parameters:
     ///   - x: [rows, channels].
+    ///   - channels: values of a row.
     ///   - members: the rows of all groups, one group after another; no group is empty.
     ///   - offsets: places in `members` at which the groups end, first 0.
+    ///   - y: receives [groups, channels].
     public static func means(
         _ x: UnsafePointer<Float>, channels: Int, members: [Int], offsets: [Int], into y: UnsafeMutablePointer<Float>
     ) {
@@ -50,6 +52,9 @@ public enum RowSelection {
     ///
     /// - Parameters:
     ///   - x: [rows, channels].
+    ///   - rows: those looked at.
+    ///   - channels: values of a row.
+    ///   - channel: the column.
     ///   - count: at most the rows.
     public static func largest(_ x: UnsafePointer<Float>, rows: Range<Int>, channels: Int, channel: Int, count: Int) -> [Int] {
         let values = rows.map { (value: x[$0 * channels + channel], row: $0) }

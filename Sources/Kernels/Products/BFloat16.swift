@@ -1,7 +1,7 @@
 /// The upper half of a float32: 8 bits of exponent, 7 of fraction. Numbers are rounded to the nearest, ties to even.
 public typealias BFloat16 = UInt16
 
-/// A float32 matrix rounded to bfloat16, its sequences set apart by rows of zeros: what the kernel of a convolution sees beyond the ends.
+/// A float32 matrix rounded to bfloat16, its sequences separated by rows of zeros, which are the padding of a convolution.
 ///
 /// With `half` = 0 (a linear layer) there are no such rows and the sequences do not matter.
 public struct BFloat16Layout {
@@ -10,7 +10,10 @@ public struct BFloat16Layout {
     public let half: Int
     public let offsets: [Int]
 
-    /// - Parameter offsets: ends of the sequences, first 0, last the number of rows.
+    /// - Parameters:
+    ///   - columns: values of a row.
+    ///   - kernel: rows of the convolution's kernel; 1 for a linear layer.
+    ///   - offsets: ends of the sequences, first 0, last the number of rows.
     public init(columns: Int, kernel: Int, offsets: [Int]) {
         self.columns = columns
         half = kernel / 2

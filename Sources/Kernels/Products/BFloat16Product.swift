@@ -34,7 +34,7 @@ final class BFloat16Product: @unchecked Sendable {
         case rows(ldb: Int)
         /// As [n, k].
         case transposed(ldb: Int)
-        /// In the library's own order: nothing is left to arrange for each product.
+        /// In the library's own order, so that nothing is repacked per product.
         case packed
         /// The library chooses the order of `packed` with this one.
         case free
@@ -50,7 +50,7 @@ final class BFloat16Product: @unchecked Sendable {
     private let sourceName: Int32, resultName: Int32
 
     private static let kept = Mutex<[Shape: BFloat16Product]>([:])
-    /// Far more than a model needs; a bound all the same.
+    /// Far more than a model needs; a bound nevertheless.
     private static let mostKept = 4096
 
     /// To be called from the thread that starts the kernels.

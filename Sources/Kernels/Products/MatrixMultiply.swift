@@ -10,13 +10,24 @@ public enum ProductPrecision: String, Sendable, CaseIterable {
 
 /// Float32 matrix products, all row-major.
 ///
-/// The libraries run one thread: a result is cut into pieces here, so their threads never compete with the other kernels'. The pieces depend on the
-/// shapes alone, whatever the thread count, so results do too.
+/// The libraries run single-threaded: a result is cut into tiles here, so library threads never compete with those of other kernels. The tiles, and
+/// so the results, depend on the shapes only, not on the thread count.
 public enum MatrixMultiply {
     /// C [m, n] = op(A) [m, k] * op(B) [k, n] (+ C when `accumulate`).
     ///
     /// - Parameters:
-    ///   - a, lda: A as stored: [m, k], or [k, m] when `transposeA`; `lda` floats from row to row. Likewise B.
+    ///   - m: rows of C.
+    ///   - n: columns of C.
+    ///   - k: columns of op(A), rows of op(B).
+    ///   - a: A as stored: [m, k], or [k, m] when `transposeA`.
+    ///   - lda: floats from row to row of A.
+    ///   - transposeA: whether A is stored transposed.
+    ///   - b: B as stored: [k, n], or [n, k] when `transposeB`.
+    ///   - ldb: floats from row to row of B.
+    ///   - transposeB: whether B is stored transposed.
+    ///   - c: C, [m, n].
+    ///   - ldc: floats from row to row of C.
+    ///   - accumulate: whether the product is added to what is in C.
     ///   - alpha: factor of the product.
     public static func multiply(
         m: Int, n: Int, k: Int, _ a: UnsafePointer<Float>, lda: Int, transposeA: Bool = false, _ b: UnsafePointer<Float>, ldb: Int,
@@ -45,7 +56,7 @@ public enum MatrixMultiply {
         }
     }
 
-    /// Rows of a piece: enough that packing the other operand anew for each costs nothing measurable, few enough that a piece stays in the
+    /// Rows of a piece: enough that packing the other operand again for each costs nothing measurable, few enough that a piece stays in the
     /// second-level cache.
     static let pieceRows = 256
     /// Multiplications below which waking other threads costs more than it saves.

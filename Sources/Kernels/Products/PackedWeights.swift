@@ -1,9 +1,9 @@
 import COneDNN
 import Synchronization
 
-/// The weights of a convolution in bfloat16, in the order in which oneDNN's products read them, so that nothing is left to arrange for each product.
+/// The weights of a convolution in bfloat16, in the order in which oneDNN's products read them, so that nothing is repacked per product.
 ///
-/// Threads share a matrix out: each arranges some rows of its first dimension, as far as the library's order can be cut there. Nothing in it changes, and
+/// Threads divide a matrix: each packs some rows of its first dimension, as far as the library's order can be split there. Nothing in it changes, and
 /// oneDNN runs one primitive on several threads at once.
 public final class PackedWeights: @unchecked Sendable {
     /// Neighbouring rows of a matrix, in both orders, and what moves them.

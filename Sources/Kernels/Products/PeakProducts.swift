@@ -1,7 +1,8 @@
 import Dispatch
 
-/// The most operations per second that products reach on this machine, as they are computed here: what steps are measured against.
+/// The peak operations per second of products on this machine, as they are computed here: the reference for steps.
 public enum PeakProducts {
+    /// A measured speed.
     public struct Speed {
         /// Operations per second, and per second that a thread spends on a processor.
         public var perSecond = 0.0

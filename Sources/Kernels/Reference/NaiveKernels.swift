@@ -1,6 +1,6 @@
 import Foundation
 
-/// The kernels again, as plain loops in double precision: what the fast ones are tested against.
+/// Reference kernels: plain loops in double precision, against which the fast ones are tested.
 public enum NaiveKernels {
     /// C = op(A) op(B); A as stored [m, k] or [k, m].
     public static func multiply(m: Int, n: Int, k: Int, _ a: [Float], transposeA: Bool, _ b: [Float], transposeB: Bool) -> [Float] {
@@ -89,6 +89,7 @@ public enum NaiveKernels {
         return y
     }
 
+    /// Layer norm over the channels of each row.
     public static func layerNorm(_ x: [Float], channels: Int, _ weight: [Float], _ bias: [Float], eps: Double = 1e-5) -> [Float] {
         var y = x
         for row in 0..<x.count / channels {
@@ -102,6 +103,7 @@ public enum NaiveKernels {
         return y
     }
 
+    /// x/2 (1 + erf(x / sqrt 2)).
     public static func gelu(_ x: Float) -> Float { Float(0.5 * Double(x) * (1 + erf(Double(x) / 2.0.squareRoot()))) }
 
     /// Attention within `reach` positions (nil: all) of the same sequence; relative [heads, 2 * reach + 1].
@@ -133,6 +135,7 @@ public enum NaiveKernels {
         return out
     }
 
+    /// Max-pooling along time within each sequence.
     public static func maxPool(_ x: [Float], channels: Int, kernel: Int, stride: Int, offsets: [Int]) -> [Float] {
         var y: [Float] = []
         for b in 0..<offsets.count - 1 {

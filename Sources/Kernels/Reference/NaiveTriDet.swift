@@ -1,6 +1,6 @@
 import Foundation
 
-/// TriDet's kernels again, as plain loops in double precision.
+/// Reference versions of TriDet's kernels: plain loops in double precision.
 extension NaiveKernels {
     /// Group norm within each sequence.
     public static func groupNorm(

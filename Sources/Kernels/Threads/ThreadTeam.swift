@@ -3,10 +3,10 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// The threads that kernels share their rows out to.
+/// The threads that kernels divide their rows among.
 ///
-/// A step is hundreds of kernels, many of them no longer than it takes to wake a thread that sleeps (50 us and more). So a thread that has nothing to
-/// do looks for the next kernel for a while before it sleeps.
+/// A step has hundreds of kernels, many of them no longer than the time to wake a sleeping thread (50 us and more). So an idle thread spins for a
+/// while before it sleeps.
 package final class ThreadTeam: @unchecked Sendable {
     package static let shared = ThreadTeam()
 

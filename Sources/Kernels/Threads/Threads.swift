@@ -1,7 +1,7 @@
 import Diagnostics
 import Dispatch
 
-/// How the kernels of this process share their rows out. The split is a function of the row count and the thread count alone, so results are too.
+/// How the kernels of this process divide their rows. The split is a function of the row count and the thread count alone, so results are too.
 public enum Threads {
     /// Calls `body` with disjoint ranges that cover 0..<total, one per thread; small work (`total < 2 * grain`) stays on the calling thread.
     @inline(__always)
@@ -93,8 +93,8 @@ public enum Threads {
         }
     }
 
-    /// Sums over rows in parts whose number depends on the rows alone, shared out among threads: `body(rows, partial)` adds to its own zeroed array
-    /// of `count` floats, and the arrays are added in order. The sum has the same bits for every thread count.
+    /// Sums over rows in parts whose number depends on the rows alone, divided among threads: `body(rows, partial)` adds to its own zeroed array of
+    /// `count` floats, and the arrays are added in order. The sum has the same bits for every thread count.
     static func summing(
         rows total: Int, into result: UnsafeMutablePointer<Float>, count: Int, add: Bool,
         _ body: (Range<Int>, UnsafeMutablePointer<Float>) -> Void
@@ -119,7 +119,7 @@ public enum Threads {
     /// Parts of a sum; more threads than this do not help it.
     private static let mostParts = 16
 
-    /// Rows shared out among threads, each with the ends of its sequence.
+    /// Rows divided among threads, each with the ends of its sequence.
     @inline(__always)
     static func overSequenceRows(_ offsets: [Int], grain: Int = 64, _ body: (_ row: Int, _ begin: Int, _ end: Int) -> Void) {
         offsets.withUnsafeBufferPointer { offsets in

@@ -1,12 +1,19 @@
 /// The sum at the end of a scalable-granularity perception layer (TriDet, arXiv 2303.07347, Eq. 3):
 /// `y = instant * gate(sequence) + (narrow + wide) * modulation + x`, element by element.
 public enum ScalableGranularity {
-    /// A place for a gradient, and whether it already holds one.
+    /// A buffer for a gradient, and whether it already holds one.
     public typealias Destination = (pointer: UnsafeMutablePointer<Float>, add: Bool)
 
     /// - Parameters:
+    ///   - instant: [rows, channels].
     ///   - gate: [sequences, channels].
-    ///   - instant, narrow, wide, modulation, x, y: [rows, channels].
+    ///   - narrow: [rows, channels].
+    ///   - wide: [rows, channels].
+    ///   - modulation: [rows, channels].
+    ///   - x: [rows, channels].
+    ///   - channels: values of a row.
+    ///   - offsets: rows at which the sequences end, first 0, last the number of rows.
+    ///   - y: [rows, channels].
     public static func forward(
         instant: UnsafePointer<Float>, gate: UnsafePointer<Float>, narrow: UnsafePointer<Float>, wide: UnsafePointer<Float>,
         modulation: UnsafePointer<Float>, x: UnsafePointer<Float>, channels: Int, offsets: [Int], into y: UnsafeMutablePointer<Float>
@@ -69,7 +76,7 @@ public enum ScalableGranularity {
         }
     }
 
-    /// Rows shared out among threads: the sequence, and where the row begins.
+    /// Rows divided among threads: the sequence, and where the row begins.
     @inline(__always)
     private static func overRows(_ offsets: [Int], channels: Int, _ body: (_ sequence: Int, _ begin: Int) -> Void) {
         offsets.withUnsafeBufferPointer { offsets in

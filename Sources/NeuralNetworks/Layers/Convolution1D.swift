@@ -9,7 +9,11 @@ public final class Convolution1D: Module {
     public let weight: Parameter
     public let bias: Parameter?
 
-    /// - Parameter biasInitialization: nil for a layer without bias.
+    /// - Parameters:
+    ///   - input: channels of the input.
+    ///   - output: channels of the result.
+    ///   - kernel: rows of the kernel, odd.
+    ///   - biasInitialization: nil for a layer without bias.
     public init(_ input: Int, _ output: Int, kernel: Int, bias biasInitialization: Initialization? = .constant(0)) {
         self.kernel = kernel
         weight = Parameter(
@@ -18,6 +22,7 @@ public final class Convolution1D: Module {
         bias = biasInitialization.map { Parameter(.vector, count: output, isDecayed: false, initialization: $0) }
     }
 
+    /// Runs the layer: [rows, input] in, [rows, output] out.
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         pass.tape.convolution(x, weight: weight.tensor, bias: bias?.tensor, kernel: kernel)
     }
@@ -36,7 +41,12 @@ public final class DepthwiseConvolution1D: Module {
     public let weight: Parameter
     public let bias: Parameter?
 
-    /// - Parameter initialization: of the weights; PyTorch's default otherwise.
+    /// - Parameters:
+    ///   - channels: values of a row.
+    ///   - kernel: rows of the kernel, odd.
+    ///   - stride: rows from one result to the next.
+    ///   - hasBias: whether a bias is added.
+    ///   - initialization: of the weights; PyTorch's default otherwise.
     public init(channels: Int, kernel: Int = 3, stride: Int = 1, bias hasBias: Bool = false, initialization: Initialization? = nil) {
         self.stride = stride
         weight = Parameter(
@@ -45,6 +55,7 @@ public final class DepthwiseConvolution1D: Module {
         bias = hasBias ? Parameter(.vector, count: channels, isDecayed: false, initialization: .constant(0)) : nil
     }
 
+    /// Runs the layer: channels stay, rows are divided by the stride.
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         pass.tape.depthwiseConvolution(x, weight: weight.tensor, bias: bias?.tensor, stride: stride)
     }

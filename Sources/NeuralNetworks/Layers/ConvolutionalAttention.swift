@@ -16,6 +16,10 @@ public final class ConvolutionalAttention: Module {
     public let relativePositions: Parameter?
 
     /// - Parameters:
+    ///   - channels: values of a row.
+    ///   - heads: number of heads; divides the channels.
+    ///   - window: rows that a row sees; at most 1 for all.
+    ///   - stride: 1, or 2 for attention that halves the length.
     ///   - hasRelativePositions: for windowed attention alone; the window must be odd.
     ///   - dropout: of the output.
     public init(channels: Int, heads: Int, window: Int, stride: Int, hasRelativePositions: Bool, dropout: Float) {
@@ -34,6 +38,7 @@ public final class ConvolutionalAttention: Module {
                 initialization: .truncatedNormal(deviation: (2 / Float(channels)).squareRoot())) : nil
     }
 
+    /// Runs the layer: channels stay, rows are divided by the stride.
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         let qkv = (0..<3).map { i in projections[i](norms[i](convolutions[i](x, pass), onlyForProducts: true, pass), pass) }
         let seen = pass.tape.attention(qkv[0], qkv[1], qkv[2], heads: heads, window: window, relative: relativePositions?.tensor)

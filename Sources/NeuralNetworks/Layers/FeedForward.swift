@@ -12,7 +12,10 @@ public final class FeedForward {
         contract = Convolution1D(hidden, channels, kernel: 1)
     }
 
-    /// - Parameter dropProbability: of the hidden values.
+    /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - dropProbability: of the hidden values.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     public func callAsFunction(_ x: PackedSequence, dropProbability: Float = 0, _ pass: ForwardPass) -> PackedSequence {
         let isDropping = pass.isTraining && dropProbability > 0
         // Dropout would draw other numbers the second time.

@@ -19,6 +19,7 @@ public final class GroupNormalization: Module {
         affine = isAffine ? (parameter(1), parameter(0)) : nil
     }
 
+    /// Normalizes each sequence: [rows, channels] in and out.
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         guard let affine else { return pass.tape.groupNorm(x, groups: groups) }
         return pass.tape.groupNorm(x, groups: groups, weight: affine.weight.tensor, bias: affine.bias.tensor)

@@ -11,6 +11,7 @@ public final class ResidualLayerScale: Module {
         scale = Parameter(.channels, count: channels, isDecayed: false, initialization: .constant(1e-4))
     }
 
+    /// `x` plus the scaled branch, which drop path may leave out.
     public func callAsFunction(_ x: PackedSequence, branch: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         var factors = [Float](repeating: 1, count: x.count)
         if pass.isTraining, dropProbability > 0 {

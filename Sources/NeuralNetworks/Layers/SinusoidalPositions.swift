@@ -4,6 +4,7 @@ import Foundation
 public enum SinusoidalPositions {
     /// - Parameters:
     ///   - length: positions wanted.
+    ///   - channels: values of a position, even.
     ///   - tableLength: positions of the table; a longer sequence gets the table stretched linearly (evaluation), as the published code does.
     /// - Returns: [length, channels].
     public static func encoding(length: Int, channels: Int, tableLength: Int) -> [Float] {

@@ -27,6 +27,7 @@ public final class TransformerBlock: Module {
         mlpResidual = dropPath > 0 ? ResidualLayerScale(channels: channels, dropProbability: dropPath) : nil
     }
 
+    /// Runs the block: channels stay, rows are divided by its stride.
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         let seen = attention(norm1(x, pass), pass)
         let skip = stride > 1 ? pass.tape.maxPool(x, kernel: stride + 1, stride: stride) : x

@@ -18,7 +18,7 @@ public final class WeightAverage {
 
     deinit { UnsafeMutableRawPointer(values).deallocate() }
 
-    /// Begins anew at the present weights.
+    /// Restarts from the current weights.
     public func reset() { values.update(from: arena.values, count: arena.count) }
 
     /// Runs `body` with the averaged weights in the model's place, then puts the current ones back.

@@ -6,6 +6,7 @@ import Foundation
 /// PyTorch's
 /// `CosineAnnealingLR`, `MultiStepLR` and `ConstantLR` of factor 1.
 public struct LearningRateSchedule: Equatable, Sendable {
+    /// How the rate falls after the warm-up.
     public enum Shape: Equatable, Sendable {
         /// Half a cosine from the base rate at the end of the warm-up down to `minimum` at `iterations`.
         case cosine(iterations: Int, minimum: Double)
@@ -32,6 +33,8 @@ public struct LearningRateSchedule: Equatable, Sendable {
     /// - Parameters:
     ///   - length: iterations that this schedule is for, warm-up included.
     ///   - iterations: those of the new one.
+    ///   - base: the highest rate.
+    ///   - warmup: iterations of the warm-up.
     public func scaled(from length: Int, to iterations: Int, base: Double, warmup: Int) -> LearningRateSchedule {
         let shape: Shape =
             switch self.shape {

@@ -12,9 +12,12 @@ extension ParameterArena {
         }
     }
 
-    /// Takes weights with published names, in PyTorch's layouts; the prefix `module.` of wrapped models is taken off.
+    /// Takes weights with published names, in PyTorch's layouts; the prefix `module.` of wrapped models is removed.
     ///
-    /// - Parameter ignored: whether a name that the model does not have may be passed over (buffers of the published code).
+    /// - Parameters:
+    ///   - arrays: of the weight file.
+    ///   - file: its name, for messages.
+    ///   - ignored: whether a name that the model does not have may be ignored (buffers of the published code).
     /// - Throws: `Failure.badInput` naming missing and unexpected tensors, or the first whose name, shape or values do not fit.
     public func load(published arrays: [SafetensorsFile.Array], file: String, ignoring ignored: (String) -> Bool = { _ in false }) throws {
         var byName: [String: SafetensorsFile.Array] = [:]

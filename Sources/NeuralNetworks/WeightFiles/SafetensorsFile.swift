@@ -6,6 +6,7 @@ import TemporalAnnotations
 ///
 /// Reads F64, F32, F16 and BF16 into float32; writes F32.
 public struct SafetensorsFile {
+    /// A named array.
     public struct Array: Equatable, Sendable {
         public var name: String
         public var shape: [Int]

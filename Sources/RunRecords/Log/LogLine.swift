@@ -61,7 +61,7 @@ extension LogLine: Decodable {
 }
 
 extension RunLog {
-    /// Reads all lines of a log. The last line may be half written, of a run that goes on or was killed: it is left out then.
+    /// Reads all lines of a log. The last line may be half written, of a run that still runs or was killed: it is left out then.
     ///
     /// - Throws: `Failure` (`.badInput`) when the log cannot be read, and naming the line that is no record.
     public static func lines(_ path: String) throws -> [LogLine] {

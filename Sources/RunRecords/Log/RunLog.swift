@@ -9,7 +9,9 @@ public final class RunLog {
 
     /// Opens the log for appending.
     ///
-    /// - Parameter step: lines beyond this step are cut off, and a line left half-written with them; 0 begins a new log.
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - step: lines beyond this step are cut off, and a line left half-written with them; 0 begins a new log.
     /// - Throws: `Failure` (`.failed`) when the log cannot be read, or be opened for writing.
     public init(path: String, cutBackTo step: Int) throws {
         self.path = path

@@ -65,7 +65,12 @@ public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
     }
 
     /// - Parameters:
-    ///   - labels: all predictions that were looked at, of any fate.
+    ///   - step: the last one before.
+    ///   - stage: the stage's name.
+    ///   - time: seconds since 1970; nil: unknown.
+    ///   - labels: all predictions that were examined, of any fate.
+    ///   - theta: the threshold; nil where there is none.
+    ///   - quality: measured, where the truth is known.
     ///   - previous: the quality of the round before.
     public init(
         step: Int, stage: String, time: Double? = RecordTime.now(), labels: [PseudoLabel], theta: Double?, quality: PseudoLabelQuality?,

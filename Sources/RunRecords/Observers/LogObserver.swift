@@ -1,4 +1,4 @@
-/// Writes `log.jsonl`. A run that goes on cuts the log back to the step it goes on from.
+/// Writes `log.jsonl`. A run that continues cuts the log back to the step it continues from.
 public final class LogObserver: RunObserver {
     private var log: RunLog?
 

@@ -13,7 +13,7 @@ public struct RunStage: Equatable, Sendable {
 /// A run at its beginning.
 public struct RunStart: Equatable, Sendable {
     public var folder: RunFolder
-    /// Steps done: more than 0 in a run that goes on.
+    /// Steps done: more than 0 in a run that continues.
     public var step: Int
     /// Steps of the whole run.
     public var iterations: Int

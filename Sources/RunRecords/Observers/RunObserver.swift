@@ -10,9 +10,9 @@ import DetectionMetrics
 /// The order: `runBegins`; for each stage that is not done yet `stageBegins`, records of methods, and for each step `stepEnds`, perhaps a record of
 /// steps, perhaps `checkpointSaved`; `trainingEnds`; `evaluated` when the run is evaluated; `runEnds`. When the run fails, `runEnds` follows at once.
 public protocol RunObserver: AnyObject {
-    /// The run begins or goes on; its folder is there and belongs to this job.
+    /// The run begins or continues; its folder is there and belongs to this job.
     func runBegins(_ run: RunStart) throws
-    /// A stage begins, or goes on at `step` steps done.
+    /// A stage begins, or continues at `step` steps done.
     func stageBegins(_ stage: RunStage, step: Int) throws
     /// After every step: keep it short.
     func stepEnds(_ step: StepEnd) throws
@@ -46,7 +46,9 @@ extension RunObserver {
 public struct RunObservers {
     private let all: [any RunObserver]
 
-    /// - Parameter isRoot: on other ranks nobody is told anything.
+    /// - Parameters:
+    ///   - observers: those that are told, in this order.
+    ///   - isRoot: on other ranks nobody is told anything.
     public init(_ observers: [any RunObserver], isRoot: Bool) { all = isRoot ? observers : [] }
 
     /// - Throws: what the first observer throws; those after it are not told.

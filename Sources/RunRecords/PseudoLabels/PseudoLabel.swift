@@ -1,6 +1,6 @@
 import TemporalAnnotations
 
-/// What became of a prediction on an unlabelled recording.
+/// The fate of a prediction on an unlabelled recording.
 public enum PseudoLabelFate: String, Codable, CaseIterable, Sendable {
     /// Chosen by its score.
     case positive

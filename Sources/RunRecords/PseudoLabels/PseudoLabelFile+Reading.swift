@@ -5,7 +5,9 @@ import TemporalAnnotations
 extension PseudoLabelFile {
     /// Reads what `write` has written.
     ///
-    /// - Parameter classes: labels must be among these.
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - classes: labels must be among these.
     /// - Throws: `Failure` (`.badInput`) naming file, line and video.
     public init(path: String, classes: ClassMap) throws {
         let root = try JSONNode.read(path)

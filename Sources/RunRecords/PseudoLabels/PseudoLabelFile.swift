@@ -29,7 +29,7 @@ public struct PseudoLabelFile: Equatable, Sendable {
     public var round: Int
     /// Those of a recording stand together.
     public var labels: [PseudoLabel]
-    /// All recordings that were looked at, in the order of the file.
+    /// All recordings that were examined, in the order of the file.
     public var videos: [VideoID]
     public var thresholds: PseudoLabelThresholds
     /// nil when the truth is unknown.
@@ -37,7 +37,13 @@ public struct PseudoLabelFile: Equatable, Sendable {
     /// Of the round before.
     public var previousQuality: PseudoLabelQuality?
 
-    /// - Parameter videos: recordings to be listed even without predictions; those of the labels are added in order of appearance.
+    /// - Parameters:
+    ///   - round: number of the round, from 1.
+    ///   - labels: all predictions that were looked at.
+    ///   - videos: recordings to be listed even without predictions; those of the labels are added in order of appearance.
+    ///   - thresholds: those that selected.
+    ///   - quality: measured, where the truth is known.
+    ///   - previousQuality: of the round before.
     public init(
         round: Int, labels: [PseudoLabel], videos: [VideoID] = [], thresholds: PseudoLabelThresholds, quality: PseudoLabelQuality? = nil,
         previousQuality: PseudoLabelQuality? = nil

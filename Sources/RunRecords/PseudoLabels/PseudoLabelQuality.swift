@@ -1,12 +1,12 @@
 import TemporalAnnotations
 
-/// How good pseudo-labels are, measured on recordings whose truth is known: the three numbers of the APL paper (section 4.3, "Ablation on the quality
-/// of pseudo labels", and Fig. 3c), as fractions.
+/// The quality of pseudo-labels, measured on recordings whose ground truth is known: the three numbers of the APL paper (section 4.3, "Ablation on
+/// the quality of pseudo labels", and Fig. 3c), as fractions.
 ///
 /// Only labels that are learnt from (`PseudoLabelFate.isLabel`) in recordings whose truth is given count. Without any, all three are 0.
 ///
-/// *Choices* where the paper is silent: a label is compared with the true instance of highest tIoU, of whatever class (of equally high ones one of
-/// the label's class); several labels may meet the same true instance; a label that meets none counts as a wrong class and with tIoU 0.
+/// *Choices* where the paper is silent: a label is compared with the true instance of highest tIoU, of any class (of equally high ones one of the
+/// label's class); several labels may meet the same true instance; a label that meets none counts as a wrong class and with tIoU 0.
 public struct PseudoLabelQuality: Equatable, Sendable {
     /// "Class Acc": labels whose true instance has their class.
     public var classAccuracy: Double
@@ -20,7 +20,7 @@ public struct PseudoLabelQuality: Equatable, Sendable {
     /// - Parameters:
     ///   - labels: of any fate, in any order.
     ///   - truth: of the recordings whose annotations are known; one without instances makes all its labels wrong.
-    ///   - tIoU: above this a label of the right class is positive; 0.5 in the paper.
+    ///   - threshold: above this a label of the right class is positive; 0.5 in the paper.
     public init(labels: [PseudoLabel], truth: [VideoAnnotation], tIoU threshold: Double = 0.5) {
         let instances = Dictionary(truth.map { ($0.id, $0.instances) }, uniquingKeysWith: +)
         var sameClass = 0, positive = 0, count = 0

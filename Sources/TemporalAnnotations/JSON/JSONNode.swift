@@ -21,7 +21,7 @@ extension Failure.Place {
     }
 }
 
-/// A JSON value that remembers where it stands and keeps what `JSONSerialization` loses: the order of an object's members and names given twice.
+/// A JSON value that keeps its position and what `JSONSerialization` loses: the order of an object's members and names given twice.
 package struct JSONNode {
     package enum Value {
         case null

@@ -142,7 +142,7 @@ struct JSONParser {
                 text.append(byte)
             }
         }
-        guard let string = String(validatingUTF8: text.map { CChar(bitPattern: $0) } + [0]), string.utf8.count == text.count else {
+        guard !text.contains(0), let string = String(validating: text, as: UTF8.self) else {
             throw malformed("a string is not UTF-8")
         }
         return string

@@ -11,7 +11,11 @@ import TemporalAnnotations
 /// Detection over ranks: recording i of the list belongs to rank i mod ranks, so each is seen once.
 public enum Inference {
     /// - Parameters:
+    ///   - detector: the one to detect with.
+    ///   - store: the feature store of the recordings.
     ///   - videos: positions in the store.
+    ///   - communicator: the ranks that take part.
+    ///   - title: of the progress bar.
     ///   - adaptation: brings recordings to another rate.
     /// - Returns: detections per recording in the order of `videos` on rank 0, nil on the others.
     public static func detect(
@@ -44,6 +48,9 @@ public enum Inference {
     ///
     /// - Parameters:
     ///   - own: positions in the store.
+    ///   - store: the feature store of the recordings.
+    ///   - communicator: the ranks that take part.
+    ///   - title: of the progress bar.
     ///   - body: takes the place in `own` and the recording alone in a batch.
     /// - Throws: `Failure` (`.interrupted`) on all ranks when a signal asks to end.
     public static func forEach(

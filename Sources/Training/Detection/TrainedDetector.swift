@@ -17,7 +17,7 @@ public final class TrainedDetector {
     public let store: FeatureStore
     /// What the detections' labels count: the checkpoint's.
     public let classes: ClassMap
-    /// Warnings for people; rank 0 prints them.
+    /// Warnings for the user; rank 0 prints them.
     public private(set) var notes: [String]
     /// Of the checkpoint.
     private let digest: String
@@ -33,6 +33,8 @@ public final class TrainedDetector {
     private let arena: ParameterArena
 
     /// - Parameters:
+    ///   - path: the checkpoint's file.
+    ///   - storePath: the store's file.
     ///   - weights: nil: as the checkpoint's configuration says.
     ///   - overrides: keys of the checkpoint's configuration to set, for example `test.max_seg_num=100`.
     ///   - registry: knows the checkpoint's detector.
@@ -111,7 +113,10 @@ public final class TrainedDetector {
     /// Detections per recording in the order of `videos` (positions in the store) on rank 0, nil on the others; see `Inference`. Products are
     /// computed as in the run.
     ///
-    /// - Parameter note: takes lines for people on rank 0.
+    /// - Parameters:
+    ///   - videos: positions in the store.
+    ///   - communicator: the ranks that take part.
+    ///   - note: takes lines for the user on rank 0.
     public func detect(
         videos: [Int], communicator: Communicator, note: (String) -> Void = { _ in }
     ) throws -> [(video: VideoID, detections: [Detection])]? {

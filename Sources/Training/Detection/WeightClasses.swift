@@ -8,7 +8,7 @@ import TrainingMethods
 /// The classes of imported weights: how many the weights' shapes say, and their names from whoever knows them.
 struct WeightClasses {
     let names: [String]
-    /// Lines for people on where the names come from, and how they stand to the store's.
+    /// Lines for the user on where the names come from, and how they stand to the store's.
     let notes: [String]
 
     /// Names are those given; else the weight file's; else the store's, when it has as many classes; else numbers, when the store has no classes.

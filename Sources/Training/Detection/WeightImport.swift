@@ -18,16 +18,19 @@ public enum WeightImport {
         public init() {}
     }
 
+    /// What was imported.
     public struct Result: Sendable {
         public var parameters: Int
         public var classes: [String]
-        /// Lines for people.
+        /// Lines for the user.
         public var notes: [String]
     }
 
     /// - Parameters:
-    ///   - source: a safetensors file with published names.
+    ///   - path: a safetensors file with published names.
     ///   - configuration: shapes the model; its store says the columns, and the classes when nobody else does.
+    ///   - options: where the classes come from.
+    ///   - output: the checkpoint to write.
     /// - Throws: `Failure` when the weights do not fit the configuration, or the names of their classes are not known.
     public static func run(source path: String, configuration: RunConfiguration, options: Options = Options(), output: String) throws -> Result {
         let store = try FeatureStore(path: configuration.data.store)

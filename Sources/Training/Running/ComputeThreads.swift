@@ -2,7 +2,7 @@ import Collectives
 import Foundation
 import Kernels
 
-/// How many threads a rank computes with.
+/// The number of compute threads of a rank.
 public enum ComputeThreads {
     /// The processor cores this process may run on, divided among the ranks of the machine that may use the same ones; `requested` overrides.
     public static func set(_ requested: Int?, communicator: Communicator) throws -> Int {

@@ -67,7 +67,7 @@ public final class Trainer {
         iterations = steps.last?.upperBound ?? 0
     }
 
-    /// Goes on from a checkpoint.
+    /// Continues from a checkpoint.
     public func restore(_ checkpoint: Checkpoint) throws {
         try checkpoint.restore(into: state)
         try method.restore(checkpoint.header.methodState)
@@ -86,8 +86,8 @@ public final class Trainer {
     ///
     /// A signal that asks to end, on whichever rank, ends the training after the present step with a checkpoint.
     ///
-    /// - Throws: `Failure` on all ranks: a loss that is no number (with step and recordings), features that cannot be read, a full disk, weights that
-    ///   differ between ranks; `.interrupted` after a signal.
+    /// - Throws: `Failure` on all ranks: a loss that is not a number (with step and recordings), features that cannot be read, a full disk, weights
+    ///   that differ between ranks; `.interrupted` after a signal.
     public func train(stopAfter: Int? = nil) throws {
         let last = min(iterations, stopAfter ?? iterations)
         let run = RunContext(

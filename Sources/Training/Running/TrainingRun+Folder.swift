@@ -5,7 +5,7 @@ import Foundation
 import RunRecords
 import TrainingMethods
 
-/// The run's folder, and going on with what it holds.
+/// The run's folder, and continuing with what it holds.
 extension TrainingRun {
     /// Makes the folder and locks it for this job.
     ///
@@ -20,7 +20,7 @@ extension TrainingRun {
         return lock.warning.map { [$0] } ?? []
     }
 
-    /// Goes on from the newest checkpoint in the folder, or begins; says which in `notes`.
+    /// Continues from the newest checkpoint in the folder, or begins; says which in `notes`.
     ///
     /// - Throws: `Failure` on all ranks when the checkpoint is that of another run, and when there is one without `resume`.
     func goOn(resume: Bool) throws {
@@ -68,7 +68,7 @@ extension TrainingRun {
         }
     }
 
-    /// Goes on from the newest checkpoint that reads whole.
+    /// Continues from the newest checkpoint that reads whole.
     ///
     /// - Returns: that checkpoint, nil for a run that begins; the newer ones that do not read whole, with what is wrong.
     private func restore(resume: Bool) throws -> (Checkpoint?, damaged: [(step: Int, failure: Failure)]) {

@@ -12,7 +12,7 @@ import Sampling
 import TemporalAnnotations
 import TrainingMethods
 
-/// A run from its configuration to its metrics: opens the store, checks that all ranks agree, trains or goes on, detects, evaluates, writes `RUN/`.
+/// A run from its configuration to its metrics: opens the store, checks that all ranks agree, trains or continues, detects, evaluates, writes `RUN/`.
 public final class TrainingRun {
     public let configuration: RunConfiguration
     public let folder: RunFolder
@@ -27,7 +27,7 @@ public final class TrainingRun {
     var lock: OutputLock?
     /// The recordings detected at the end; nil when the run is not evaluated.
     private let evaluated: EvaluatedRecordings?
-    /// Lines for people about what was decided; rank 0 prints them.
+    /// Lines for the user about what was decided; rank 0 prints them.
     public internal(set) var notes: [String] = []
 
     /// What a run leaves behind.
@@ -52,8 +52,10 @@ public final class TrainingRun {
     public typealias MakeMethod = (RunConfiguration, FeatureStore, any Detector, TrainingRecordings) throws -> any TrainingMethod
 
     /// - Parameters:
+    ///   - configuration: of the run.
     ///   - folder: where the run's files go; made when missing.
-    ///   - resume: go on from the newest checkpoint there.
+    ///   - resume: continue from the newest checkpoint there.
+    ///   - communicator: the ranks of the run.
     ///   - timeline: record what every rank does when, and write it to RUN/timeline.
     ///   - observers: are told what happens; those of rank 0 alone.
     ///   - makeDetector: for tests; the one that the configuration names otherwise.
@@ -127,7 +129,7 @@ public final class TrainingRun {
         return (detector, try makeMethod(configuration, store, detector, recordings), recordings)
     }
 
-    /// What is trained, on how many ranks, in one line for people.
+    /// What is trained, on how many ranks, in one line for the user.
     private static func summary(_ trainer: Trainer, _ recordings: TrainingRecordings) -> String {
         let rows = recordings.labeled.reduce(0) { $0 + trainer.store.videos[$1].rows }, ranks = trainer.communicator.size
         return "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(trainer.shards.count) virtual shards, "

@@ -15,7 +15,11 @@ public final class SupervisedMethod: TrainingMethod {
     private let seed: UInt64
     private let configuration: RunConfiguration
 
-    /// - Parameter labeled: positions in the store of the recordings to learn from.
+    /// - Parameters:
+    ///   - store: the feature store of the recordings.
+    ///   - detector: the one to be trained.
+    ///   - labeled: positions in the store of the recordings to learn from.
+    ///   - configuration: of the run.
     public init(store: FeatureStore, detector: any Detector, labeled: [Int], configuration: RunConfiguration) throws {
         self.store = store
         self.detector = detector

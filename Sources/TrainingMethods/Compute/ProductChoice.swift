@@ -6,8 +6,8 @@ import Kernels
 
 /// How matrix products are computed: by which library, from operands of which precision.
 ///
-/// Both decide bits. Therefore `auto` is decided once for a run: rank 0 measures, all ranks follow, checkpoints record the choice, and whoever goes
-/// on from them keeps it.
+/// Both decide bits. Therefore `auto` is decided once for a run: rank 0 measures, all ranks follow, checkpoints record the choice, and every run that
+/// continues from them keeps it.
 public enum ProductChoice {
     /// The library that the configuration names, nil for `auto`.
     package static func named(_ training: TrainingConfiguration) -> MatrixMultiplyBackend? {
@@ -16,8 +16,11 @@ public enum ProductChoice {
 
     /// Sets library and precision of this process; all ranks call it together.
     ///
-    /// - Parameter recorded: what `auto` means to a run that has begun.
-    /// - Returns: a line for people.
+    /// - Parameters:
+    ///   - training: the section `training`.
+    ///   - recorded: what `auto` means to a run that has begun.
+    ///   - communicator: the ranks that take part.
+    /// - Returns: a line for the user.
     /// - Throws: `Failure.failed` when a rank's processor does not multiply in the precision asked for.
     public static func set(
         _ training: TrainingConfiguration, recorded: MatrixMultiplyBackend?, communicator: Communicator

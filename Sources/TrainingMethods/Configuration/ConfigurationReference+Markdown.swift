@@ -1,12 +1,12 @@
 import Configuration
 import Diagnostics
 
-/// Tables in a document stand between marks, so that they can be found, compared and written anew.
+/// Tables in a document stand between marks, so that they can be found, compared and written again.
 extension ConfigurationReference {
     /// All tables with their marks.
     public var markdown: String { tables.map(\.markdown).joined(separator: "\n") }
 
-    /// A document with its tables written anew; what stands outside the marks is kept.
+    /// A document with its tables written again; what stands outside the marks is kept.
     ///
     /// - Parameter file: the document's name, for errors.
     /// - Throws: `Failure` (`.badInput`) when a table has no place in it, or a place has no table.

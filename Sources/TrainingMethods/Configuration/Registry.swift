@@ -16,7 +16,9 @@ public struct Registry: Sendable {
         self.methods = methods
     }
 
+    /// The settings of a detector; nil: there is none of this name.
     public func detector(named name: String) -> (any DetectorSettings.Type)? { detectors.first { $0.name == name } }
+    /// The settings of a method; nil: there is none of this name.
     public func method(named name: String) -> (any MethodSettings.Type)? { methods.first { $0.name == name } }
 
     /// Names of the detectors over a feature pyramid: "actionformer or tridet".

@@ -6,6 +6,7 @@ extension RunConfiguration {
         training.iterations ?? (training.epochs ?? 0) * perEpoch
     }
 
+    /// Iterations of the warm-up.
     public func warmupIterations(perEpoch: Int) -> Int {
         training.warmupIterations ?? (training.warmupEpochs ?? 0) * perEpoch
     }

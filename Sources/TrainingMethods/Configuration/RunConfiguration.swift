@@ -4,7 +4,7 @@ import Detectors
 import Diagnostics
 import Foundation
 
-/// Everything that decides a run, as typed values with defaults.
+/// The configuration of a run: everything that determines it, as typed values with defaults.
 ///
 /// Read from YAML with `key.path=value` overrides; unknown keys, mistyped values and values out of range are refused with the place they stand at.
 /// Each section lists its keys once, in `visit(_:)`, for reading, for writing and for the document that names them. Which detectors and methods there
@@ -41,7 +41,11 @@ public struct RunConfiguration: Equatable, Sendable {
         try self.init(yaml: try ConfigurationNode.text(of: path, missing: missing), file: path, overrides: overrides, registry: registry)
     }
 
-    /// - Parameter file: the name to say in errors.
+    /// - Parameters:
+    ///   - yaml: the text of the file.
+    ///   - file: the name to say in errors.
+    ///   - overrides: keys to set, `section.key=value`; later ones win.
+    ///   - registry: the detectors and methods that may be named.
     public init(yaml: String, file: String, overrides: [String] = [], registry: Registry) throws {
         self.init(registry: registry)
         var document = try ConfigurationNode(yaml: yaml, file: file)

@@ -1,5 +1,6 @@
 import Configuration
 import Detectors
+import PostProcessing
 
 /// Section `test`: from scores to detections, and how they are judged.
 public struct TestConfiguration: ConfigurationSection {

@@ -1,7 +1,7 @@
 import DataParallel
 
 extension TrainingConfiguration {
-    /// How the detector's gradients travel.
+    /// How the detector's gradients are reduced.
     public var reductionOptions: GradientReduction.Options {
         GradientReduction.Options(
             bucketElements: bucketElements, overlaps: overlap, order: bucketOrder,

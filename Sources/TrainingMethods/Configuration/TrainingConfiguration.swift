@@ -6,7 +6,9 @@ import Kernels
 
 /// Section `training`: how long, how fast, towards what.
 public struct TrainingConfiguration: ConfigurationSection {
+    /// How the learning rate falls after the warm-up.
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }
+    /// The library of matrix products.
     public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
     public typealias Weights = StoredWeights
 
@@ -53,11 +55,11 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var seed = 0
     /// Floats per message of the gradient reduction.
     public var bucketElements = 1_048_576
-    /// When complete buckets set out.
+    /// When the reduction of a complete bucket starts.
     public var bucketOrder = GradientReduction.Options.Order.ready
     /// Whether buckets travel while backward still runs.
     public var overlap = true
-    /// What the detector's gradients are rounded to wherever they might travel between ranks.
+    /// What the detector's gradients are rounded to wherever they might be sent between ranks.
     public var gradientPrecision = GradientReduction.Options.Precision.float32
     /// Whether ranks of a host add gradients up among themselves before hosts do.
     public var hierarchical = true

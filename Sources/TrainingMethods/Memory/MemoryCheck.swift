@@ -2,7 +2,7 @@ import Collectives
 import Diagnostics
 import Foundation
 
-/// Compares what ranks will hold with what their machines, control groups and limits have left.
+/// Compares the estimated memory of the ranks with what their machines, control groups and limits have left.
 public enum MemoryCheck {
     /// Above it a run is refused: the estimate may be a little high.
     static let refused = 1.05
@@ -15,8 +15,9 @@ public enum MemoryCheck {
     ///
     /// - Parameters:
     ///   - estimate: this rank's.
+    ///   - communicator: the ranks that take part.
     ///   - available: this rank's; asked of the system otherwise.
-    /// - Returns: lines for people, the same on all ranks: a warning near the limit, a note where much is needed.
+    /// - Returns: lines for the user, the same on all ranks: a warning near the limit, a note where much is needed.
     /// - Throws: the same `Failure` on all ranks when it cannot fit: `.wrongUsage` where the configuration makes it so large, `.badInput` where a
     ///   recording does.
     public static func require(_ estimate: MemoryEstimate, communicator: Communicator, available: AvailableMemory? = nil) throws -> [String] {

@@ -1,6 +1,6 @@
 import Diagnostics
 
-/// What one rank of a run will hold in memory, known from shapes alone before any of it is asked for.
+/// The memory that one rank of a run will need, computed from shapes before any of it is allocated.
 public struct MemoryEstimate: Codable, Equatable, Sendable {
     /// Held from beginning to end.
     public struct Part: Codable, Equatable, Sendable {
@@ -50,7 +50,12 @@ public struct MemoryEstimate: Codable, Equatable, Sendable {
 
     /// Of what a benchmark makes: so many elements of a type, several times.
     ///
-    /// - Parameter key: the option that makes them so many.
+    /// - Parameters:
+    ///   - type: of the elements.
+    ///   - counts: sizes of a copy; their product is its elements.
+    ///   - copies: how often.
+    ///   - name: what they are, for people.
+    ///   - key: the option that makes them so many.
     public static func elements<Element>(_ type: Element.Type, counts: [Int], copies: Int, name: String, key: String) -> MemoryEstimate {
         let bytes = counts.reduce(product(copies, MemoryLayout<Element>.stride)) { product($0, $1) }
         return MemoryEstimate(phases: [Phase(name, bytes: bytes, key: key, advice: "lower \(key)")])

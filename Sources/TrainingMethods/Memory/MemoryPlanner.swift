@@ -53,7 +53,13 @@ public struct MemoryPlanner {
 
     /// For recordings that are in no store.
     ///
-    /// - Parameter rows: of the recordings 0 ..< count.
+    /// - Parameters:
+    ///   - configuration: of the run.
+    ///   - detector: the one that is rehearsed.
+    ///   - dimension: columns of the features.
+    ///   - classes: number of classes.
+    ///   - rows: of the recordings 0 ..< count.
+    ///   - communicator: the ranks that take part.
     public init(
         _ configuration: RunConfiguration, detector: any Detector, dimension: Int, classes: Int, rows: [Int], communicator: Communicator
     ) throws {
@@ -73,7 +79,11 @@ public struct MemoryPlanner {
 
     /// What a module's training holds whatever it sees: weights, gradients (one array for every sum under way), moments, average, messages.
     ///
-    /// - Parameter name: before the parts' names; empty for the detector.
+    /// - Parameters:
+    ///   - module: what is trained.
+    ///   - name: before the parts' names; empty for the detector.
+    ///   - hasAverage: whether a moved average is kept.
+    ///   - reduction: how gradients travel.
     public func trainedParts(
         _ module: any Module, name: String = "", hasAverage: Bool = true, reduction: GradientReduction.Options
     ) -> [MemoryEstimate.Part] {
@@ -99,7 +109,8 @@ public struct MemoryPlanner {
 
     // MARK: Phases
 
-    /// Rows of the longest batch of a shard that steps over these recordings can have, longest first: recordings are dealt to the shards by length.
+    /// Rows of the longest batch of a shard that steps over these recordings can have, longest first: recordings are assigned to the shards by
+    /// length.
     public func longestBatch(_ videos: [Int], perStep: Int, isCropped: Bool = true) -> [Int] {
         let sorted = videos.map { recording($0).rows }.sorted(by: >).map { isCropped ? min($0, configuration.data.maxRows ?? $0) : $0 }
         guard let first = sorted.first else { return [] }
@@ -109,11 +120,13 @@ public struct MemoryPlanner {
     /// A stage's steps.
     ///
     /// - Parameters:
+    ///   - name: of the stage.
     ///   - groups: for every group of a shard's batch the rows of its recordings.
     ///   - forwardOfAllFirst: whether all shards of a rank run forward before the first runs backward, even where the detector's targets do not
     ///     depend on its outputs.
     ///   - copies: further matrices of the size of the features that a step makes, per group.
     ///   - beside: bytes of what is beside the tape.
+    ///   - key: what to lower when it does not fit.
     ///   - forward: takes the group, features without values, and the pass; seeds gradients. The detector's own training otherwise.
     public func training(
         _ name: String, groups: [[Int]], forwardOfAllFirst: Bool = false, copies: Int = 0, beside: Int = 0,
@@ -151,9 +164,12 @@ public struct MemoryPlanner {
         return { _, features, pass in _ = detector.rehearse(features, pass) }
     }
 
-    /// Detection of whole recordings, one after another; recordings are shared out among the ranks as `Inference` does.
+    /// Detection of whole recordings, one after another; recordings are divided among the ranks as `Inference` does.
     ///
-    /// - Parameter network: takes features without values; the detector otherwise.
+    /// - Parameters:
+    ///   - name: of the phase.
+    ///   - videos: positions among the recordings.
+    ///   - network: takes features without values; the detector otherwise.
     public func detection(_ name: String, videos: [Int], _ network: ((PackedSequence, ForwardPass) -> Void)? = nil) -> MemoryEstimate.Phase? {
         let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { videos[$0] }
         let lengths = own.map { recording($0).rows }
@@ -218,7 +234,11 @@ public struct MemoryPlanner {
 
     /// Of the parameters alone: `arrays` arrays of a module's size.
     ///
-    /// - Parameter keys: what makes them so many.
+    /// - Parameters:
+    ///   - module: whose parameters they are.
+    ///   - arrays: how many there are.
+    ///   - keys: what makes them so many.
+    ///   - file: the file that says so, for messages.
     public static func parameters(_ module: any Module, arrays: Int, keys: [String], file: String?) -> MemoryEstimate {
         let name = "\(arrays) arrays of \(count(module)) parameters each"
         return MemoryEstimate(

@@ -7,6 +7,7 @@ public struct StagePlan<Phase> {
 
     public init() {}
 
+    /// Adds a stage at the end.
     public mutating func add(_ stage: TrainingStage, _ phase: Phase) {
         stages.append(stage)
         phases.append(phase)

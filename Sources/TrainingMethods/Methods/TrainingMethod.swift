@@ -24,7 +24,7 @@ public struct TrainingStage: Equatable, Sendable {
     }
 }
 
-/// What is learnt from: which recordings and labels a step sees, and what its loss is. The trainer does the rest.
+/// A training method: it decides which recordings and labels a step sees, and computes the loss. The trainer does the rest.
 ///
 /// Every answer must be a function of the position and the method's saved state, so that ranks and resuming change no bit.
 public protocol TrainingMethod: AnyObject {
@@ -40,12 +40,12 @@ public protocol TrainingMethod: AnyObject {
     func step(_ step: TrainingStep) throws -> [[String: Double]]
     /// Looks, before the first step and without features, whether there is something to learn.
     ///
-    /// - Returns: lines for people, such as `warning: ...` with counts of what can never be learnt.
+    /// - Returns: lines for the user, such as `warning: ...` with counts of what can never be learnt.
     /// - Throws: `Failure.badInput` when nothing can.
     func review() throws -> [String]
-    /// Called on all ranks together before training begins or goes on, after `restore`.
+    /// Called on all ranks together before training begins or continues, after `restore`.
     func prepare(_ run: RunContext) throws
-    /// Called on all ranks together before the first step of a stage; not when a run goes on within one.
+    /// Called on all ranks together before the first step of a stage; not when a run continues within one.
     func begin(stage: Int, _ run: RunContext) throws
     /// What detects when the run is evaluated.
     func localizer(_ detector: any Detector) -> any ActionLocalizer

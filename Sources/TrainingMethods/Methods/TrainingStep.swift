@@ -9,7 +9,7 @@ import Foundation
 import RandomStreams
 import RunRecords
 
-/// What a method may use outside of steps: at the beginning of a run and of its stages.
+/// The context of a method outside of steps: at the beginning of a run and of its stages.
 public struct RunContext {
     public let store: FeatureStore
     public let communicator: Communicator
@@ -35,7 +35,7 @@ public struct RunContext {
         self.prefetch = prefetch
     }
 
-    /// Writes lines for people to standard error; rank 0 alone.
+    /// Writes lines for the user to standard error; rank 0 alone.
     public func say(_ lines: [String]) {
         guard communicator.isRoot else { return }
         // A progress bar may stand on the line.
@@ -44,7 +44,7 @@ public struct RunContext {
     }
 }
 
-/// One step as its method sees it: the batches of the rank's shards, and what turns losses into the sum of gradients.
+/// One step as its method sees it: the batches of the rank's shards, and the means to turn losses into the sum of gradients.
 public final class TrainingStep {
     /// Counted from 0 over the whole run; the stage's place in the list of stages.
     public let step: Int

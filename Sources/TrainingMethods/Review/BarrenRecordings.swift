@@ -6,7 +6,7 @@ import TemporalAnnotations
 public struct BarrenRecordings {
     /// Positions in the store.
     public let recordings: [Int]
-    /// How many were looked at.
+    /// How many were examined.
     public let total: Int
     private let store: FeatureStore
     /// Full names of the detector's keys that say which lengths actions may have.
@@ -18,7 +18,11 @@ public struct BarrenRecordings {
         return keys.isEmpty ? features : "\(features), and at \(keys.joined(separator: ", "))"
     }
 
-    /// - Parameter recordings: positions in the store.
+    /// - Parameters:
+    ///   - recordings: positions in the store.
+    ///   - configuration: of the run.
+    ///   - store: the feature store of the recordings.
+    ///   - detector: the one to be trained.
     public init(among recordings: [Int], configuration: RunConfiguration, store: FeatureStore, detector: any Detector) {
         self.store = store
         keys = configuration.model.advice(against: .regressionRange)?.keys ?? []
@@ -26,7 +30,7 @@ public struct BarrenRecordings {
         self.recordings = recordings.filter { !Self.canHaveTargets($0, configuration, store, detector) }
     }
 
-    /// A line for people when there are any; nil otherwise.
+    /// A line for the user when there are any; nil otherwise.
     ///
     /// - Parameters:
     ///   - label: what cannot be positive: "proposal".
@@ -46,10 +50,10 @@ public struct BarrenRecordings {
             + (video.rows == 1 ? "one row stands at \(seconds(0)) s" : "\(video.rows) rows stand at \(seconds(0)) to \(seconds(video.rows - 1)) s")
     }
 
-    /// Rows around which segments are looked at, about.
+    /// Rows around which segments are examined, about.
     private static let mostRows = 16
 
-    /// Looks at segments around rows, as long as the recording, half as long and so on down to a sixteenth of a row.
+    /// Examines segments around rows, as long as the recording, half as long and so on down to a sixteenth of a row.
     private static func canHaveTargets(_ recording: Int, _ configuration: RunConfiguration, _ store: FeatureStore, _ detector: any Detector) -> Bool {
         let video = store.videos[recording], duration = video.annotation.duration, row = video.grid.stride / video.grid.fps
         // Rows that are points of coarse levels too.

@@ -25,7 +25,7 @@ enum LearningObstacle: CaseIterable, Hashable, Sendable {
 }
 
 extension Cropping {
-    /// Crops that are looked at for one action, when those tried first leave it without a positive point.
+    /// Crops that are examined for one action, when those tried first leave it without a positive point.
     private static let mostCrops = 4096, fewestCrops = 32
 
     /// Where the longest crops begin that see most of an action: in whole rows, on either side of the one around its middle.
@@ -47,7 +47,7 @@ extension Cropping {
     /// - Parameters:
     ///   - instances: the recording's actions, on its grid.
     ///   - whole: what the detector says of the action in the whole recording.
-    ///   - budget: crops that may still be looked at for all actions together; beyond it few are for each.
+    ///   - budget: crops that may still be examined for all actions together; beyond it few are for each.
     func obstacle(
         to index: Int, among instances: [GridInstance], rows: Int, halfWindow: Float, whole: TargetObstacle?, detector: any Detector,
         budget: inout Int

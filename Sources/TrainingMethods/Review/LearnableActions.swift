@@ -38,6 +38,9 @@ public struct LearnableActions {
 
     /// - Parameters:
     ///   - recordings: positions in the store, and the actions to learn from.
+    ///   - configuration: of the run.
+    ///   - store: the feature store of the recordings.
+    ///   - detector: the one to be trained.
     ///   - isCropped: whether training crops the recordings as the configuration says.
     public init(
         _ recordings: [(index: Int, instances: [ActionInstance])], configuration: RunConfiguration, store: FeatureStore, detector: any Detector,

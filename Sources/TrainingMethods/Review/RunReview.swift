@@ -3,7 +3,7 @@ import NeuralNetworks
 import Sampling
 import TemporalAnnotations
 
-/// What a run says before its first step: what it learns from, and what in its settings looks like a mistake.
+/// The review of a run before its first step: what it is trained on, and which of its settings look like mistakes.
 package struct RunReview {
     let configuration: RunConfiguration
     let store: FeatureStore

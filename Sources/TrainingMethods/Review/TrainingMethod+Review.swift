@@ -5,7 +5,11 @@ import TemporalAnnotations
 extension LearnableActions {
     /// Looks at the labelled recordings of a run that learns from their actions.
     ///
-    /// - Parameter labeled: positions in the store.
+    /// - Parameters:
+    ///   - labeled: positions in the store.
+    ///   - configuration: of the run.
+    ///   - store: the feature store of the recordings.
+    ///   - detector: the one to be trained.
     /// - Returns: a warning for each reason for which some actions can never be positive.
     /// - Throws: `Failure.badInput` when none can.
     public static func review(

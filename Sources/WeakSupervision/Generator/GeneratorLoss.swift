@@ -38,7 +38,9 @@ public struct GeneratorLoss {
     }
 
     /// - Parameters:
+    ///   - outputs: of the generator.
     ///   - classSets: per video its classes, sorted, none empty.
+    ///   - tape: that of the outputs.
     ///   - random: for the dropout of mining; nil in evaluation.
     public func seed(_ outputs: ProposalGenerator.Outputs, classSets: [[Int]], tape: Tape, random: RandomStream?) -> ShardPart {
         let activations = outputs.activations, classes = activations.columns, count = activations.count
@@ -137,8 +139,10 @@ public struct GeneratorLoss {
     ///
     /// - Parameters:
     ///   - x: [rows, columns], the rows of all videos of a pair.
+    ///   - columns: values of a row.
     ///   - places: of all videos of the mini-batch.
-    ///   - anchors: the videos whose hard means are looked at.
+    ///   - pairs: videos of equal class sets.
+    ///   - anchors: the videos whose hard means are examined.
     public func across(
         _ x: [Float], columns: Int, places: [SnippetContrast.Place], pairs: [(first: Int, second: Int)], anchors: Range<Int>
     ) -> (loss: Double, gradient: [Float]) {

@@ -26,6 +26,9 @@ public final class ProposalGenerator: Module {
     }
 
     /// - Parameters:
+    ///   - inputDimension: columns of the features.
+    ///   - embeddingDimension: channels of the embeddings.
+    ///   - classes: number of classes.
     ///   - dropout: of the embeddings before the classifier, in training.
     public init(inputDimension: Int, embeddingDimension: Int = 2048, classes: Int, dropout: Float = 0.7) {
         self.classes = classes
@@ -40,7 +43,9 @@ public final class ProposalGenerator: Module {
         visitor.visit("aness_module.f_cls.0", classifier)
     }
 
-    /// - Parameter segments: [segments of all videos, input dimension].
+    /// - Parameters:
+    ///   - segments: [segments of all videos, input dimension].
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     public func callAsFunction(_ segments: PackedSequence, _ pass: ForwardPass) -> Outputs {
         let embeddings = segments.with(pass.tape.relu(embedding(segments, pass).tensor))
         let kept = embeddings.with(dropout(embeddings.tensor, probability: dropoutProbability, pass))

@@ -39,6 +39,11 @@ public enum SnippetContrast {
     ///
     /// - Parameters:
     ///   - x: [rows, columns].
+    ///   - columns: values of a row.
+    ///   - hard: snippets of the video whose means are compared.
+    ///   - easy: snippets of the video that is compared with.
+    ///   - temperature: what similarities are divided by.
+    ///   - weight: factor of the gradient.
     ///   - gradient: of the size of x, receives `weight` * d loss / d x in addition.
     /// - Returns: the loss, without the weight.
     public static func loss(

@@ -27,7 +27,9 @@ public struct SnippetMining: Equatable, Sendable {
         self.outer = outer
     }
 
-    /// - Parameter dropping: probability that a segment is not considered as an easy one, and where the numbers come from; nil in evaluation.
+    /// - Parameters:
+    ///   - actionness: per segment.
+    ///   - dropping: probability that a segment is not considered as an easy one, and where the numbers come from; nil in evaluation.
     public func mine(_ actionness: [Float], dropping: (probability: Float, random: RandomStream)? = nil) -> MinedSnippets {
         let count = actionness.count, easy = max(1, count / easyRatio), hard = max(1, count / hardRatio)
         var factors = [Float](repeating: 1, count: count)

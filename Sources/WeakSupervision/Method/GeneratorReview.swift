@@ -11,7 +11,7 @@ struct GeneratorReview {
 
     init(_ method: WeakSupervisionMethod) { self.method = method }
 
-    /// - Returns: lines for people.
+    /// - Returns: lines for the user.
     /// - Throws: `Failure.badInput` when the generator or the student can learn nothing.
     func lines() throws -> [String] {
         try requireClasses()

@@ -77,7 +77,9 @@ public struct VideoClassLoss {
 
     /// - Parameters:
     ///   - logits: [points of all levels, classes].
+    ///   - points: of all levels and recordings.
     ///   - classSets: per recording.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     /// - Returns: this shard's share of the mean, without the weight.
     public func seed(_ logits: Tensor, points: PyramidPoints, classSets: [[Int]], _ pass: ForwardPass) -> Double {
         let classes = logits.columns

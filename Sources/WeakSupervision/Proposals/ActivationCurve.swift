@@ -4,7 +4,7 @@ public struct ActivationCurve: Equatable, Sendable {
 
     /// - Parameters:
     ///   - activations: one per segment, at least one.
-    ///   - factor: values per segment of the result. Value u stands at segment u / factor; beyond the last segment the last slope goes on.
+    ///   - factor: values per segment of the result. Value u stands at segment u / factor; beyond the last segment the last slope continues.
     public init(_ activations: [Float], factor: Int) {
         let normalized = Self.normalized(activations), count = normalized.count
         guard count > 1 else {

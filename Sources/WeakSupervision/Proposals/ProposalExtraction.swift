@@ -37,6 +37,8 @@ public struct ProposalExtraction: Sendable {
     /// - Parameters:
     ///   - activations: CAS, [segments, classes].
     ///   - actionness: per segment.
+    ///   - videoScores: per class.
+    ///   - labels: the classes looked for.
     /// - Returns: class by class in the order of `labels`: by the activations' thresholds, then by the actionness', for each in time.
     public func proposals(activations: [Float], actionness: [Float], videoScores: [Float], labels: [Int]) -> [Proposal] {
         let classes = videoScores.count, segments = actionness.count
@@ -67,7 +69,12 @@ public struct ProposalExtraction: Sendable {
     /// Proposals on the time axis of their video, cut to it; those that lie outside are left out.
     ///
     /// - Parameters:
+    ///   - proposals: in segments.
+    ///   - video: its name.
     ///   - rows: of the video's features; `segments` of them were sampled.
+    ///   - segments: how many were sampled.
+    ///   - grid: that converts rows and seconds.
+    ///   - duration: of the video, seconds.
     public func detections(
         _ proposals: [Proposal], video: VideoID, rows: Int, segments: Int, grid: FeatureGrid, duration: Double
     ) -> [Detection] {

@@ -5,7 +5,7 @@ public struct ProposalFilter: Equatable, Sendable {
     public var kind: WeakSupervisionConfiguration.Filter
     /// Scores must be above.
     public var score: Double
-    /// Sum of tIoU with the video's other proposals, of whatever class, at least.
+    /// Sum of tIoU with the video's other proposals, of any class, at least.
     public var density: Double
 
     public init(_ settings: WeakSupervisionConfiguration) {

@@ -2,6 +2,7 @@ import Configuration
 
 /// Section `fustal`: learning from the recordings' classes alone, in three stages.
 public struct WeakSupervisionConfiguration: ConfigurationSection {
+    /// Which proposals the student learns from.
     public enum Filter: String, ConfigurationChoice, Sendable { case none, score, prior }
 
     // The generator.

@@ -104,7 +104,9 @@ public func replaceFile(at path: String, with data: Data) throws {
 
 /// Checks before any work that an output can be written where the user asked.
 ///
-/// - Parameter inputs: files that are read for it; nil is passed over.
+/// - Parameters:
+///   - path: the output.
+///   - inputs: files that are read for it; nil is ignored.
 /// - Throws: `Failure` (`.failed`) when the folder is missing, is not a folder, or is not writable; `.wrongUsage` when something other than a file
 ///   stands there (a folder, a device), which would be replaced, or one of the inputs.
 public func requireWritablePlace(of path: String, apartFrom inputs: [String?] = []) throws {

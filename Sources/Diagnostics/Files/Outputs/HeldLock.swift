@@ -1,7 +1,7 @@
 import Dispatch
 import Foundation
 
-/// A lock's file of which this process is the owner. One object per file and process; counted.
+/// A lock file that this process owns. One object per file and process; counted.
 final class HeldLock: @unchecked Sendable {
     let path: String
     private let owner: LockOwner

@@ -9,7 +9,7 @@ package struct LockOwner: Codable, Equatable {
     /// The host's present boot, and the space that its process numbers belong to (a container has its own).
     package var boot: String
     package var processSpace: String
-    /// UTC, for people.
+    /// UTC, for the user.
     package var since: String
     /// The batch system's number of the job, and how often it was put back in the queue.
     package var job: String?
@@ -31,7 +31,7 @@ package struct LockOwner: Codable, Equatable {
         let environment = ProcessInfo.processInfo.environment
         let job = environment["SLURM_JOB_ID"].map { (environment["SLURM_CLUSTER_NAME"].map { $0 + " " } ?? "") + $0 }
         return LockOwner(
-            host: String(cString: name), process: getpid(), start: status(of: getpid())?.start ?? 0,
+            host: String(untilZero: name), process: getpid(), start: status(of: getpid())?.start ?? 0,
             boot: contents("/proc/sys/kernel/random/boot_id"),
             processSpace: (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/ns/pid")) ?? "", since: now(), job: job,
             restarts: job == nil ? nil : Int(environment["SLURM_RESTART_COUNT"] ?? "0"),

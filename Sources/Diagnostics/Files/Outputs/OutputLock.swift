@@ -29,7 +29,7 @@ public final class OutputLock: @unchecked Sendable {
     let token: String
     /// nil on ranks whose rank 0 holds the lock.
     private let held: HeldLock?
-    /// A line for people about an owner that could not be asked and was taken for dead.
+    /// A line for the user about an owner that could not be asked and was taken for dead.
     public let warning: String?
     private let isReleased = Mutex(false)
 
@@ -68,7 +68,7 @@ public final class OutputLock: @unchecked Sendable {
 
     deinit { release() }
 
-    /// Gives the right back; harmless when it was given back before.
+    /// Releases the lock; harmless if it is released already.
     public func release() {
         let isFirst = isReleased.withLock { released in
             defer { released = true }

@@ -31,8 +31,9 @@ public enum StandardOutput {
     }
 }
 
-/// Standard error: what it does not take is lost, and the work goes on.
+/// Standard error: what it does not take is lost, and the work continues.
 public enum StandardError {
+    /// Writes a text; what is not taken is lost without an error.
     public static func write(_ text: String) { _ = writeWhole(Data(text.utf8), to: STDERR_FILENO) }
 }
 

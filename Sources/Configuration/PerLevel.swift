@@ -1,5 +1,3 @@
-import Configuration
-
 /// One number for all levels of the pyramid, or one for each.
 public enum PerLevel: ConfigurationValue, Sendable {
     case all(Int)
@@ -33,7 +31,7 @@ public enum PerLevel: ConfigurationValue, Sendable {
 
 extension PerLevel {
     /// Whether every number that is given satisfies a condition.
-    func allSatisfy(_ holds: (Int) -> Bool) -> Bool {
+    public func allSatisfy(_ holds: (Int) -> Bool) -> Bool {
         switch self {
         case .all(let value): holds(value)
         case .each(let values): values.allSatisfy(holds)

@@ -1,8 +1,6 @@
-import PostProcessing
-
 /// From the network's outputs to detections: the published code's `test_cfg`, with its defaults.
 public struct DetectionSettings: Codable, Hashable, Sendable {
-    /// Scores must be above this before anything else is looked at.
+    /// Scores must be above this before anything else is examined.
     public var preNMSThresh: Float
     /// So many of the best scores are kept per pyramid level.
     public var preNMSTopK: Int

@@ -1,0 +1,84 @@
+import Autograd
+import NeuralNetworks
+
+/// TemporalMaxer (arXiv 2303.09055): convolutions, then nothing but max-pooling from level to level of the pyramid; heads as ActionFormer's, and
+/// targets by SimOTA, from what the network says. Packed: no padding, no masks. Parameter names are those of the published code.
+public final class TemporalMaxer: PyramidDetector, OutputAssigned {
+    public typealias Outputs = RegressedOutputs
+
+    public let configuration: TemporalMaxerConfiguration
+    private let backbone: PyramidBackbone
+    private let neck: any Neck
+    private let classificationHead: ClassificationHead
+    private let regressionHead: RegressionHead
+
+    /// - Precondition: the configuration has been checked (no stem, ranges per level, channels that are a multiple of the norm's groups, equal widths
+    ///   of an identity neck).
+    public init(_ configuration: TemporalMaxerConfiguration) {
+        let shared = configuration.pyramid
+        precondition(shared.stemBlocks == 0 && shared.regressionRanges.count == shared.levels)
+        self.configuration = configuration
+        backbone = PyramidBackbone(shared) {
+            MaxPoolBlock()
+        } branchBlock: { _ in
+            MaxPoolBlock()
+        }
+        neck = configuration.hasOwnNeck ? TemporalMaxerNeck(configuration.norm, channels: shared.neckDimension) : shared.makeNeck()
+        classificationHead = shared.makeClassificationHead(kernel: shared.headKernel)
+        regressionHead = shared.makeRegressionHead()
+    }
+
+    public func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("backbone", backbone)
+        visitor.visit("neck", neck)
+        visitor.visit("cls_head", classificationHead)
+        visitor.visit("reg_head", regressionHead)
+    }
+
+    public func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] { neck(backbone(features, pass), pass) }
+
+    public func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs {
+        let (pyramid, levelOffsets) = concatenated(levels, pass)
+        let logits = classificationHead(pyramid, pass)
+        let (offsets, quality) = regressionHead(pyramid, levelOffsets: levelOffsets, pass)
+        return Outputs(levels: levels, logits: logits, offsets: offsets, quality: quality)
+    }
+
+    /// What assigns the targets.
+    public var assigner: SimOTAAssigner { configuration.simOTA }
+
+    public func assignTargets(_ batch: PackedBatch, outputs: Outputs) -> PointTargets {
+        assigner.assign(
+            points(batch.features), instances: batch.instances,
+            predictions: .init(logits: outputs.logits.values, offsets: outputs.offsets.values), weights: batch.weights)
+    }
+}
+
+/// The whole of a TemporalMaxer block: max-pooling over three rows, stride 2, within each sequence.
+final class MaxPoolBlock: BackboneBlock {
+    func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence { pass.tape.maxPool(x, kernel: 3, stride: 2) }
+    func visitParameters(_ visitor: ParameterVisitor) {}
+}
+
+/// One norm for all levels: what the published `FPNIdentity` of TemporalMaxer comes to.
+final class TemporalMaxerNeck: Neck {
+    /// Of the group norm; fixed in the published code.
+    static let groups = 4
+    private let group: GroupNormalization?
+    private let layer: ChannelNorm?
+
+    /// - Precondition: the groups divide the channels.
+    init(_ norm: TemporalMaxerConfiguration.NeckNorm, channels: Int) {
+        group = norm == .groupnorm ? GroupNormalization(channels, groups: Self.groups, isAffine: false) : nil
+        layer = norm == .layernorm ? ChannelNorm(channels) : nil
+    }
+
+    func callAsFunction(_ levels: [PackedSequence], _ pass: ForwardPass) -> [PackedSequence] {
+        levels.map { group?($0, pass) ?? layer?($0, pass) ?? $0 }
+    }
+
+    /// The published parameter list names the shared norm by the first level.
+    func visitParameters(_ visitor: ParameterVisitor) {
+        if let layer { visitor.visit("fpn_norms.0", layer) }
+    }
+}

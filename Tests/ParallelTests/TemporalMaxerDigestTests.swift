@@ -1,0 +1,65 @@
+import AdaptivePseudoLabels
+import Collectives
+import Foundation
+import StandardRegistry
+import Training
+import TrainingMethods
+import XCTest
+
+/// Targets made from the outputs, with weights that are no whole numbers: runs by all ranks of this job and by one rank alone end in the same bits,
+/// uninterrupted and gone on with by the other number of ranks.
+final class TemporalMaxerDigestTests: StoreTestCase {
+    override var recordings: Int { 24 }
+
+    private let yaml = """
+        data: {store: "FOLDER/store.h5", virtual_shards: 4, batch_size: 4, max_rows: 100, labeled_fraction: 0.4}
+        model: {name: temporalmaxer, backbone_arch: [1, 0, 2], embd_dim: 8, fpn_dim: 8, head_dim: 8, assigner_keep_percent: 0.6, \
+        assigner_confuse_weight: 0.3, regression_range: [[0, 4], [4, 16], [16, 10000]]}
+        training: {iterations: 5, warmup_iterations: 2, learning_rate: 0.01, threads: 1, stall_seconds: null, bucket_elements: 64}
+        test: {max_seg_num: 20, min_score: 0.001}
+        apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}
+        icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
+        acp: {frames: 16}
+        """
+
+    /// - Returns: the digest of the last checkpoint, and the predictions; on all ranks the same.
+    private func run(_ name: String, _ method: String, alone: Bool = false, resume: Bool = false, stopAfter: Int? = nil) throws -> [String] {
+        let configuration = try RunConfiguration(
+            yaml: yaml.replacingOccurrences(of: "FOLDER", with: folder), file: "run.yaml", overrides: ["method.name=\(method)"])
+        func train(_ ranks: Communicator) throws -> String {
+            try TrainingRun(
+                configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks,
+                makeMethod: { configuration, store, detector, recordings in
+                    guard method == "apl" else {
+                        return try SupervisedMethod(
+                            store: store, detector: detector, labeled: recordings.labeled, configuration: configuration)
+                    }
+                    return try AdaptivePseudoLabelMethod(
+                        configuration: configuration, store: store, detector: detector, recordings: recordings)
+                }
+            ).run(stopAfter: stopAfter).digest
+        }
+        var digest = ""
+        if alone {
+            try world.throwTogether { if world.isRoot { digest = try train(try Communicator.alone()) } }
+        } else {
+            digest = try train(world)
+        }
+        digest = try world.broadcast(digest)
+        try world.barrier()
+        guard stopAfter == nil else { return [] }
+        return [digest, try String(contentsOfFile: "\(folder)/\(name)/predictions.json", encoding: .utf8)]
+    }
+
+    func testAllRanksAndOneAloneEndInTheSameBits() throws {
+        for method in ["supervised", "apl"] {
+            let expected = try run(method + "-alone", method, alone: true)
+            XCTAssertEqual(try run(method, method), expected, "\(method), \(world.size) ranks")
+            for alone in [true, false] {
+                let part = "\(method)-stopped-\(alone)"
+                _ = try run(part, method, alone: alone, stopAfter: 3)
+                XCTAssertEqual(try run(part, method, alone: !alone, resume: true), expected, "\(part), \(world.size) ranks")
+            }
+        }
+    }
+}
