@@ -2,35 +2,9 @@ import Autograd
 import Foundation
 import NeuralNetworks
 
-/// The convolutions (each with norm and ReLU) that a head runs before its last one; shared by all levels, so they run once over all of them.
-final class HeadTower {
-    private let convolutions: [Convolution1D]
-    private let norms: [ChannelNorm]
-
-    init(input: Int, channels: Int, layers: Int, kernel: Int, hasNorm: Bool) {
-        convolutions = (0..<layers - 1).map { i in
-            Convolution1D(i == 0 ? input : channels, channels, kernel: kernel, bias: hasNorm ? nil : .constant(0))
-        }
-        norms = hasNorm ? convolutions.map { _ in ChannelNorm(channels) } : []
-    }
-
-    func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
-        var x = x
-        for (i, convolution) in convolutions.enumerated() { x = convolution(x, norm: norms.isEmpty ? nil : norms[i], pass) }
-        return x
-    }
-
-    func visitParameters(_ visitor: ParameterVisitor) {
-        for (i, convolution) in convolutions.enumerated() {
-            visitor.visit("head.\(i)", Wrapped(convolution, as: "conv"))
-            if !norms.isEmpty { visitor.visit("norm.\(i)", norms[i]) }
-        }
-    }
-}
-
 /// Class logits for every point of the pyramid: [points, classes].
 public final class ClassificationHead: Module {
-    private let tower: HeadTower
+    private let tower: ConvolutionStack
     private let classifier: Convolution1D
 
     /// - Parameters:
@@ -45,7 +19,7 @@ public final class ClassificationHead: Module {
     public init(
         input: Int, channels: Int, classes: Int, layers: Int, kernel: Int, hasNorm: Bool, priorProbability: Float, emptyClasses: [Int]
     ) {
-        tower = HeadTower(input: input, channels: channels, layers: layers, kernel: kernel, hasNorm: hasNorm)
+        tower = ConvolutionStack(input: input, channels: channels, count: layers - 1, kernel: kernel, hasNorm: hasNorm, names: ("head", "norm"))
         func logit(_ p: Double) -> Float { Float(-log((1 - p) / p)) }
         var bias = [Float](repeating: priorProbability > 0 ? logit(Double(priorProbability)) : 0, count: classes)
         for index in emptyClasses { bias[index] = logit(1e-6) }
@@ -67,7 +41,7 @@ public final class ClassificationHead: Module {
 /// head, what the centre says about every bin, [points, 2 (bins + 1)].
 /// With quality branches also one logit per branch and point, from convolutions that share the tower.
 public final class RegressionHead: Module {
-    private let tower: HeadTower
+    private let tower: ConvolutionStack
     private let offsets: Convolution1D
     private let scales: [Parameter]
     private let branches: QualityBranches
@@ -86,7 +60,7 @@ public final class RegressionHead: Module {
         input: Int, channels: Int, outputs: Int = 2, levels: Int, layers: Int, kernel: Int, hasNorm: Bool,
         quality branches: QualityBranches = .none
     ) {
-        tower = HeadTower(input: input, channels: channels, layers: layers, kernel: kernel, hasNorm: hasNorm)
+        tower = ConvolutionStack(input: input, channels: channels, count: layers - 1, kernel: kernel, hasNorm: hasNorm, names: ("head", "norm"))
         offsets = Convolution1D(layers > 1 ? channels : input, outputs, kernel: kernel)
         scales = (0..<levels).map { _ in Parameter(.scalar, count: 1, isDecayed: false, initialization: .constant(1)) }
         self.branches = branches

@@ -1,3 +1,4 @@
+import Autograd
 import Foundation
 
 /// Sinusoidal position encoding divided by sqrt(channels), as ActionFormer adds it to the embedding (`use_abs_pe`).
@@ -33,5 +34,18 @@ public enum SinusoidalPositions {
                 for c in 0..<channels { result[t * channels + c] = (1 - weight) * entry(low, c) + weight * entry(high, c) }
             }
         }
+    }
+
+    /// The positions of packed sequences, each counted from its own beginning: [rows, channels].
+    ///
+    /// - Parameters:
+    ///   - offsets: rows at which the sequences end, first 0.
+    ///   - tableLength: positions of the table, as in `encoding`.
+    public static func packed(offsets: [Int], channels: Int, tableLength: Int) -> Tensor {
+        let all = Tensor(rows: offsets[offsets.count - 1], columns: channels, requiresGradient: false)
+        for b in 0..<offsets.count - 1 where !Rehearsal.isRunning {
+            encode(length: offsets[b + 1] - offsets[b], channels: channels, tableLength: tableLength, into: all.values + offsets[b] * channels)
+        }
+        return all
     }
 }
