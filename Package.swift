@@ -144,6 +144,13 @@ let package = Package(
             ]),
         .testTarget(name: "RunRecordsTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations"]),
         .testTarget(
+            name: "CheckpointsTests",
+            dependencies: ["Checkpoints", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RandomStreams", "TestSupport"]),
+        .testTarget(
+            name: "SamplingTests", dependencies: ["Autograd", "Detectors", "Diagnostics", "RandomStreams", "Sampling", "TemporalAnnotations"]),
+        .testTarget(
+            name: "AblationTests", dependencies: ["Ablation", "DetectionMetrics", "Diagnostics", "StandardRegistry", "TrainingMethods"]),
+        .testTarget(
             name: "TrainingTests",
             dependencies: [
                 "Ablation", "Checkpoints", "HDF5", "Kernels", "RunRecords", "Sampling", "StandardRegistry", "TestSupport", "Training",

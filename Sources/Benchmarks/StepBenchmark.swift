@@ -57,9 +57,7 @@ package final class StepBenchmark {
         detector.initializeParameters(seed: UInt64(training.seed))
         shards = try VirtualShards(count: configuration.data.virtualShards, communicator: communicator)
         let arena = ParameterArena(detector)
-        state = TrainingState(
-            arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm,
-            normalizers: detector.normalizers)
+        state = TrainingState(training, arena: arena, detector: detector)
         reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, options: training.reductionOptions)
         parameters = arena.learntCount
         let longest = steps.joined().joined().map(\.rows).max() ?? 0

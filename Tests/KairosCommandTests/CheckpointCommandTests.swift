@@ -27,6 +27,34 @@ final class CheckpointCommandTests: CommandTestCase {
         XCTAssertEqual(try kairos("train", "--version").output, said.output)
     }
 
+    /// A run's folder says how far the run has come.
+    func testInspectionOfARun() throws {
+        let run = folder + "/r"
+        let stopped = try object(try kairos("train", folder + "/run.yaml", "--output", run, "--stop-after", "3", "--json"))
+        var inspected = try object(try kairos("inspect", run, "--json"))
+        XCTAssertEqual(inspected["kind"] as? String, "run")
+        XCTAssertEqual(inspected["digest"] as? String, stopped["digest"] as? String)
+        XCTAssertEqual(inspected["step"] as? Int, 3)
+        XCTAssertEqual(inspected["checkpoints"] as? [Int], [3])
+        XCTAssertEqual(inspected["stage"] as? String, "training")
+        XCTAssertGreaterThan(try XCTUnwrap((inspected["loss"] as? [String: Double])?["total"]), 0)
+        XCTAssertGreaterThanOrEqual(try XCTUnwrap(inspected["seconds"] as? Double), 0)
+        XCTAssertNil(inspected["metrics"])
+        let ended = try object(try kairos("train", folder + "/run.yaml", "--output", run, "--resume", "--json"))
+        inspected = try object(try kairos("inspect", run, "--json"))
+        XCTAssertEqual(inspected["step"] as? Int, ended["step"] as? Int)
+        XCTAssertEqual((inspected["metrics"] as? [String: Any])?["average_mAP"] as? Double, ended["average_mAP"] as? Double)
+        let text = try kairos("inspect", run)
+        XCTAssertEqual(text.code, 0, text.errors)
+        for line in ["\(run): run\n", "  average mAP ", "  checkpoints 3, ", "  digest      \(try XCTUnwrap(ended["digest"] as? String))\n"] {
+            XCTAssertTrue(text.output.contains(line), text.output)
+        }
+        XCTAssertFalse(text.output.contains("rounds"), text.output)
+        // Other folders are no runs.
+        let other = try kairos("inspect", folder)
+        XCTAssertEqual(other.code, 3, other.errors)
+    }
+
     func testNewVideos() throws {
         let trained = try object(try kairos("train", folder + "/run.yaml", "--output", folder + "/r", "--json"))
         let inspected = try object(try kairos("inspect", checkpoint, "--json"))

@@ -53,9 +53,7 @@ public enum WeightImport {
             notes.append(
                 "warning: \(difference): detection on this store wants --resample, training on it an import with --rate-of-store")
         }
-        let state = TrainingState(
-            arena: arena, weightDecay: configuration.training.weightDecay, emaDecay: configuration.training.emaDecay,
-            initialLossNormalizer: configuration.training.initialLossNorm, normalizers: detector.normalizers)
+        let state = TrainingState(configuration.training, arena: arena, detector: detector)
         let header = Checkpoint.Header(
             programVersion: ProgramVersion.current, programDigest: ProgramVersion.buildDigest, step: 0, optimizerStep: 0,
             seed: configuration.training.seed, lossNormalizer: state.lossNormalizer, furtherNormalizers: state.furtherNormalizers,

@@ -57,9 +57,7 @@ public final class Trainer {
         let training = configuration.training
         shards = try VirtualShards(count: configuration.data.virtualShards, communicator: communicator)
         let arena = ParameterArena(detector)
-        state = TrainingState(
-            arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm,
-            normalizers: detector.normalizers)
+        state = TrainingState(training, arena: arena, detector: detector)
         reduction = GradientReduction(arena: arena, communicator: communicator, shards: shards, options: training.reductionOptions)
         checkpoints = folder.checkpoints(keep: training.keep)
         stages = method.stages

@@ -11,7 +11,7 @@ final class DamagedCheckpointTests: XCTestCase {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let path = folder + "/a.h5", other = folder + "/b.h5"
-        let state = ToyDetector(columns: 5)
+        let state = TwoLayers.usual()
         state.initializeParameters(seed: 1)
         let header = Checkpoint.Header(
             programVersion: "0.1.0", step: 7, optimizerStep: 7, seed: 3, lossNormalizer: 1, configuration: "data:\n  store: s.h5\n",

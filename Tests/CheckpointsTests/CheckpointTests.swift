@@ -8,7 +8,7 @@ import RandomStreams
 import TestSupport
 import XCTest
 
-private final class TwoLayers: Module {
+final class TwoLayers: Module {
     let layers: [(String, Parameter)]
     init(_ layers: [(String, Parameter)]) { self.layers = layers }
     func visitParameters(_ visitor: ParameterVisitor) { for (name, parameter) in layers { visitor.visit(name, parameter) } }
