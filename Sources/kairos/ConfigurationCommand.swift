@@ -8,12 +8,12 @@ import TrainingMethods
 struct ConfigurationCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "configuration",
-        abstract: "Print every key of a configuration with its default and meaning, as a YAML file to begin with.",
+        abstract: "Print every key of a configuration with its default and meaning, as a YAML file to start from.",
         discussion: """
             Example:
               kairos configuration --detector tridet --method apl > my.yaml
 
-            The file can be read as it stands once data.store and the lengths of the training are set.
+            The file is a valid configuration once data.store and the length of the training are set.
             --markdown prints the tables of docs/configuration.md.
             """)
 
@@ -23,7 +23,7 @@ struct ConfigurationCommand: ParsableCommand {
     var method: String?
     @Flag(help: "Print the tables of docs/configuration.md instead: all detectors, all methods.")
     var markdown = false
-    @Option(help: ArgumentHelp("Write the tables anew in this document, between its marks.", valueName: "file"))
+    @Option(help: ArgumentHelp("Rewrite the tables of this document, between its markers.", valueName: "file"))
     var renew: String?
     @OptionGroup var output: OutputOptions
 
