@@ -17,7 +17,12 @@ public final class TrainingState {
     /// Steps done.
     public var step = 0
 
-    /// - Parameter normalizers: the detector's.
+    /// - Parameters:
+    ///   - arena: the parameters.
+    ///   - weightDecay: of AdamW.
+    ///   - emaDecay: of the moving average of the weights.
+    ///   - initialLossNormalizer: what the running counts begin with.
+    ///   - normalizers: the detector's.
     public init(
         arena: ParameterArena, weightDecay: Double, emaDecay: Double, initialLossNormalizer: Double,
         normalizers: [LossNormalizer] = [LossNormalizer("positives")]

@@ -146,7 +146,7 @@ extension GradientReduction {
     /// - Parameters:
     ///   - count: elements of the arena.
     ///   - communicator: the ranks of the run.
-    ///   - shards: how shards are dealt to ranks.
+    ///   - shards: how shards are assigned to ranks.
     ///   - options: of the reduction.
     public static func messageBytes(parameters count: Int, communicator: Communicator, shards: VirtualShards, options: Options) -> Int {
         let plan = ReductionPlan(shards: shards, hosts: options.isHierarchical ? communicator.hosts : [])

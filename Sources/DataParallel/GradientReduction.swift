@@ -87,7 +87,7 @@ public final class GradientReduction {
     /// - Parameters:
     ///   - arena: the parameters whose gradients are summed.
     ///   - communicator: the ranks of the run.
-    ///   - shards: how shards are dealt to ranks.
+    ///   - shards: how shards are assigned to ranks.
     ///   - options: precision, order and overlap of the messages.
     ///   - hosts: for every rank a number of its host; nil: as the communicator found them.
     public init(arena: ParameterArena, communicator: Communicator, shards: VirtualShards, options: Options = Options(), hosts: [Int]? = nil) {

@@ -15,7 +15,9 @@ extension AnnotationAssigned {
 
 /// Targets depend on what the network says, too (SimOTA).
 public protocol OutputAssigned: Detector {
-    /// - Parameter outputs: of the batch's features; their values are read, nothing is recorded.
+    /// - Parameters:
+    ///   - batch: the packed recordings with their actions.
+    ///   - outputs: of the batch's features; their values are read, nothing is recorded.
     func assignTargets(_ batch: PackedBatch, outputs: Outputs) -> Targets
 }
 
@@ -34,7 +36,9 @@ public protocol LevelFeatures: Detector {
 
     /// The levels, finest first, each half as long as the one before (rounded up); the first as long as the features.
     ///
-    /// - Parameter features: [rows, input dimension], packed.
+    /// - Parameters:
+    ///   - features: [rows, input dimension], packed.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence]
 
     /// The levels that outputs were made of.
@@ -70,7 +74,9 @@ public protocol RehearsedDetector: Detector {
 extension RehearsedDetector {
     /// Runs the network, and where the tape records takes every gradient that the losses seed; reads and writes no value.
     ///
-    /// - Parameter features: [rows, input dimension], packed; without values.
+    /// - Parameters:
+    ///   - features: [rows, input dimension], packed; without values.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     @discardableResult public func rehearse(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs {
         let outputs = self(features, pass)
         if pass.tape.isRecording { rehearseGradients(outputs) }

@@ -26,12 +26,16 @@ public protocol Detector: Module, ActionLocalizer {
 
     /// Runs the network and records its operations.
     ///
-    /// - Parameter features: [rows, input dimension], packed.
+    /// - Parameters:
+    ///   - features: [rows, input dimension], packed.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
     func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs
 
     /// Seeds the gradients of the outputs.
     ///
     /// - Parameters:
+    ///   - outputs: what the network said.
+    ///   - targets: of the same batch.
     ///   - normalizers: in the order of the property.
     ///   - tape: that of the outputs; operations may still be recorded on it.
     /// - Returns: the parts of the loss already divided by their normalisers, among them `total`, whose gradient has been seeded; the same names in
@@ -78,7 +82,11 @@ extension Detector {
 
     /// Forward pass, targets and losses of one batch, as a step takes them, without other shards.
     ///
-    /// - Parameter normalizers: what the losses are divided by.
+    /// - Parameters:
+    ///   - batch: the packed recordings with their actions.
+    ///   - normalizers: what the losses are divided by.
+    ///   - tape: the operations are recorded here.
+    ///   - random: for drop path; moves on.
     public func losses(_ batch: PackedBatch, normalizers: [Float], tape: Tape, random: inout RandomStream) -> [String: Double] {
         let pass = ForwardPass(tape: tape, isTraining: true, random: random)
         let outputs = self(batch.features, pass)

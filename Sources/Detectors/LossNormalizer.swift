@@ -27,14 +27,18 @@ public struct RunningNormalizers: Equatable, Sendable {
     /// In the order of `kinds`.
     public var values: [Double]
 
-    /// - Parameter initial: of those that do not say themselves what they begin with.
+    /// - Parameters:
+    ///   - kinds: of the detector, in its order.
+    ///   - initial: of those that do not say themselves what they begin with.
     public init(_ kinds: [LossNormalizer], initial: Double) {
         precondition(!kinds.isEmpty, "a detector has at least one normaliser")
         self.kinds = kinds
         values = kinds.map { $0.initial ?? initial }
     }
 
-    /// - Parameter values: one for each kind.
+    /// - Parameters:
+    ///   - kinds: of the detector, in its order.
+    ///   - values: one for each kind.
     public init(_ kinds: [LossNormalizer], values: [Double]) {
         precondition(values.count == kinds.count, "\(values.count) values for \(kinds.count) normalisers")
         self.kinds = kinds

@@ -17,7 +17,9 @@ public struct TrainingRecordings: Equatable, Sendable {
 extension FeatureStore {
     /// Positions of a subset's recordings; the subset's name may differ in case.
     ///
-    /// - Parameter key: what names the subset, for messages.
+    /// - Parameters:
+    ///   - name: the subset.
+    ///   - key: what names the subset, for messages.
     /// - Throws: `Failure` when the store has no such subset.
     public func videos(inSubset name: String, key: String) throws -> [Int] {
         let set = AnnotationSet(version: "", classes: classes, videos: videos.map(\.annotation))

@@ -16,6 +16,7 @@ public struct TrainingSampler: Sendable {
     ///   - videos: recordings to learn from, with their number of rows.
     ///   - shardCount: virtual shards.
     ///   - batchSize: recordings per step over all shards, a multiple of `shardCount`.
+    ///   - seed: of the run.
     /// - Throws: `Failure` (`.badInput`) when a shard would be left without any recording.
     public init(videos: [(index: Int, rows: Int)], shardCount: Int, batchSize: Int, seed: UInt64) throws {
         let sorted = videos.sorted { ($1.rows, $0.index) < ($0.rows, $1.index) }

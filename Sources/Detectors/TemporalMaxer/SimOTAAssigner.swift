@@ -44,6 +44,7 @@ public struct SimOTAAssigner: Hashable, Sendable {
     /// - Parameters:
     ///   - points: as many levels as regression ranges.
     ///   - instances: per video of `points`; labels below the number of classes.
+    ///   - predictions: what the network said of the points.
     ///   - weights: of the instances and of regions; a positive point's own weight is multiplied by that of the action which its offsets lead to.
     /// - Returns: targets with weights: of positive points as above, 1 of the others, 0 in ignored regions.
     public func assign(
@@ -77,7 +78,11 @@ public struct SimOTAAssigner: Hashable, Sendable {
         public internal(set) var weights: [Float] = []
     }
 
-    /// - Parameter instances: of the video; at least one.
+    /// - Parameters:
+    ///   - points: of all levels and videos.
+    ///   - video: the recording.
+    ///   - instances: of the video; at least one.
+    ///   - predictions: what the network said of the points.
     public func match(_ points: PyramidPoints, video: Int, instances: [GridInstance], predictions: Predictions) -> Match {
         var result = Match()
         for level in 0..<points.levels {

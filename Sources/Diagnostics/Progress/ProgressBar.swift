@@ -16,7 +16,7 @@ public final class ProgressBar {
     private var hasDrawn = false
 
     /// - Parameters:
-    ///   - title: what goes on.
+    ///   - title: the work in progress.
     ///   - total: of the work.
     ///   - done: what is done already (a resumed run).
     ///   - unit: what is counted.

@@ -8,7 +8,10 @@ public final class GroupNormalization: Module {
     /// Weight and bias; nil: nothing is learnt.
     private let affine: (weight: Parameter, bias: Parameter)?
 
-    /// - Parameter isAffine: whether it has weight and bias.
+    /// - Parameters:
+    ///   - channels: values of a row.
+    ///   - groups: divides the channels.
+    ///   - isAffine: whether it has weight and bias.
     /// - Precondition: `groups` divides `channels`.
     public init(_ channels: Int, groups: Int, isAffine: Bool = true) {
         precondition(channels % groups == 0)

@@ -39,7 +39,7 @@ public struct PseudoLabelFile: Equatable, Sendable {
 
     /// - Parameters:
     ///   - round: number of the round, from 1.
-    ///   - labels: all predictions that were looked at.
+    ///   - labels: all predictions that were examined.
     ///   - videos: recordings to be listed even without predictions; those of the labels are added in order of appearance.
     ///   - thresholds: those that selected.
     ///   - quality: measured, where the truth is known.

@@ -8,7 +8,9 @@ extension ConfigurationReference {
 
     /// A document with its tables written again; what stands outside the marks is kept.
     ///
-    /// - Parameter file: the document's name, for errors.
+    /// - Parameters:
+    ///   - document: its text.
+    ///   - file: the document's name, for errors.
     /// - Throws: `Failure` (`.badInput`) when a table has no place in it, or a place has no table.
     public func renewed(_ document: String, file: String) throws -> String {
         var result = "", rest = document[...], missing = tables.map(\.name)

@@ -54,7 +54,7 @@ public struct MemoryEstimate: Codable, Equatable, Sendable {
     ///   - type: of the elements.
     ///   - counts: sizes of a copy; their product is its elements.
     ///   - copies: how often.
-    ///   - name: what they are, for people.
+    ///   - name: what they are, for the user.
     ///   - key: the option that makes them so many.
     public static func elements<Element>(_ type: Element.Type, counts: [Int], copies: Int, name: String, key: String) -> MemoryEstimate {
         let bytes = counts.reduce(product(copies, MemoryLayout<Element>.stride)) { product($0, $1) }

@@ -17,7 +17,10 @@ public struct LearningView {
 
     /// - Parameters:
     ///   - batch: features and labels; with `weights` the detector must have `WeightedTargets`.
+    ///   - purpose: names the random stream of the view's forward pass.
+    ///   - prefix: before the names of the view's losses.
     ///   - weight: above 0.
+    ///   - augment: makes the features that the network sees; nil: the batch's.
     public init(
         _ batch: PackedBatch, purpose: String = "forward", prefix: String = "", weight: Double = 1,
         augment: ((PackedSequence) -> PackedSequence)? = nil
