@@ -34,7 +34,12 @@ final class MemoryPlannerTests: XCTestCase {
         let triDet =
             "model={name: tridet, backbone_arch: [1, 1, 2], n_sgp_win_size: 3, sgp_mlp_dim: 96, embd_dim: 48, fpn_dim: 48, head_dim: 48, "
             + "regression_range: [[0, 4], [4, 16], [16, 10000]]}"
+        // All shards of a rank run forward before the first runs backward.
+        let temporalMaxer =
+            "model={name: temporalmaxer, backbone_arch: [1, 0, 2], embd_dim: 48, fpn_dim: 48, head_dim: 48, "
+            + "regression_range: [[0, 4], [4, 16], [16, 10000]]}"
         for (name, overrides) in [
+            ("temporalmaxer", [temporalMaxer]), ("temporalmaxer, one shard", [temporalMaxer, "data.virtual_shards=1"]),
             ("windowed", ["model.n_mha_win_size=9"]), ("global", []), ("recompute", ["training.recompute_mlp=true"]), ("tridet", [triDet]),
             ("one shard", ["data.virtual_shards=1"]),
         ] {

@@ -31,6 +31,8 @@ final class WeightImportTests: XCTestCase {
             + "regression_range: [[0, 4], [4, 10000]]}",
         "tridet": "{name: tridet, backbone_arch: [1, 1, 1], n_sgp_win_size: 3, sgp_mlp_dim: 16, num_bins: 6, embd_dim: 16, fpn_dim: 16, "
             + "head_dim: 8, regression_range: [[0, 4], [4, 10000]]}",
+        "temporalmaxer": "{name: temporalmaxer, backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, "
+            + "regression_range: [[0, 4], [4, 10000]]}",
     ]
 
     private func configuration(_ model: String = "actionformer", _ overrides: [String] = []) throws -> RunConfiguration {
@@ -107,7 +109,7 @@ final class WeightImportTests: XCTestCase {
 
     /// Published weights say neither.
     func testWeightsWithoutNames() throws {
-        for (model, prefix) in [("actionformer", ""), ("tridet", "module.")] {
+        for (model, prefix) in [("actionformer", ""), ("tridet", "module."), ("temporalmaxer", "")] {
             try writeWeights(model, prefix: prefix)
             try writeStore(classes: ["sit", "run", "jump"])
             let taken = try take(model)
