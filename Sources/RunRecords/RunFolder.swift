@@ -30,12 +30,14 @@ public struct RunFolder: Equatable, Sendable {
     /// The checkpoints, of which the newest `keep` stay.
     public func checkpoints(keep: Int) -> CheckpointFolder { CheckpointFolder(path: checkpoints, keep: keep) }
 
+    /// Files in the run's folder.
+    public var files: [String] { [configuration, log, metrics, predictions] }
     /// Folders in the run's folder.
     public var subfolders: [String] { [checkpoints, pseudoLabels, timeline] }
     /// Names of everything that a run writes in its folder.
     public static let names: [String] = {
         let folder = RunFolder("")
-        return ([folder.configuration, folder.log, folder.metrics, folder.predictions] + folder.subfolders).map { String($0.dropFirst()) }
+        return (folder.files + folder.subfolders).map { String($0.dropFirst()) }
     }()
 
     // MARK: What is there

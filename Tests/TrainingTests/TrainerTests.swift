@@ -167,4 +167,29 @@ final class TrainerTests: ToyRunTestCase {
             """
         ) { _ = try run("taken/run") }
     }
+
+    /// Found before the first step, not when the result is to be written.
+    func testPlacesOfTheRunsFilesAreLookedAtFirst() throws {
+        for name in ["config.yaml", "log.jsonl", "metrics.json", "predictions.json"] {
+            try FileManager.default.createDirectory(atPath: "\(folder)/\(name)-run/\(name)", withIntermediateDirectories: true)
+            refused(
+                """
+                error: the output is a folder
+                  where: file 'FOLDER/\(name)-run/\(name)'
+                  do: name a file: outputs are written beside their place and put there when whole
+                """
+            ) { _ = try run("\(name)-run") }
+        }
+        for name in ["checkpoints", "pseudo_labels", "timeline"] {
+            try FileManager.default.createDirectory(atPath: "\(folder)/\(name)-run", withIntermediateDirectories: true)
+            try Data("x".utf8).write(to: URL(fileURLWithPath: "\(folder)/\(name)-run/\(name)"))
+            refused(
+                """
+                error: a file stands where the run's folder is to be
+                  where: file 'FOLDER/\(name)-run/\(name)'
+                  do: remove it, or choose another --output
+                """
+            ) { _ = try run("\(name)-run") }
+        }
+    }
 }

@@ -49,8 +49,13 @@ extension TrainingRun {
 
     private func makeFolders() throws {
         try Self.makeFolder(folder.path)
+        for file in folder.files { try requireWritablePlace(of: file) }
+        for place in folder.subfolders {
+            var isFolder: ObjCBool = false
+            guard FileManager.default.fileExists(atPath: place, isDirectory: &isFolder), !isFolder.boolValue else { continue }
+            throw Failure.failed("a file stands where the run's folder is to be", at: .file(place), advice: "remove it, or choose another --output")
+        }
         try Self.makeFolder(folder.checkpoints)
-        try requireWritablePlace(of: folder.configuration)
     }
 
     /// Makes a folder and those above it.
