@@ -40,6 +40,7 @@ public enum SinusoidalPositions {
     ///
     /// - Parameters:
     ///   - offsets: rows at which the sequences end, first 0.
+    ///   - channels: columns of the result.
     ///   - tableLength: positions of the table, as in `encoding`.
     public static func packed(offsets: [Int], channels: Int, tableLength: Int) -> Tensor {
         let all = Tensor(rows: offsets[offsets.count - 1], columns: channels, requiresGradient: false)

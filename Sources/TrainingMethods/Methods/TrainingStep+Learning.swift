@@ -8,7 +8,9 @@ import NeuralNetworks
 extension TrainingStep {
     /// Forward, losses and backward over one or several views of each shard's recordings.
     ///
-    /// - Parameter views: for each shard of this rank; as many for every shard.
+    /// - Parameters:
+    ///   - detector: what is trained.
+    ///   - views: for each shard of this rank; as many for every shard.
     /// - Returns: for each shard the parts of the loss, `total` among them.
     public func learn<D: Detector>(_ detector: D, views: [[LearningView]]) throws -> [[String: Double]] {
         try learn(detector, views: views, LearningRules())
