@@ -62,39 +62,30 @@ public enum QualityAssessment {
         classes: Int, weights: UnsafePointer<Float>? = nil, alpha: Float, scale: Float, gradient: UnsafeMutablePointer<Float>?,
         factorGradient: UnsafeMutablePointer<Float>?
     ) -> Double {
-        let block = 1 << 9
-        let blocks = (points + block - 1) / block
-        var partials = [Double](repeating: 0, count: blocks)
-        partials.withUnsafeMutableBufferPointer { partials in
-            let partials = partials.baseAddress
-            Threads.overRanges(blocks, grain: 1) { range in
-                for b in range {
-                    var total = 0.0
-                    for point in b * block..<min(points, (b + 1) * block) {
-                        let weight = weights?[point] ?? 1, q = factors?[point] ?? 1, logQ = q == 1 ? 0 : log(q)
-                        var dq: Float = 0
-                        for i in point * classes..<(point + 1) * classes {
-                            let x = x[i], y = targets[i], a = oneHot[i] > 0.5 ? alpha : 1 - alpha
-                            let e = exp(-abs(x)), log1pE = log1p(e)
-                            let s = x >= 0 ? 1 / (1 + e) : e / (1 + e), n = x >= 0 ? e / (1 + e) : 1 / (1 + e)
-                            let p = s * q
-                            // 1 - sq = (1 - s) + s (1 - q): no cancellation.
-                            let rest = max(n + s * (1 - q), .leastNormalMagnitude)
-                            let logP = min(x, 0) - log1pE + logQ
-                            let logRest = q == 1 ? min(-x, 0) - log1pE : p < 0.5 ? log1p(-p) : log(rest)
-                            let ce = -((1 - y) * logRest + y * logP), d = p - y
-                            total += Double(weight * (a * d * d * ce))
-                            // dL/dp = a (2 d ce + d^3 / (p (1 - p))), dp/dx = p n, dp/dq = s.
-                            let cubic = d * d * d / rest
-                            if let gradient { gradient[i] = weight * (scale * a * (2 * d * ce * p * n + cubic * n)) }
-                            dq += a * (2 * d * ce * s + cubic / q)
-                        }
-                        if let factorGradient { factorGradient[point] = weight * (scale * dq) }
-                    }
-                    partials![b] = total
+        return Threads.sum(points, block: 1 << 9) { range in
+            var total = 0.0
+            for point in range {
+                let weight = weights?[point] ?? 1, q = factors?[point] ?? 1, logQ = q == 1 ? 0 : log(q)
+                var dq: Float = 0
+                for i in point * classes..<(point + 1) * classes {
+                    let x = x[i], y = targets[i], a = oneHot[i] > 0.5 ? alpha : 1 - alpha
+                    let e = exp(-abs(x)), log1pE = log1p(e)
+                    let s = x >= 0 ? 1 / (1 + e) : e / (1 + e), n = x >= 0 ? e / (1 + e) : 1 / (1 + e)
+                    let p = s * q
+                    // 1 - sq = (1 - s) + s (1 - q): no cancellation.
+                    let rest = max(n + s * (1 - q), .leastNormalMagnitude)
+                    let logP = min(x, 0) - log1pE + logQ
+                    let logRest = q == 1 ? min(-x, 0) - log1pE : p < 0.5 ? log1p(-p) : log(rest)
+                    let ce = -((1 - y) * logRest + y * logP), d = p - y
+                    total += Double(weight * (a * d * d * ce))
+                    // dL/dp = a (2 d ce + d^3 / (p (1 - p))), dp/dx = p n, dp/dq = s.
+                    let cubic = d * d * d / rest
+                    if let gradient { gradient[i] = weight * (scale * a * (2 * d * ce * p * n + cubic * n)) }
+                    dq += a * (2 * d * ce * s + cubic / q)
                 }
+                if let factorGradient { factorGradient[point] = weight * (scale * dq) }
             }
+            return total
         }
-        return partials.reduce(0, +)
     }
 }

@@ -16,32 +16,22 @@ public enum Reductions {
     public static func sumOfSquares(_ x: UnsafePointer<Float>, count: Int) -> Double {
         let began = KernelCounter.begin()
         defer { KernelCounter.end(began, .reduction, operations: 2 * count, bytes: 4 * count) }
-        let block = 1 << 14
-        let blocks = (count + block - 1) / block
-        var partials = [Double](repeating: 0, count: blocks)
-        partials.withUnsafeMutableBufferPointer { partials in
-            let partials = partials.baseAddress
-            Threads.overRanges(blocks, grain: 1) { range in
-                for b in range {
-                    var low = SIMD8<Double>(), high = SIMD8<Double>()
-                    var rest = 0.0
-                    let begin = b * block, end = min(count, begin + block)
-                    var i = begin
-                    while i + 16 <= end {
-                        let v = load(x + i)
-                        let l = SIMD8<Double>(v.lowHalf), h = SIMD8<Double>(v.highHalf)
-                        low = low.addingProduct(l, l)
-                        high = high.addingProduct(h, h)
-                        i += 16
-                    }
-                    while i < end {
-                        rest += Double(x[i]) * Double(x[i])
-                        i += 1
-                    }
-                    partials![b] = (low + high).sum() + rest
-                }
+        return Threads.sum(count, block: 1 << 14) { range in
+            var low = SIMD8<Double>(), high = SIMD8<Double>()
+            var rest = 0.0
+            var i = range.lowerBound
+            while i + 16 <= range.upperBound {
+                let v = load(x + i)
+                let l = SIMD8<Double>(v.lowHalf), h = SIMD8<Double>(v.highHalf)
+                low = low.addingProduct(l, l)
+                high = high.addingProduct(h, h)
+                i += 16
             }
+            while i < range.upperBound {
+                rest += Double(x[i]) * Double(x[i])
+                i += 1
+            }
+            return (low + high).sum() + rest
         }
-        return partials.reduce(0, +)
     }
 }

@@ -21,33 +21,24 @@ public enum DetectionLosses {
     ) -> Double {
         let began = KernelCounter.begin()
         defer { KernelCounter.end(began, .loss, operations: 60 * count, bytes: 12 * count) }
-        let block = 1 << 13
-        let blocks = (count + block - 1) / block
-        var partials = [Double](repeating: 0, count: blocks)
-        partials.withUnsafeMutableBufferPointer { partials in
-            let partials = partials.baseAddress
-            Threads.overRanges(blocks, grain: 1) { range in
-                for b in range {
-                    var total = 0.0
-                    for i in b * block..<min(count, (b + 1) * block) {
-                        let x = x[i], y = y[i]
-                        let e = exp(-abs(x))
-                        let p = x >= 0 ? 1 / (1 + e) : e / (1 + e)
-                        let ce = max(x, 0) - x * y + log1p(e)
-                        let q = 1 - (p * y + (1 - p) * (1 - y))
-                        let a = alpha * y + (1 - alpha) * (1 - y)
-                        let weight = weights?[i / columns] ?? 1
-                        total += Double(weight * (a * q * q * ce))
-                        if let gradient {
-                            // d ce/dx = p - y; d q/dx = (1 - 2 y) p (1 - p).
-                            gradient[i] = weight * (scale * a * (q * q * (p - y) + 2 * q * ce * (1 - 2 * y) * p * (1 - p)))
-                        }
-                    }
-                    partials![b] = total
+        return Threads.sum(count, block: 1 << 13) { range in
+            var total = 0.0
+            for i in range {
+                let x = x[i], y = y[i]
+                let e = exp(-abs(x))
+                let p = x >= 0 ? 1 / (1 + e) : e / (1 + e)
+                let ce = max(x, 0) - x * y + log1p(e)
+                let q = 1 - (p * y + (1 - p) * (1 - y))
+                let a = alpha * y + (1 - alpha) * (1 - y)
+                let weight = weights?[i / columns] ?? 1
+                total += Double(weight * (a * q * q * ce))
+                if let gradient {
+                    // d ce/dx = p - y; d q/dx = (1 - 2 y) p (1 - p).
+                    gradient[i] = weight * (scale * a * (q * q * (p - y) + 2 * q * ce * (1 - 2 * y) * p * (1 - p)))
                 }
             }
+            return total
         }
-        return partials.reduce(0, +)
     }
 
     /// DIoU loss of segments that share a point, given by their distances to start and end (APL, Eq. 1; the published `ctr_diou_loss_1d`):

@@ -16,6 +16,20 @@ public enum Threads {
         }
     }
 
+    /// The sum of `body(range)` over pieces of `block` of 0..<total, the last one shorter: the same for any number of threads.
+    @inline(__always)
+    static func sum(_ total: Int, block: Int, _ body: (Range<Int>) -> Double) -> Double {
+        let blocks = (total + block - 1) / block
+        var partials = [Double](repeating: 0, count: blocks)
+        partials.withUnsafeMutableBufferPointer { partials in
+            let partials = partials.baseAddress
+            overRanges(blocks, grain: 1) { range in
+                for b in range { partials![b] = body(b * block..<min(total, (b + 1) * block)) }
+            }
+        }
+        return partials.reduce(0, +)
+    }
+
     /// Calls `body` once for each of 0..<parts, on several threads.
     private static func perform(_ parts: Int, _ body: (_ part: Int) -> Void) {
         let context = ComputeContext.current
