@@ -79,19 +79,8 @@ extension HDF5File {
 
     /// Text, of fixed or variable length.
     public func readStrings(_ name: String) throws -> [String] {
-        try HDF5Library.locked {
-            let dataset = try openDataset(name)
-            defer { H5Dclose(dataset) }
-            let type = H5Dget_type(dataset)
-            let space = H5Dget_space(dataset)
-            defer {
-                H5Tclose(type)
-                H5Sclose(space)
-            }
-            try requireClass(type, name, expected: "text") { $0 == H5T_STRING }
-            guard let shape = Self.extent(of: space) else { throw readFailure(name) }
-            let count = try count(of: dataset, name, shape: shape, bytesPerValue: H5Tget_size(type))
-            return try Self.strings(count: count, type: type, space: space) { memory, buffer in
+        try withDataset(name, expected: "text", accepts: { $0 == H5T_STRING }) { dataset, type, space, count in
+            try Self.strings(count: count, type: type, space: space) { memory, buffer in
                 H5Dread(dataset, memory, kairos_h5s_all(), kairos_h5s_all(), kairos_h5p_default(), buffer) >= 0
             } ?? { throw readFailure(name) }()
         }
@@ -155,9 +144,11 @@ extension HDF5File {
         }
     }
 
-    private func read<Value>(
-        _ name: String, as memory: hid_t, initial: Value, expected: String, accepts: (H5T_class_t) -> Bool
-    ) throws -> [Value] {
+    /// Opens a dataset whose values are of a class that `accepts` takes and, by its extent and the file's size, may be there.
+    private func withDataset<Result>(
+        _ name: String, expected: String, accepts: (H5T_class_t) -> Bool,
+        _ body: (_ dataset: hid_t, _ type: hid_t, _ space: hid_t, _ count: Int) throws -> Result
+    ) throws -> Result {
         try HDF5Library.locked {
             let dataset = try openDataset(name)
             defer { H5Dclose(dataset) }
@@ -169,7 +160,15 @@ extension HDF5File {
             }
             try requireClass(type, name, expected: expected, accepts)
             guard let shape = Self.extent(of: space) else { throw readFailure(name) }
-            var values = [Value](repeating: initial, count: try count(of: dataset, name, shape: shape, bytesPerValue: H5Tget_size(type)))
+            return try body(dataset, type, space, try count(of: dataset, name, shape: shape, bytesPerValue: H5Tget_size(type)))
+        }
+    }
+
+    private func read<Value>(
+        _ name: String, as memory: hid_t, initial: Value, expected: String, accepts: (H5T_class_t) -> Bool
+    ) throws -> [Value] {
+        try withDataset(name, expected: expected, accepts: accepts) { dataset, _, _, count in
+            var values = [Value](repeating: initial, count: count)
             if values.isEmpty { return values }
             let status = values.withUnsafeMutableBytes {
                 H5Dread(dataset, memory, kairos_h5s_all(), kairos_h5s_all(), kairos_h5p_default(), $0.baseAddress)
