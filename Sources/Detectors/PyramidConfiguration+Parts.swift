@@ -2,8 +2,8 @@
 extension PyramidConfiguration {
     var assigner: CenterSamplingAssigner {
         CenterSamplingAssigner(
-            classes: classes, regressionRanges: regressionRanges, sampling: centerSampleRadius == nil ? .none : .radius,
-            radius: centerSampleRadius ?? 0)
+            classes: classes, regressionRanges: regressionRanges, sampling: options.centerSampleRadius == nil ? .none : .radius,
+            radius: options.centerSampleRadius ?? 0)
     }
 
     func makeNeck() -> any Neck { neck.make(levels: levels, input: embeddingDimension, channels: neckDimension, hasNorm: neckNorm) }
@@ -11,13 +11,13 @@ extension PyramidConfiguration {
     func makeClassificationHead(kernel: Int) -> ClassificationHead {
         ClassificationHead(
             input: neckDimension, channels: headDimension, classes: classes, layers: headLayers, kernel: kernel, hasNorm: headNorm,
-            priorProbability: priorProbability, emptyClasses: emptyClasses)
+            priorProbability: options.priorProbability, emptyClasses: options.emptyClasses)
     }
 
     /// - Parameter outputs: per point: 2, or 2 (bins + 1) below a trident head.
     func makeRegressionHead(outputs: Int = 2) -> RegressionHead {
         RegressionHead(
             input: neckDimension, channels: headDimension, outputs: outputs, levels: levels, layers: headLayers, kernel: headKernel,
-            hasNorm: headNorm, quality: quality.branches)
+            hasNorm: headNorm, quality: options.quality.branches)
     }
 }

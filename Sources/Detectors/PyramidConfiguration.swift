@@ -1,8 +1,10 @@
 import Configuration
-import PostProcessing
 
 /// The configuration of a detector over a feature pyramid, whatever its blocks and heads: the keys of the published `thumos_i3d.yaml` files that have
 /// meaning without padding, at their codes' defaults.
+///
+/// What the sections `training` and `test` and the method say (`options`) is read and set as if it were its own.
+@dynamicMemberLookup
 public struct PyramidConfiguration: Equatable, Sendable {
     /// Columns of the features; 0 while no data are known.
     public var inputDimension: Int
@@ -33,20 +35,8 @@ public struct PyramidConfiguration: Equatable, Sendable {
     /// Per level, the range of max(left, right) distances it is responsible for, in rows of the finest level.
     public var regressionRanges: [ClosedRange<Float>] = [0...4, 4...8, 8...16, 16...32, 32...64, 64...10000]
 
-    // The sections `training` and `test`, and the method.
-    /// In units of the level's stride; nil: anywhere inside the segment.
-    public var centerSampleRadius: Float? = 1.5
-    public var labelSmoothing: Float = 0
-    /// Factor of the regression loss.
-    public var regressionWeight: Float = 1
-    /// Probability the classifiers begin with.
-    public var priorProbability: Float = 0.01
-    /// Classes without data, whose bias begins at -log((1 - 1e-6) / 1e-6).
-    public var emptyClasses: [Int] = []
-    public var dropPath: Float = 0.1
-    /// Branches that assess predicted segments (APL's ALQA); none in the published detectors.
-    public var quality = QualitySettings()
-    public var detection = DetectionSettings()
+    /// The sections `training` and `test`, and the method.
+    public var options = DetectorOptions()
 
     /// Everything at its default.
     public init(inputDimension: Int = 0, classes: Int = 0) {
@@ -56,17 +46,8 @@ public struct PyramidConfiguration: Equatable, Sendable {
 
     public var levels: Int { 1 + branchBlocks }
 
-    /// Takes over what the data and the other sections say.
-    mutating func complete(inputDimension: Int, classes: Int, options: DetectorOptions) {
-        self.inputDimension = inputDimension
-        self.classes = classes
-        centerSampleRadius = options.centerSampleRadius
-        labelSmoothing = options.labelSmoothing
-        regressionWeight = options.regressionWeight
-        priorProbability = options.priorProbability
-        emptyClasses = options.emptyClasses
-        dropPath = options.dropPath
-        quality = options.quality
-        detection = options.detection
+    public subscript<Value>(dynamicMember key: WritableKeyPath<DetectorOptions, Value>) -> Value {
+        get { options[keyPath: key] }
+        set { options[keyPath: key] = newValue }
     }
 }

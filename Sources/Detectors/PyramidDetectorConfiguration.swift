@@ -49,7 +49,7 @@ extension PyramidDetectorConfiguration {
     /// The configuration with what the data and the other sections say.
     func completed(inputDimension: Int, classes: Int, options: DetectorOptions) -> Self {
         var result = self
-        result.pyramid.complete(inputDimension: inputDimension, classes: classes, options: options)
+        (result.pyramid.inputDimension, result.pyramid.classes, result.pyramid.options) = (inputDimension, classes, options)
         return result
     }
 }

@@ -164,11 +164,11 @@ extension PyramidConfiguration {
         absolutePositions = file.hasAttribute(of: "/", named: "use_abs_pe") ? try file.boolAttribute(of: "/", named: "use_abs_pe") : false
         maximumLength = file.hasAttribute(of: "/", named: "max_seq_len") ? try int("max_seq_len") : try int("seq_len")
         regressionRanges = try Self.regressionRanges(file)
-        centerSampleRadius = Float(try file.doubleAttribute(of: "/", named: "center_sample_radius"))
+        options.centerSampleRadius = Float(try file.doubleAttribute(of: "/", named: "center_sample_radius"))
         if file.hasAttribute(of: "/", named: "label_smoothing") {
-            labelSmoothing = Float(try file.doubleAttribute(of: "/", named: "label_smoothing"))
+            options.labelSmoothing = Float(try file.doubleAttribute(of: "/", named: "label_smoothing"))
         }
-        detection = try DetectionSettings(fixture: file)
+        options.detection = try DetectionSettings(fixture: file)
     }
 
     static func regressionRanges(_ file: HDF5File) throws -> [ClosedRange<Float>] {

@@ -5,10 +5,7 @@ import NeuralNetworks
 /// distances to its ends. Packed: no padding, no masks. Parameter names are those of the published code.
 public final class ActionFormer: PyramidDetector, AnnotationAssigned {
     public let configuration: ActionFormerConfiguration
-    private let backbone: PyramidBackbone
-    private let neck: any Neck
-    private let classificationHead: ClassificationHead
-    private let regressionHead: RegressionHead
+    private let network: RegressedNetwork
 
     public typealias Outputs = RegressedOutputs
 
@@ -23,29 +20,15 @@ public final class ActionFormer: PyramidDetector, AnnotationAssigned {
                 channels: shared.embeddingDimension, heads: c.heads, window: c.windows[level], stride: stride,
                 hasRelativePositions: c.relativePositions, dropout: c.dropout, dropPath: shared.dropPath)
         }
-        backbone = PyramidBackbone(shared) {
+        let backbone = PyramidBackbone(shared) {
             block(level: 0, stride: 1)
         } branchBlock: {
             block(level: $0, stride: 2)
         }
-        neck = shared.makeNeck()
-        classificationHead = shared.makeClassificationHead(kernel: shared.headKernel)
-        regressionHead = shared.makeRegressionHead()
+        network = RegressedNetwork(shared, backbone: backbone)
     }
 
-    public func visitParameters(_ visitor: ParameterVisitor) {
-        visitor.visit("backbone", backbone)
-        visitor.visit("neck", neck)
-        visitor.visit("cls_head", classificationHead)
-        visitor.visit("reg_head", regressionHead)
-    }
-
-    public func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] { neck(backbone(features, pass), pass) }
-
-    public func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs {
-        let (pyramid, levelOffsets) = concatenated(levels, pass)
-        let logits = classificationHead(pyramid, pass)
-        let (offsets, quality) = regressionHead(pyramid, levelOffsets: levelOffsets, pass)
-        return Outputs(levels: levels, logits: logits, offsets: offsets, quality: quality)
-    }
+    public func visitParameters(_ visitor: ParameterVisitor) { network.visitParameters(visitor) }
+    public func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] { network.pyramid(features, pass) }
+    public func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs { network.heads(levels, pass) }
 }

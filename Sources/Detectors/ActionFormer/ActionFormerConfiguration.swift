@@ -10,7 +10,6 @@ public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
     /// Rows of a level that a position sees around itself; at most 1: all rows.
     public var window = PerLevel.all(-1)
     public var relativePositions = false
-    public var dropout: Float = 0
 
     public init(_ pyramid: PyramidConfiguration) { self.pyramid = pyramid }
 
@@ -62,9 +61,7 @@ public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
     }
 
     public func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector {
-        var configuration = completed(inputDimension: inputDimension, classes: classes, options: options)
-        configuration.dropout = options.dropout
-        return ActionFormer(configuration)
+        ActionFormer(completed(inputDimension: inputDimension, classes: classes, options: options))
     }
 
     public var memorySaver: String? { "a window (model.n_mha_win_size)" }

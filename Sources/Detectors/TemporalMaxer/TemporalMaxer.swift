@@ -7,10 +7,7 @@ public final class TemporalMaxer: PyramidDetector, OutputAssigned {
     public typealias Outputs = RegressedOutputs
 
     public let configuration: TemporalMaxerConfiguration
-    private let backbone: PyramidBackbone
-    private let neck: any Neck
-    private let classificationHead: ClassificationHead
-    private let regressionHead: RegressionHead
+    private let network: RegressedNetwork
 
     /// - Precondition: the configuration has been checked (no stem, ranges per level, channels that are a multiple of the norm's groups, equal widths
     ///   of an identity neck).
@@ -18,31 +15,19 @@ public final class TemporalMaxer: PyramidDetector, OutputAssigned {
         let shared = configuration.pyramid
         precondition(shared.stemBlocks == 0 && shared.regressionRanges.count == shared.levels)
         self.configuration = configuration
-        backbone = PyramidBackbone(shared) {
+        let backbone = PyramidBackbone(shared) {
             MaxPoolBlock()
         } branchBlock: { _ in
             MaxPoolBlock()
         }
-        neck = configuration.hasOwnNeck ? TemporalMaxerNeck(configuration.norm, channels: shared.neckDimension) : shared.makeNeck()
-        classificationHead = shared.makeClassificationHead(kernel: shared.headKernel)
-        regressionHead = shared.makeRegressionHead()
+        network = RegressedNetwork(
+            shared, backbone: backbone,
+            neck: configuration.hasOwnNeck ? TemporalMaxerNeck(configuration.norm, channels: shared.neckDimension) : nil)
     }
 
-    public func visitParameters(_ visitor: ParameterVisitor) {
-        visitor.visit("backbone", backbone)
-        visitor.visit("neck", neck)
-        visitor.visit("cls_head", classificationHead)
-        visitor.visit("reg_head", regressionHead)
-    }
-
-    public func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] { neck(backbone(features, pass), pass) }
-
-    public func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs {
-        let (pyramid, levelOffsets) = concatenated(levels, pass)
-        let logits = classificationHead(pyramid, pass)
-        let (offsets, quality) = regressionHead(pyramid, levelOffsets: levelOffsets, pass)
-        return Outputs(levels: levels, logits: logits, offsets: offsets, quality: quality)
-    }
+    public func visitParameters(_ visitor: ParameterVisitor) { network.visitParameters(visitor) }
+    public func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] { network.pyramid(features, pass) }
+    public func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs { network.heads(levels, pass) }
 
     /// What assigns the targets.
     public var assigner: SimOTAAssigner { configuration.simOTA }
