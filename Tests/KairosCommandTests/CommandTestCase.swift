@@ -29,12 +29,6 @@ class CommandTestCase: XCTestCase {
         """
     }
 
-    /// Options that make a TriDet of `tinyModel`.
-    static let tinyTriDet = [
-        "model={name: tridet, backbone_arch: [1, 1, 2], n_sgp_win_size: 3, sgp_mlp_dim: 16, init_conv_vars: 0.3, input_noise: 0.01, num_bins: 6, "
-            + "embd_dim: 16, fpn_dim: 16, head_dim: 8, regression_range: [[0, 4], [4, 16], [16, 10000]]}"
-    ].flatMap { ["--set", $0] }
-
     /// A whole APL run of 30 iterations of burn-in: its stages end at steps 4, 34, 39 and 44.
     static let tinyStages = """
         apl: {pretraining_iterations: 4, round_iterations: 5, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}

@@ -1,93 +1,23 @@
-import Diagnostics
-import Foundation
 import RunRecords
 import XCTest
 
-/// TriDet as a user trains it: supervised, under APL, as the student of FuSTAL.
-final class TriDetCommandTests: CommandTestCase {
-    override func setUpWithError() throws {
-        try super.setUpWithError()
-        try makeStore(videos: 24)
-        let common = """
-            data: {store: FOLDER/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100, labeled_fraction: 0.4}
-            training: {iterations: 30, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 6, log_every: 5, threads: 1}
-            test: {max_seg_num: 20, min_score: 0.001}
-
-            """
-        try write(common, "supervised.yaml")
-        try write(common + "method: {name: apl}\n" + Self.tinyStages, "apl.yaml")
-        try write(
-            common + """
-                method: {name: fustal}
-                fustal: {segments: 40, embedding_dim: 16, generator_iterations: 6, generator_batch_size: 8, generator_learning_rate: 0.01,
-                  distill_after_iterations: 15, distill_score: 0.02, filter_score: 0.1}
-                """, "fustal.yaml")
+/// TriDet as a user trains it.
+final class TriDetCommandTests: DetectorCommandTestCase {
+    override var tinyModel: [String] {
+        [
+            "model={name: tridet, backbone_arch: [1, 1, 2], n_sgp_win_size: 3, sgp_mlp_dim: 16, init_conv_vars: 0.3, input_noise: 0.01, num_bins: 6, "
+                + "embd_dim: 16, fpn_dim: 16, head_dim: 8, regression_range: [[0, 4], [4, 16], [16, 10000]]}"
+        ].flatMap { ["--set", $0] }
     }
 
-    private func train(_ ranks: Int, _ configuration: String, _ run: String, _ more: [String] = []) throws -> [String: Any] {
-        try object(
-            try mpirun(
-                ranks, ["train", "\(folder)/\(configuration).yaml", "--output", "\(folder)/\(run)", "--json"] + Self.tinyTriDet + more))
-    }
+    func testSupervised() throws { try checkSupervised(ranks: [2], withoutConsequence: ["--set", "training.recompute_mlp=true"]) }
 
-    /// The same bits for every number of ranks and threads, and for a run stopped and resumed; detection and weights that went out and came back are
-    /// the run's own.
-    func testSupervised() throws {
-        let alone = try train(1, "supervised", "r1"), digest = try XCTUnwrap(alone["digest"] as? String)
-        XCTAssertNotNil(alone["average_mAP"])
-        XCTAssertEqual(try train(2, "supervised", "r2")["digest"] as? String, digest)
-        XCTAssertEqual(try file("r2/predictions.json"), try file("r1/predictions.json"))
-        XCTAssertEqual(
-            try train(1, "supervised", "t", ["--set", "training.threads=2", "--set", "training.recompute_mlp=true"])["digest"] as? String, digest)
-        _ = try train(2, "supervised", "s", ["--stop-after", "7"])
-        XCTAssertEqual(try train(1, "supervised", "s", ["--resume"])["digest"] as? String, digest)
-
-        let checkpoint = folder + "/r1/checkpoints/step-00000030.h5"
-        let exported = try object(try kairos("export", "--checkpoint", checkpoint, "--output", folder + "/w.safetensors", "--json"))
-        let imported = try object(
-            try start(
-                executable,
-                [
-                    "import", "weights", "--source", folder + "/w.safetensors", "--config", folder + "/supervised.yaml", "--output", folder + "/w.h5",
-                    "--json",
-                ] + Self.tinyTriDet))
-        XCTAssertEqual(exported["parameters"] as? Int, imported["parameters"] as? Int)
-        for source in [checkpoint, folder + "/w.h5"] {
-            _ = try object(
-                try mpirun(
-                    2, "detect", "--checkpoint", source, "--store", folder + "/store.h5", "--subset", "Test", "--output", folder + "/p.json",
-                    "--json"))
-            XCTAssertEqual(try file("p.json"), try file("r1/predictions.json"), source)
-        }
-    }
-
-    /// Pre-training, burn-in and two rounds with TriDet: the same bits for 1 and 2 ranks.
     func testAdaptivePseudoLabels() throws {
-        let alone = try train(1, "apl", "r1")
-        XCTAssertEqual(alone["step"] as? Int, 44)
-        XCTAssertNotNil(alone["average_mAP"])
-        XCTAssertEqual(try train(2, "apl", "r2")["digest"] as? String, try XCTUnwrap(alone["digest"] as? String))
-        for name in ["pseudo_labels/round-1.json", "pseudo_labels/round-2.json", "predictions.json", "metrics.json"] {
-            XCTAssertEqual(try file("r2/" + name), try file("r1/" + name), name)
-        }
-        let round = try XCTUnwrap(JSONSerialization.jsonObject(with: try file("r1/pseudo_labels/round-2.json")) as? [String: Any])
-        let results = try XCTUnwrap(round["results"] as? [String: [[String: Any]]])
-        XCTAssertEqual(results.count, 10, "every unlabelled recording is listed")
-        XCTAssertFalse(results.values.joined().isEmpty)
-        for entry in results.values.joined() {
-            for key in ["P_cls", "P_tiou", "P_tnd"] { XCTAssertNotNil(entry[key] as? Double, key) }
-        }
+        XCTAssertEqual(try checkAdaptivePseudoLabels().count, 10, "every unlabelled recording is listed")
     }
 
-    /// Generator, student and distillation with TriDet as the student: the same bits for 1 and 2 ranks.
     func testWeakSupervision() throws {
-        let alone = try train(1, "fustal", "r1")
-        XCTAssertEqual(alone["step"] as? Int, 36)
-        XCTAssertNotNil(alone["average_mAP"])
-        XCTAssertEqual(try train(2, "fustal", "r2")["digest"] as? String, try XCTUnwrap(alone["digest"] as? String))
-        for name in ["pseudo_labels/round-1.json", "pseudo_labels/round-2.json", "predictions.json"] {
-            XCTAssertEqual(try file("r2/" + name), try file("r1/" + name), name)
-        }
+        try checkWeakSupervision()
         let last = try XCTUnwrap(RunLog.read(folder + "/r1/log.jsonl").last)
         XCTAssertEqual(Set(last.loss.keys), ["classification", "regression", "video", "total"])
     }
@@ -95,7 +25,7 @@ final class TriDetCommandTests: CommandTestCase {
     func testKeysOfTheOtherDetectorAreRefused() throws {
         let ended = try start(
             executable,
-            ["train", folder + "/supervised.yaml", "--output", folder + "/r"] + Self.tinyTriDet + ["--set", "model.n_head=2"])
+            ["train", folder + "/supervised.yaml", "--output", folder + "/r"] + tinyModel + ["--set", "model.n_head=2"])
         XCTAssertEqual(ended.code, 2)
         XCTAssertEqual(
             ended.errors,

@@ -1,4 +1,3 @@
-import AdaptivePseudoLabels
 import Collectives
 import Foundation
 import StandardRegistry
@@ -27,17 +26,7 @@ final class TemporalMaxerDigestTests: StoreTestCase {
         let configuration = try RunConfiguration(
             yaml: yaml.replacingOccurrences(of: "FOLDER", with: folder), file: "run.yaml", overrides: ["method.name=\(method)"])
         func train(_ ranks: Communicator) throws -> String {
-            try TrainingRun(
-                configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks,
-                makeMethod: { configuration, store, detector, recordings in
-                    guard method == "apl" else {
-                        return try SupervisedMethod(
-                            store: store, detector: detector, labeled: recordings.labeled, configuration: configuration)
-                    }
-                    return try AdaptivePseudoLabelMethod(
-                        configuration: configuration, store: store, detector: detector, recordings: recordings)
-                }
-            ).run(stopAfter: stopAfter).digest
+            try TrainingRun(configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks).run(stopAfter: stopAfter).digest
         }
         var digest = ""
         if alone {

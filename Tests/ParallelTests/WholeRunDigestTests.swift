@@ -1,4 +1,3 @@
-import AdaptivePseudoLabels
 import Collectives
 import Foundation
 import RunRecords
@@ -66,8 +65,7 @@ final class WholeRunDigestTests: StoreTestCase {
         func train(_ ranks: Communicator) throws -> String {
             let listening = Listening()
             let run = try TrainingRun(
-                configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks, observers: [LogObserver(), listening],
-                makeMethod: { try AdaptivePseudoLabelMethod(configuration: $0, store: $1, detector: $2, recordings: $3) })
+                configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks, observers: [LogObserver(), listening])
             let outcome = try run.run(stopAfter: stopAfter)
             XCTAssertEqual(outcome.step, stopAfter ?? 11)
             // Only the first rank is observed.
