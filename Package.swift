@@ -39,10 +39,10 @@ let package = Package(
         .target(name: "Autograd", dependencies: ["Diagnostics", "Kernels"]),
         .target(name: "HDF5", dependencies: ["CHDF5", "COpenMPI", "Diagnostics", crypto]),
         .target(
-            name: "FeatureStore", dependencies: ["CZlib", "Collectives", "Diagnostics", "HDF5", "RandomStreams", "TemporalAnnotations", crypto]),
+            name: "FeatureStore", dependencies: ["CZlib", "Collectives", "Diagnostics", "HDF5", "RandomStreams", "TemporalAnnotations"]),
         .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
         .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
-        .target(name: "RunRecords", dependencies: ["DetectionMetrics", "Diagnostics", "TemporalAnnotations"]),
+        .target(name: "RunRecords", dependencies: ["DetectionMetrics", "Diagnostics", "HDF5", "TemporalAnnotations"]),
         // Floor 3
         .target(name: "NeuralNetworks", dependencies: ["Autograd", "Diagnostics", "Kernels", "RandomStreams", "TemporalAnnotations"]),
         // Floor 4
@@ -53,12 +53,14 @@ let package = Package(
                 "Autograd", "Configuration", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
             ]),
         // Floor 5
-        .target(name: "Checkpoints", dependencies: ["Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", crypto]),
+        .target(
+            name: "Checkpoints",
+            dependencies: [
+                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RunRecords", "TemporalAnnotations", crypto,
+            ]),
         .target(
             name: "Sampling",
-            dependencies: [
-                "Autograd", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "RandomStreams", "TemporalAnnotations",
-            ]),
+            dependencies: ["Autograd", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "RandomStreams", "TemporalAnnotations"]),
         .target(
             name: "TrainingMethods",
             dependencies: [
@@ -140,12 +142,15 @@ let package = Package(
             name: "WeakSupervisionTests",
             dependencies: [
                 "Autograd", "Checkpoints", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "PostProcessing", "RandomStreams",
-                "Sampling", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods", "WeakSupervision",
+                "RunRecords", "Sampling", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods", "WeakSupervision",
             ]),
         .testTarget(name: "RunRecordsTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations"]),
         .testTarget(
             name: "CheckpointsTests",
-            dependencies: ["Checkpoints", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RandomStreams", "TestSupport"]),
+            dependencies: [
+                "Checkpoints", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RandomStreams", "RunRecords", "TemporalAnnotations",
+                "TestSupport",
+            ]),
         .testTarget(
             name: "SamplingTests", dependencies: ["Autograd", "Detectors", "Diagnostics", "RandomStreams", "Sampling", "TemporalAnnotations"]),
         .testTarget(

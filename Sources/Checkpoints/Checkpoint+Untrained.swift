@@ -1,4 +1,5 @@
 import Diagnostics
+import RunRecords
 
 /// Checkpoints of stages before the detector's own.
 extension Checkpoint {

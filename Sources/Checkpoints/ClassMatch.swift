@@ -1,4 +1,5 @@
 import Diagnostics
+import RunRecords
 
 /// Compares the classes of a store with those that a model knows. They are matched by name: a store may have other classes, fewer, none, or the same
 /// in another order, since detection reads features alone.

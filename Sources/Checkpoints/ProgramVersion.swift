@@ -1,5 +1,6 @@
 import Crypto
 import Foundation
+import RunRecords
 
 /// The program that runs: checkpoints record it, ranks compare it, `kairos --version` prints it.
 public enum ProgramVersion {

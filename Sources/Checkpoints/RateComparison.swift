@@ -1,5 +1,7 @@
 import Diagnostics
 import FeatureStore
+import RunRecords
+import TemporalAnnotations
 
 /// Compares the rows of some videos of a store with the rate that a model was trained on.
 ///

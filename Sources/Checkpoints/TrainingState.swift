@@ -1,6 +1,7 @@
 import Detectors
 import Diagnostics
 import NeuralNetworks
+import RunRecords
 
 /// Everything that training changes. Data order and random streams are functions of seed and step, so they have no state of their own.
 public final class TrainingState {

@@ -2,6 +2,8 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import NeuralNetworks
+import RunRecords
+import TemporalAnnotations
 
 /// What a weight file says of its weights beside their values: texts in the metadata of a safetensors file. Files of other programs have none of it.
 public struct WeightMetadata: Equatable, Sendable {

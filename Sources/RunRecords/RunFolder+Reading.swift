@@ -3,7 +3,7 @@ import Diagnostics
 import Foundation
 import TemporalAnnotations
 
-/// Reading what a run has left, while it runs or later. No MPI and no HDF5 is needed.
+/// Reading what a run has left, while it runs or later, in one process without MPI.
 extension RunFolder {
     /// The configuration as it was written: YAML with every key.
     ///
@@ -41,6 +41,11 @@ extension RunFolder {
     public func readPseudoLabels(round: Int, classes: ClassMap) throws -> PseudoLabelFile {
         try PseudoLabelFile(path: pseudoLabels(round: round), classes: classes)
     }
+
+    /// The checkpoint of a step; `checkpoints(keep:)` knows the steps there are.
+    ///
+    /// - Throws: `Failure` (`.badInput`) naming the file, for one that is missing, damaged or of another version.
+    public func readCheckpoint(step: Int) throws -> Checkpoint { try Checkpoint(path: checkpoints(keep: 1).file(step: step)) }
 
     /// What a rank did when.
     ///

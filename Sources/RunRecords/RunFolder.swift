@@ -2,7 +2,7 @@ import Foundation
 
 /// The folder of a run: the path of every file that a run leaves there.
 ///
-/// The files are read back by `RunFolder`'s methods, except checkpoints: these are HDF5, and `Training` reads them.
+/// The files are read back by `RunFolder`'s methods.
 public struct RunFolder: Equatable, Sendable {
     public let path: String
 

@@ -1,6 +1,7 @@
 import Diagnostics
 import FeatureStore
 import Foundation
+import HDF5
 import RandomStreams
 import TemporalAnnotations
 

@@ -3,6 +3,8 @@ import DetectionMetrics
 import FeatureStore
 import Foundation
 import NeuralNetworks
+import RunRecords
+import TemporalAnnotations
 
 /// What `inspect` says of a checkpoint.
 struct CheckpointSummary: Encodable {

@@ -3,6 +3,7 @@ import Checkpoints
 import Diagnostics
 import Foundation
 import NeuralNetworks
+import RunRecords
 import StandardRegistry
 import TrainingMethods
 

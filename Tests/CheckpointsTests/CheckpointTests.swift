@@ -5,6 +5,8 @@ import Foundation
 import HDF5
 import NeuralNetworks
 import RandomStreams
+import RunRecords
+import TemporalAnnotations
 import TestSupport
 import XCTest
 
@@ -75,6 +77,23 @@ final class CheckpointTests: XCTestCase {
             XCTAssertEqual("\(error)".replacingOccurrences(of: path, with: "PATH"), expected, line: line)
             XCTAssertEqual((error as? Failure)?.exitCode, 3, line: line)
         }
+    }
+
+    /// A reader of a run's folder needs neither a model nor a training state.
+    func testRunFolderReadsCheckpoint() throws {
+        let run = RunFolder(folder)
+        try FileManager.default.createDirectory(atPath: run.checkpoints, withIntermediateDirectories: true)
+        let saved = state()
+        try Checkpoint.write(saved, header: header, to: run.checkpoints(keep: 1).file(step: 7))
+        let checkpoint = try run.readCheckpoint(step: 7)
+        XCTAssertEqual(checkpoint.header, header)
+        for (weights, values) in [(StoredWeights.current, saved.arena.values), (.ema, saved.average.values)] {
+            for parameter in saved.arena.parameters {
+                XCTAssertEqual(try checkpoint.readValues(of: parameter.name, weights), parameter.published(values + parameter.arenaOffset))
+            }
+        }
+        XCTAssertThrowsError(try checkpoint.readValues(of: "none", .current)) { XCTAssertEqual(($0 as? Failure)?.exitCode, 3) }
+        XCTAssertThrowsError(try run.readCheckpoint(step: 8)) { XCTAssertEqual(($0 as? Failure)?.exitCode, 3) }
     }
 
     func testEveryBitComesBack() throws {

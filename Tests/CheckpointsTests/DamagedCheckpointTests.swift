@@ -1,6 +1,7 @@
 import Checkpoints
 import Diagnostics
 import Foundation
+import RunRecords
 import TestSupport
 import XCTest
 

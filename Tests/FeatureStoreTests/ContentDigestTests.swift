@@ -1,4 +1,5 @@
 import FeatureStore
+import HDF5
 import XCTest
 
 final class ContentDigestTests: XCTestCase {

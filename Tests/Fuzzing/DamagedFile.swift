@@ -2,6 +2,7 @@ import Checkpoints
 import Diagnostics
 import Foundation
 import NeuralNetworks
+import RunRecords
 import TemporalAnnotations
 import TestSupport
 

@@ -8,6 +8,7 @@ import FeatureStore
 import Foundation
 import NeuralNetworks
 import RandomStreams
+import RunRecords
 import StandardRegistry
 import TemporalAnnotations
 import TestSupport

@@ -5,6 +5,7 @@ import FeatureStore
 import Foundation
 import HDF5
 import NeuralNetworks
+import RunRecords
 import StandardRegistry
 import TemporalAnnotations
 import TestSupport

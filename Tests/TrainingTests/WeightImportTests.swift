@@ -4,6 +4,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import NeuralNetworks
+import RunRecords
 import StandardRegistry
 import TemporalAnnotations
 import TestSupport

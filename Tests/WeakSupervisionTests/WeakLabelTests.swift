@@ -4,6 +4,7 @@ import Detectors
 import Diagnostics
 import FeatureStore
 import Foundation
+import RunRecords
 import StandardRegistry
 import TemporalAnnotations
 import Training

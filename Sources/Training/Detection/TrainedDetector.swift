@@ -5,6 +5,7 @@ import Diagnostics
 import FeatureStore
 import Kernels
 import NeuralNetworks
+import RunRecords
 import TemporalAnnotations
 import TrainingMethods
 

@@ -2,6 +2,7 @@ import Checkpoints
 import Diagnostics
 import FeatureStore
 import NeuralNetworks
+import RunRecords
 import TrainingMethods
 
 /// Weights from elsewhere made into a checkpoint of step 0.

@@ -1,5 +1,6 @@
 import Checkpoints
 import FeatureStore
+import TemporalAnnotations
 import TrainingMethods
 
 extension RateComparison {

@@ -3,6 +3,7 @@ import Collectives
 import Diagnostics
 import Foundation
 import Kernels
+import RunRecords
 
 /// How matrix products are computed: by which library, from operands of which precision.
 ///

@@ -4,6 +4,7 @@ import DataParallel
 import Detectors
 import Kernels
 import PostProcessing
+import RunRecords
 
 // Names that other targets give, as values of keys.
 

@@ -3,6 +3,7 @@ import Configuration
 import DataParallel
 import Detectors
 import Kernels
+import RunRecords
 
 /// Section `training`: how long, how fast, towards what.
 public struct TrainingConfiguration: ConfigurationSection {

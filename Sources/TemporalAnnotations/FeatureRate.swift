@@ -1,5 +1,4 @@
 import Foundation
-import TemporalAnnotations
 
 /// The rate of the feature rows of some videos: the time from row to row. A detector expects the rate that it was trained on: at another rate actions
 /// have other lengths in rows.
@@ -16,8 +15,10 @@ public struct FeatureRate: Codable, Equatable, Sendable {
             self.greatest = greatest
         }
 
+        /// The least, the middle and the greatest of some times.
+        ///
         /// - Precondition: there is a value.
-        init(_ values: [Double]) {
+        package init(_ values: [Double]) {
             let sorted = values.sorted()
             self.init(least: sorted[0], median: sorted[sorted.count / 2], greatest: sorted[sorted.count - 1])
         }
@@ -53,17 +54,6 @@ public struct FeatureRate: Codable, Equatable, Sendable {
         self.rowsPerVideo = rowsPerVideo
     }
 
-    /// Of some videos of a store; nil when there are none.
-    public init?(_ videos: [StoredVideo]) {
-        guard let first = videos.first else { return nil }
-        self.init(
-            secondsPerRow: Spread(videos.map(\.secondsPerRow)), secondsPerWindow: Spread(videos.map { $0.grid.window / $0.grid.fps }))
-        // As many rows in every video, whose strides, also in frames, differ with the videos' lengths.
-        let strides = Spread(videos.map(\.grid.stride))
-        let isSpanned = strides.greatest > 1.01 * strides.least && secondsPerRow.greatest > 1.01 * secondsPerRow.least
-        if isSpanned, videos.allSatisfy({ $0.rows == first.rows }) { rowsPerVideo = first.rows }
-    }
-
     /// A number of seconds with four significant digits.
     public static func text(_ seconds: Double) -> String { String(format: "%.4g", seconds) }
 
@@ -83,14 +73,4 @@ public struct FeatureRate: Codable, Equatable, Sendable {
         else { return nil }
         self = found
     }
-}
-
-extension StoredVideo {
-    /// Seconds from one row to the next.
-    public var secondsPerRow: Double { grid.stride / grid.fps }
-}
-
-extension FeatureStore {
-    /// Of all videos; nil for a store without videos.
-    public var rate: FeatureRate? { FeatureRate(videos) }
 }

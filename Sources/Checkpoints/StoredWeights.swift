@@ -1,2 +1,0 @@
-/// Which of the weights of a checkpoint: those of its step, or their average over the steps.
-public enum StoredWeights: String, CaseIterable, Sendable { case current, ema }
