@@ -9,6 +9,7 @@ public struct AblationGrid: Equatable, Sendable {
         public var name: String
         /// `key.path=value`, as `--set` takes them.
         public var overrides: [String]
+        /// `name` stands in the table; `overrides` are `key.path=value`, later ones prevail.
         public init(name: String, overrides: [String]) {
             self.name = name
             self.overrides = overrides

@@ -43,6 +43,7 @@ public final class BufferPool {
     /// Floats of a cache line: all blocks begin on one.
     static let line = 16
 
+    /// Holds no memory until the first buffer is taken.
     public init() {}
 
     deinit {

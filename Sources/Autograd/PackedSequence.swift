@@ -7,6 +7,9 @@ public struct PackedSequence {
     /// Ascending, first 0, last the number of rows.
     public let offsets: [Int]
 
+    /// - Parameters:
+    ///   - tensor: [rows of all sequences, channels].
+    ///   - offsets: one more than there are sequences, ascending from 0 to the number of rows.
     public init(_ tensor: Tensor, offsets: [Int]) {
         precondition(offsets.first == 0 && offsets.last == tensor.rows, "offsets \(offsets) do not cover \(tensor.rows) rows")
         self.tensor = tensor

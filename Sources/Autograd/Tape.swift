@@ -21,6 +21,7 @@ public final class Tape {
     /// Called after every operation's backward: a place to let messages progress.
     public var onProgress: (() -> Void)?
 
+    /// `recomputing` trades a second forward pass of the large operations for memory; without recording it has no effect.
     public init(recording: Bool = true, recomputing: Bool = false) {
         isRecording = recording
         recomputes = recording && recomputing

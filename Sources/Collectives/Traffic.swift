@@ -7,6 +7,7 @@ public struct Traffic: Equatable, Sendable {
     public var collectives = 0
     public var collectiveBytes = 0
 
+    /// Nothing sent yet.
     public init() {}
 
     /// What came after `earlier`.

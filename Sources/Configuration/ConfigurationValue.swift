@@ -27,6 +27,7 @@ public struct ConfigurationContent {
 extension Int: ConfigurationValue {
     public static var expectation: String { "a whole number" }
     public static var typeName: String { "integer" }
+    /// nil: the content is no whole number.
     public init?(_ content: ConfigurationContent) {
         guard case .integer(let value) = content.content else { return nil }
         self = value
@@ -37,6 +38,7 @@ extension Int: ConfigurationValue {
 extension Double: ConfigurationValue {
     public static var expectation: String { "a number" }
     public static var typeName: String { "number" }
+    /// A whole number or a fraction; nil: neither.
     public init?(_ content: ConfigurationContent) {
         switch content.content {
         case .integer(let value): self = Double(value)
@@ -58,6 +60,7 @@ extension Double: ConfigurationValue {
 extension Float: ConfigurationValue {
     public static var expectation: String { Double.expectation }
     public static var typeName: String { Double.typeName }
+    /// As a `Double`, rounded to the nearest; nil: no number.
     public init?(_ content: ConfigurationContent) {
         guard let value = Double(content) else { return nil }
         self = Float(value)
@@ -69,6 +72,7 @@ extension Float: ConfigurationValue {
 extension Bool: ConfigurationValue {
     public static var expectation: String { "true or false" }
     public static var typeName: String { "boolean" }
+    /// nil: neither `true` nor `false`.
     public init?(_ content: ConfigurationContent) {
         guard case .bool(let value) = content.content else { return nil }
         self = value
@@ -79,6 +83,7 @@ extension Bool: ConfigurationValue {
 extension String: ConfigurationValue {
     public static var expectation: String { "text" }
     public static var typeName: String { "string" }
+    /// nil: the content is no text; a number without quotes is none.
     public init?(_ content: ConfigurationContent) {
         guard case .text(let value) = content.content else { return nil }
         self = value
@@ -108,6 +113,7 @@ extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {
     public static var expectation: String { Wrapped.expectation + " or null" }
     public static var typeName: String { Wrapped.typeName + " or null" }
     public static var choices: [String]? { Wrapped.choices }
+    /// `null`, or a value of the wrapped type; nil: neither.
     public init?(_ content: ConfigurationContent) {
         if case .null = content.content {
             self = Self.none
@@ -123,6 +129,7 @@ extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {
 extension Array: ConfigurationValue where Element: ConfigurationValue {
     public static var expectation: String { "a list, each \(Element.expectation)" }
     public static var typeName: String { "list of \(Element.typeName)" }
+    /// nil: no list, or an element of another type.
     public init?(_ content: ConfigurationContent) {
         guard case .list(let nodes) = content.content else { return nil }
         var values: [Element] = []
@@ -142,6 +149,7 @@ extension ConfigurationChoice {
     public static var expectation: String { "one of " + allCases.map(\.rawValue).joined(separator: ", ") }
     public static var typeName: String { "choice" }
     public static var choices: [String]? { allCases.map(\.rawValue) }
+    /// The case whose raw value the text is; nil: none.
     public init?(_ content: ConfigurationContent) {
         guard case .text(let value) = content.content else { return nil }
         self.init(rawValue: value)

@@ -5,6 +5,7 @@ public enum PerLevel: ConfigurationValue, Sendable {
 
     public static var expectation: String { "a whole number or a list of whole numbers" }
     public static var typeName: String { "integer or list of integer" }
+    /// One whole number, or a list of them; nil: neither.
     public init?(_ content: ConfigurationContent) {
         if let value = Int(content) {
             self = .all(value)

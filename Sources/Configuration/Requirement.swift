@@ -3,6 +3,7 @@ public struct Requirement<Value>: Sendable {
     /// "at least 1", for messages.
     public let text: String
     public let holds: @Sendable (Value) -> Bool
+    /// `text` says in messages what is expected, `holds` whether a value satisfies it.
     public init(_ text: String, _ holds: @escaping @Sendable (Value) -> Bool) {
         self.text = text
         self.holds = holds

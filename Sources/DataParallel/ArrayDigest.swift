@@ -3,6 +3,7 @@ public struct ArrayDigest: Sendable {
     /// Four sums side by side, so that multiplications need not wait for each other.
     private var lanes: (UInt64, UInt64, UInt64, UInt64) = (0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344, 0xA409_3822_299F_31D0, 0x082E_FA98_EC4E_6C89)
 
+    /// The digest of no arrays.
     public init() {}
 
     /// Adds an array: its length and its bits.

@@ -6,6 +6,7 @@ public struct DeterministicSum {
     private let communicator: Communicator
     private let additions: [SummationTree.Addition]
 
+    /// Sums over the virtual shards of all ranks of `communicator`.
     public init(shards: VirtualShards, communicator: Communicator) {
         self.shards = shards
         self.communicator = communicator

@@ -8,6 +8,7 @@ public struct GlobalRows {
     private let shards: VirtualShards
     private let communicator: Communicator
 
+    /// Rows are exchanged between the ranks of `communicator`, each with its part of `shards`.
     public init(shards: VirtualShards, communicator: Communicator) {
         self.shards = shards
         self.communicator = communicator

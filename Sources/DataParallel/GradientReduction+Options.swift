@@ -23,6 +23,7 @@ extension GradientReduction {
         /// Whether ranks of a host add up among themselves before hosts do, where hosts hold several ranks.
         public var isHierarchical: Bool
 
+        /// Buckets of 2^20 elements (4 MiB), sent as soon as they are complete and added up within each host first.
         public init(
             bucketElements: Int = 1_048_576, overlaps: Bool = true, order: Order = .ready, precision: Precision = .float32,
             isHierarchical: Bool = true

@@ -10,6 +10,7 @@ public struct SummationTree: Equatable, Sendable {
         public let level: Int
         public let index: Int
 
+        /// `level` 0 is a shard; `index` counts the nodes of the level from the left.
         public init(level: Int, index: Int) {
             self.level = level
             self.index = index
@@ -30,6 +31,7 @@ public struct SummationTree: Equatable, Sendable {
     /// Number of virtual shards.
     public let leaves: Int
 
+    /// A tree over `leaves` virtual shards, at least one.
     public init(leaves: Int) {
         precondition(leaves > 0, "a sum of nothing")
         self.leaves = leaves

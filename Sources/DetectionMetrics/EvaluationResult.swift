@@ -13,6 +13,7 @@ public struct EvaluationResult: Codable, Equatable, Sendable {
     /// has instances of the class.
     public var recallAt: [String: [Double]]
 
+    /// All numbers in [0, 1]; the lists per threshold are in the order of `tiouThresholds`.
     public init(
         tiouThresholds: [Double], mAP: [Double], averageMAP: Double, apPerClass: [String: [Double]], recallAt: [String: [Double]]
     ) {

@@ -38,14 +38,12 @@ public protocol Detector: Module, ActionLocalizer {
     ///   - targets: of the same batch.
     ///   - normalizers: in the order of the property.
     ///   - tape: that of the outputs; operations may still be recorded on it.
-    /// - Returns: the parts of the loss already divided by their normalisers, among them `total`, whose gradient has been seeded; the same names in
-    ///   every step.
+    /// - Returns: the parts of the loss divided by their normalisers, with `total`, whose gradient is seeded; the same names in every step.
     func seedLosses(_ outputs: Outputs, targets: Targets, normalizers: [Float], tape: Tape) -> [String: Double]
 
     /// Whether one action of a recording of `rows` rows can be learnt beside the other `instances`; needs no features.
     ///
-    /// Asked before the first step, so that a run which can learn nothing is refused. By default everything can be learnt: a detector whose targets
-    /// depend on its outputs may not be able to tell in advance.
+    /// Asked before the first step, so that a run which can learn nothing is refused. By default everything can be.
     func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook
 }
 
@@ -78,6 +76,7 @@ extension Detector {
     /// Whether targets depend on what the network says.
     public var assignsFromOutputs: Bool { assignment.needsOutputs }
 
+    /// No obstacle: a detector whose targets depend on its outputs may not be able to tell in advance.
     public func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook { TargetOutlook() }
 
     /// Forward pass, targets and losses of one batch, as a step takes them, without other shards.

@@ -18,6 +18,7 @@ public struct DetectorOptions: Equatable, Sendable {
     public var quality = QualitySettings()
     public var detection = DetectionSettings()
 
+    /// Center sampling within 1.5 strides, drop path of 0.1, no dropout, no quality branches.
     public init() {}
 }
 
@@ -26,6 +27,7 @@ public struct SettingAdvice: Equatable, Sendable {
     public var keys: [String]
     public var text: String
 
+    /// Advice that names the keys in full ("model.regression_range"); `text` is an imperative without a full stop.
     public init(keys: [String], _ text: String) {
         self.keys = keys
         self.text = text
@@ -76,8 +78,11 @@ public protocol DetectorSettings: ConfigurationSection {
 
 extension DetectorSettings {
     public static var hasDropout: Bool { true }
+    /// Accepts everything: for settings that no single key's bounds leave inconsistent.
     public func check(_ keys: ConfigurationKeys) throws {}
+    /// One row: a point at every row of the features.
     public func pointSpacing(forLength rows: Double) -> Int { 1 }
+    /// nil: no key of the section helps.
     public func advice(against obstacle: TargetObstacle) -> SettingAdvice? { nil }
     public var reachLimit: (what: String, advice: SettingAdvice)? { nil }
     public var sizeKeys: [String] { [] }

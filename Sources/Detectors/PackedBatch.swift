@@ -5,6 +5,7 @@ import TemporalAnnotations
 public struct GridInstance: Hashable, Sendable {
     public var segment: GridSegment
     public var label: Int
+    /// `segment` in feature rows, `label` as an index into the `ClassMap`.
     public init(segment: GridSegment, label: Int) {
         self.segment = segment
         self.label = label
@@ -17,6 +18,7 @@ public struct VideoContext: Sendable {
     public var grid: FeatureGrid
     /// Seconds.
     public var duration: Double
+    /// The grid turns the detector's rows into seconds; detections are cut to `duration`, in seconds.
     public init(id: VideoID, grid: FeatureGrid, duration: Double) {
         self.id = id
         self.grid = grid
@@ -33,6 +35,7 @@ public struct PackedBatch {
     public var instances: [[GridInstance]]
     /// How much the instances count; nil: all 1. Only detectors with `WeightedTargets` read it.
     public var weights: LabelWeights?
+    /// All lists have one entry per sequence of `features`, in its order.
     public init(features: PackedSequence, videos: [VideoContext], instances: [[GridInstance]], weights: LabelWeights? = nil) {
         self.features = features
         self.videos = videos

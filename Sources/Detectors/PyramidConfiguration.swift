@@ -1,7 +1,6 @@
 import Configuration
 
-/// The configuration of a detector over a feature pyramid, whatever its blocks and heads: the keys of the published `thumos_i3d.yaml` files that have
-/// meaning without padding, at their codes' defaults.
+/// The configuration of any detector over a feature pyramid: the published `thumos_i3d.yaml` keys that do not pad, at their codes' defaults.
 ///
 /// What the sections `training` and `test` and the method say (`options`) is read and set as if it were its own.
 @dynamicMemberLookup
@@ -46,6 +45,7 @@ public struct PyramidConfiguration: Equatable, Sendable {
 
     public var levels: Int { 1 + branchBlocks }
 
+    /// The members of `options`, as if they were the configuration's own.
     public subscript<Value>(dynamicMember key: WritableKeyPath<DetectorOptions, Value>) -> Value {
         get { options[keyPath: key] }
         set { options[keyPath: key] = newValue }

@@ -3,6 +3,7 @@ import NeuralNetworks
 import RandomStreams
 
 extension PyramidDetector {
+    /// Divides by the first of `normalizers`, the only one of a pyramid: its running count of positive points.
     public func seedLosses(_ outputs: Outputs, targets: PointTargets, normalizers: [Float], tape: Tape) -> [String: Double] {
         seedLosses(outputs, targets: targets, normalizer: normalizers[0], tape: tape)
     }

@@ -54,7 +54,9 @@ extension PyramidDetector {
     public var levelColumns: Int { configuration.pyramid.neckDimension }
     public var levelParameters: [String] { ["backbone.", "neck."] }
 
+    /// The neck's levels, finest first.
     public func levels(_ outputs: Outputs) -> [PackedSequence] { outputs.levels }
+    /// Of all points, [points, classes].
     public func classLogits(_ outputs: Outputs) -> Tensor { outputs.logits }
 
     /// The points of all levels over a packed batch.
@@ -67,14 +69,17 @@ extension PyramidDetector {
     ///   - pass: whether it is training, the tape, and where random numbers come from.
     public func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs { heads(pyramid(features, pass), pass) }
 
+    /// Allocates the gradient of each prediction that has one, as the losses would.
     public func rehearseGradients(_ outputs: Outputs) {
         for tensor in outputs.predictions where tensor.requiresGradient { _ = tensor.gradientToWrite() }
     }
 
+    /// By center sampling, and by `farthestEnd` of the head.
     public func outlook(of index: Int, among instances: [GridInstance], rows: Int) -> TargetOutlook {
         configuration.pyramid.assigner.outlook(of: index, among: instances, rows: rows, farthestEnd: configuration.farthestEnd)
     }
 
+    /// Decoded, suppressed and cut to the video, per recording.
     public func detect(_ batch: PackedBatch) -> [[Detection]] { detectWithParts(batch).map { $0.map(\.detection) } }
 
     /// Like `detect`, and what each score is made of.

@@ -16,6 +16,7 @@ extension PyramidDetectorConfiguration {
     /// Everything at its default.
     public init(inputDimension: Int, classes: Int) { self.init(PyramidConfiguration(inputDimension: inputDimension, classes: classes)) }
 
+    /// The members of `pyramid`, as if they were the configuration's own.
     public subscript<Value>(dynamicMember key: WritableKeyPath<PyramidConfiguration, Value>) -> Value {
         get { pyramid[keyPath: key] }
         set { pyramid[keyPath: key] = newValue }
@@ -35,6 +36,7 @@ extension PyramidDetectorConfiguration {
         1 << (pyramid.regressionRanges.firstIndex { Double($0.lowerBound) <= rows && Double($0.upperBound) >= rows / 2 } ?? 0)
     }
 
+    /// Obstacles that wider or finer regression ranges remove; nil for the others, which no key removes.
     public func advice(against obstacle: TargetObstacle) -> SettingAdvice? {
         let keys = ["model.regression_range"]
         switch obstacle {

@@ -8,6 +8,7 @@ public struct RegressedOutputs: PyramidOutputs {
     public var offsets: Tensor
     public var quality: QualityLogits?
 
+    /// `levels` finest first; `logits` [points, classes]; the points of all levels packed one after another.
     public init(levels: [PackedSequence], logits: Tensor, offsets: Tensor, quality: QualityLogits?) {
         self.levels = levels
         self.logits = logits
@@ -24,5 +25,6 @@ extension PyramidDetector where Outputs == RegressedOutputs {
         seedLosses(outputs, offsets: outputs.offsets, targets: targets, normalizer: normalizer)
     }
 
+    /// The regressed offsets, equal for all classes.
     public func distances(_ outputs: Outputs) -> DetectionDecoder.Distances { DetectionDecoder.regressed(outputs.offsets.values) }
 }

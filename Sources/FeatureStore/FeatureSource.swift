@@ -20,6 +20,7 @@ public struct VideoPlan: Sendable {
     /// The file the rows come from, for messages.
     public var file: String?
 
+    /// `rows` is what `readRows` will fill; the grid says where they stand in time.
     public init(rows: Int, grid: FeatureGrid, annotation: VideoAnnotation, file: String? = nil) {
         self.rows = rows
         self.grid = grid

@@ -12,6 +12,7 @@ public struct StoredVideo: Sendable {
     public let grid: FeatureGrid
     public let annotation: VideoAnnotation
 
+    /// A video of `rows` rows from `firstRow` of the store's matrix on; its id is the annotation's.
     public init(firstRow: Int, rows: Int, grid: FeatureGrid, annotation: VideoAnnotation) {
         id = annotation.id
         self.firstRow = firstRow

@@ -11,6 +11,7 @@ public struct FeatureStoreWriter {
     /// Called after every video, with the number of videos this process has written and will write.
     public var progress: ((_ done: Int, _ total: Int) -> Void)?
 
+    /// float32 keeps the features' bits, float16 halves the file.
     public init(storage: FeatureStorage = .float32, progress: ((_ done: Int, _ total: Int) -> Void)? = nil) {
         self.storage = storage
         self.progress = progress

@@ -42,6 +42,7 @@ public enum KernelCounter {
         public var seconds = 0.0
         /// Processor time of all threads; other programs affect it less than wall-clock time.
         public var processorSeconds = 0.0
+        /// Of no calls.
         public init() {}
     }
 

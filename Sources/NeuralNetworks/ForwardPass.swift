@@ -9,6 +9,7 @@ public final class ForwardPass {
     /// The random numbers of this pass, in forward order.
     public var random: RandomStream
 
+    /// `random` feeds drop path and dropout; it is not used without training.
     public init(tape: Tape, isTraining: Bool, random: RandomStream) {
         self.tape = tape
         self.isTraining = isTraining

@@ -9,6 +9,7 @@ public final class ParameterVisitor {
     public private(set) var parameters: [(name: String, parameter: Parameter)] = []
     private var prefix: [String] = []
 
+    /// Collects from the root: names have no prefix yet.
     public init() {}
 
     /// Is told of a parameter.

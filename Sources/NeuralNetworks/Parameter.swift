@@ -29,6 +29,13 @@ public final class Parameter {
     /// First element in the arena; set by the arena.
     public internal(set) var arenaOffset = 0
 
+    /// An array of `count` elements, without memory until it is first used.
+    ///
+    /// - Parameters:
+    ///   - layout: shape and order of the elements, and how they stand in published files.
+    ///   - count: elements; as many as the layout's shape has.
+    ///   - isDecayed: whether weight decay applies.
+    ///   - initialization: the distribution of the first values.
     public init(_ layout: ParameterLayout, count: Int, isDecayed: Bool, initialization: Initialization) {
         self.layout = layout
         self.isDecayed = isDecayed

@@ -20,6 +20,7 @@ public struct DetectionSettings: Codable, Hashable, Sendable {
     /// tIoU from which neighbours vote on a detection's ends; 0 for no voting; without effect when `multiclassNMS`.
     public var votingThresh: Float
 
+    /// The defaults of the published `test_cfg`; thresholds are scores or tIoUs in [0, 1].
     public init(
         preNMSThresh: Float = 0.001, preNMSTopK: Int = 5000, iouThreshold: Float = 0.1, minScore: Float = 0.01, maxSegNum: Int = 1000,
         nmsMethod: SuppressionMethod = .soft, nmsSigma: Float = 0.5, durationThresh: Float = 0.05, multiclassNMS: Bool = true,

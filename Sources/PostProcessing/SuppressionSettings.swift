@@ -24,6 +24,7 @@ public struct SuppressionSettings: Hashable, Sendable {
     /// tIoU from which the neighbours of a kept detection vote on its ends; 0 for no voting. Without effect when `perClass`.
     public var votingThreshold: Float
 
+    /// Soft-NMS within classes, without voting.
     public init(
         method: SuppressionMethod = .soft, iouThreshold: Float = 0.1, sigma: Float = 0.5, minScore: Float = 0.001, maxSegments: Int = 200,
         perClass: Bool = true, votingThreshold: Float = 0

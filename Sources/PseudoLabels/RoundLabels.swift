@@ -15,6 +15,7 @@ public struct RoundLabels: Equatable, Sendable {
     /// Known where the store holds the truth; on rank 0 alone.
     public var quality: PseudoLabelQuality?
 
+    /// A round whose labels are still to be added.
     public init(round: Int = 0, normalizers: [Double] = [], quality: PseudoLabelQuality? = nil) {
         self.round = round
         self.normalizers = normalizers

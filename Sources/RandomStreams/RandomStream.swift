@@ -16,6 +16,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
         self.init(seed: seed, purpose, path: path)
     }
 
+    /// The same stream as from the variadic initialiser, of a path that is put together at run time.
     public init(seed: UInt64, _ purpose: String, path: [Int]) {
         key = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -46,6 +47,7 @@ public struct RandomStream: RandomNumberGenerator, Sendable {
         return block[lane]
     }
 
+    /// 64 bits: two draws of 32, the first one lowest.
     public mutating func next() -> UInt64 {
         let low = UInt64(nextBits())
         return low | UInt64(nextBits()) << 32

@@ -14,6 +14,7 @@ public struct Cropping: Equatable, Sendable {
     /// Tries to find a crop with an action in it.
     public static let trials = 200
 
+    /// `maximumRows` nil: nothing is too long. `keptPart` is in [0, 1]; `ratio` [low, high] with 0 < low <= high <= 1, nil: no shorter crops.
     public init(maximumRows: Int?, keptPart: Double, ratio: [Double]?) {
         self.maximumRows = maximumRows
         self.keptPart = keptPart

@@ -21,6 +21,7 @@ public struct MixUp: Equatable, Sendable {
     /// The part of an action that must lie in the piece mixed in for the action to count.
     public static let keptPart: Float = 0.5
 
+    /// A mix that is not drawn; both ranges count rows and have equal length.
     public init(weight: Float, firstRows: Range<Int>, secondRows: Range<Int>, secondLength: Int) {
         precondition(firstRows.count == secondRows.count && secondRows.upperBound <= secondLength)
         self.weight = weight

@@ -8,6 +8,7 @@ public struct TrainingRecordings: Equatable, Sendable {
     public var labeled: [Int]
     /// The others, in the store's order.
     public var unlabeled: [Int]
+    /// Disjoint lists of positions in the store.
     public init(labeled: [Int], unlabeled: [Int]) {
         self.labeled = labeled
         self.unlabeled = unlabeled

@@ -6,6 +6,7 @@ public struct TrainingVideo: Equatable, Sendable {
     public var index: Int
     public var rows: Range<Int>
     public var instances: [GridInstance]
+    /// `rows` of the recording at `index` of the store; the instances' segments are in rows from the first of them.
     public init(index: Int, rows: Range<Int>, instances: [GridInstance]) {
         self.index = index
         self.rows = rows
@@ -18,6 +19,7 @@ public struct StepPosition: Hashable, Sendable {
     /// Counted from 0 over the whole run.
     public var step: Int
     public var shard: Int
+    /// `step` from 0 over the whole run, `shard` from 0 over all ranks.
     public init(step: Int, shard: Int) {
         self.step = step
         self.shard = shard

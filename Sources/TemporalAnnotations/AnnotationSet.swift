@@ -12,6 +12,7 @@ public struct AnnotationSet: Sendable {
     /// What was changed or left out on reading (see `SegmentPolicy`), one sentence each, for the user to see.
     public var notes: [String]
 
+    /// Labels of `videos` are indices into `classes`; nothing is checked here, unlike on reading.
     public init(version: String, classes: ClassMap, videos: [VideoAnnotation], notes: [String] = []) {
         self.version = version
         self.classes = classes

@@ -8,6 +8,7 @@ public struct FeatureGrid: Hashable, Codable, Sendable {
     /// Frames seen by one row.
     public var window: Double
 
+    /// Frames per second, and frames between and under the rows; fractions are allowed, 0 is not.
     public init(fps: Double, stride: Double, window: Double) {
         self.fps = fps
         self.stride = stride

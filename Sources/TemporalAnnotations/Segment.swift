@@ -2,6 +2,7 @@
 public struct Segment: Hashable, Codable, Sendable {
     public var start: Double
     public var end: Double
+    /// Seconds from the beginning of the recording.
     public init(start: Double, end: Double) {
         self.start = start
         self.end = end
@@ -20,6 +21,7 @@ public struct Segment: Hashable, Codable, Sendable {
 public struct GridSegment: Hashable, Sendable {
     public var start: Float
     public var end: Float
+    /// Positions on the grid of rows; fractions and positions beyond the rows are allowed.
     public init(start: Float, end: Float) {
         self.start = start
         self.end = end

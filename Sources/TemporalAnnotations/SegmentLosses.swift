@@ -10,6 +10,7 @@ public struct SegmentLosses: Sendable {
     private var perVideo: (id: VideoID?, count: Int, leftOut: Int) = (nil, 0, 0)
     private var emptied: [VideoID] = []
 
+    /// Nothing counted yet.
     public init() {}
 
     /// Counts a segment before it is cut; those of one video come one after another.

@@ -23,6 +23,7 @@ public struct SegmentScale: Sendable {
         }
     }
 
+    /// Nothing examined yet.
     public init() {}
 
     /// Examines all segments of these videos.

@@ -2,6 +2,7 @@
 public struct ActionInstance: Hashable, Sendable {
     public var segment: Segment
     public var label: Int
+    /// `segment` in seconds, `label` as an index into the `ClassMap`.
     public init(segment: Segment, label: Int) {
         self.segment = segment
         self.label = label
@@ -11,7 +12,9 @@ public struct ActionInstance: Hashable, Sendable {
 /// A named part of a data set ("Validation", "Test", "training", ...), spelt as the annotation file spells it.
 public struct Subset: RawRepresentable, Hashable, Codable, Sendable, CustomStringConvertible, ExpressibleByStringLiteral {
     public let rawValue: String
+    /// The name as the annotation file spells it; subsets that differ in case are not equal.
     public init(rawValue: String) { self.rawValue = rawValue }
+    /// As `init(rawValue:)`.
     public init(stringLiteral value: String) { rawValue = value }
     public var description: String { rawValue }
 }
@@ -28,6 +31,7 @@ public struct VideoAnnotation: Hashable, Sendable {
     /// Classes that are known to occur in the recording while nothing is known of when: ascending, distinct. A recording has either these or
     /// instances (or nothing).
     public var weakLabels: [Int]
+    /// `duration` in seconds, `fps` nil where the file does not say; `weakLabels` are sorted, and repeated ones left out.
     public init(id: VideoID, subset: Subset, duration: Double, fps: Double?, instances: [ActionInstance], weakLabels: [Int] = []) {
         self.id = id
         self.subset = subset
@@ -64,6 +68,7 @@ public struct Detection: Hashable, Sendable {
     public var label: Int
     /// Confidence in [0, 1].
     public var score: Double
+    /// `segment` in seconds, `score` in [0, 1], `label` as an index into the `ClassMap`.
     public init(video: VideoID, segment: Segment, label: Int, score: Double) {
         self.video = video
         self.segment = segment

@@ -10,6 +10,7 @@ public struct StallLimit: Equatable, Sendable {
     /// How the work is taken up again.
     public var again: String
 
+    /// `setting` and `again` complete the message's advice: "raise training.stall_seconds", "start again with --resume".
     public init(seconds: Double?, setting: String, again: String = "start again") {
         self.seconds = seconds
         self.setting = setting

@@ -9,8 +9,7 @@ public final class ActionFormer: PyramidDetector, AnnotationAssigned {
 
     public typealias Outputs = RegressedOutputs
 
-    /// - Precondition: the configuration has been checked (windows and ranges per level, heads dividing the channels, equal widths of an identity
-    ///   neck).
+    /// - Precondition: the configuration has been checked (windows and ranges per level, heads dividing channels, equal widths of an identity neck).
     public init(_ configuration: ActionFormerConfiguration) {
         let c = configuration, shared = configuration.pyramid
         precondition(c.windows.count == shared.levels && shared.regressionRanges.count == shared.levels)
@@ -28,7 +27,10 @@ public final class ActionFormer: PyramidDetector, AnnotationAssigned {
         network = RegressedNetwork(shared, backbone: backbone)
     }
 
+    /// Under the names of the published code: `backbone`, `neck`, `cls_head`, `reg_head`.
     public func visitParameters(_ visitor: ParameterVisitor) { network.visitParameters(visitor) }
+    /// Embedding, transformer blocks and neck: the levels, finest first.
     public func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] { network.pyramid(features, pass) }
+    /// Class logits and distances at all points of the levels.
     public func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs { network.heads(levels, pass) }
 }

@@ -11,6 +11,7 @@ public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
     public var window = PerLevel.all(-1)
     public var relativePositions = false
 
+    /// 4 heads, full attention and no relative positions.
     public init(_ pyramid: PyramidConfiguration) { self.pyramid = pyramid }
 
     /// Attention window per level; 1 or less for all positions.
@@ -19,6 +20,7 @@ public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
         set { window = .each(newValue) }
     }
 
+    /// The keys of all pyramids, and those of the attention.
     public mutating func visit(_ keys: ConfigurationKeys) throws {
         var shared = pyramid
         try shared.visit(
@@ -36,6 +38,7 @@ public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
         pyramid = shared
     }
 
+    /// - Throws: `Failure` for even windows or not one per level, heads that do not divide the channels, relative positions without windows.
     public func check(_ keys: ConfigurationKeys) throws {
         try pyramid.check(keys)
         guard let windows = window.values(levels: levels) else {
@@ -60,6 +63,7 @@ public struct ActionFormerConfiguration: PyramidDetectorConfiguration {
         }
     }
 
+    /// An ActionFormer of these settings; the sizes are those of the data.
     public func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector {
         ActionFormer(completed(inputDimension: inputDimension, classes: classes, options: options))
     }

@@ -21,6 +21,7 @@ public struct CenterSamplingAssigner: Hashable, Sendable {
     /// In strides of the level.
     public var radius: Float
 
+    /// `regressionRanges` in feature rows, finest level first; `radius` in strides of the level, used by `.radius` alone.
     public init(classes: Int, regressionRanges: [ClosedRange<Float>], sampling: Sampling = .radius, radius: Float = 1.5) {
         self.classes = classes
         self.regressionRanges = regressionRanges
@@ -32,8 +33,7 @@ public struct CenterSamplingAssigner: Hashable, Sendable {
     ///   - points: as many levels as regression ranges.
     ///   - instances: per video of `points`; labels below `classes`.
     ///   - weights: of the instances and of regions; a positive point has the weight of the instance that its offsets lead to.
-    /// - Returns: targets per point. Offsets of points that are not positive are the distances to the video's first instance (zero without
-    ///   instances), as the published code leaves them.
+    /// - Returns: targets per point. Offsets of other points lead to the video's first instance (0 without any), as in the published code.
     public func assign(_ points: PyramidPoints, instances: [[GridInstance]], weights: LabelWeights? = nil) -> PointTargets {
         var targets = PointTargets(
             classes: [Float](repeating: 0, count: points.count * classes), offsets: [Float](repeating: 0, count: points.count * 2), positives: [],

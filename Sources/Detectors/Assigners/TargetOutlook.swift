@@ -23,6 +23,7 @@ public struct TargetOutlook: Equatable, Sendable {
     /// The largest tIoU with the action of what its positive points can predict: below 1 where the head does not reach the action's ends.
     public var reach: Float
 
+    /// An action that can be learnt in full, unless said otherwise.
     public init(obstacle: TargetObstacle? = nil, reach: Float = 1) {
         self.obstacle = obstacle
         self.reach = reach

@@ -42,6 +42,7 @@ public final class PyramidBackbone: Module {
         return levels
     }
 
+    /// The embedding's, then `stem` and `branch` with the number of the block.
     public func visitParameters(_ visitor: ParameterVisitor) {
         embedding.visitParameters(visitor)
         visitor.visit("stem", stem)

@@ -15,6 +15,7 @@ public struct AssessedDetection: Hashable, Sendable {
     /// P_diou; nil without quality branches.
     public var reliability: Float?
 
+    /// The parts are those before suppression, whatever became of the detection's score.
     public init(detection: Detection, gridSegment: GridSegment, classScore: Float, overlap: Float?, distance: Float?, reliability: Float?) {
         self.detection = detection
         self.gridSegment = gridSegment

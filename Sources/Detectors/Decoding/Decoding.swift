@@ -7,6 +7,7 @@ public struct DetectionDecoder: Sendable {
     public var settings: DetectionSettings
     public var classes: Int
 
+    /// `classes` is the number of columns of the logits.
     public init(settings: DetectionSettings, classes: Int) {
         self.settings = settings
         self.classes = classes

@@ -31,6 +31,7 @@ public final class ClassificationHead: Module {
     ///   - pass: whether it is training, the tape, and where random numbers come from.
     public func callAsFunction(_ pyramid: PackedSequence, _ pass: ForwardPass) -> Tensor { classifier(tower(pyramid, pass), pass).tensor }
 
+    /// The tower's `head` and `norm`, then `cls_head`.
     public func visitParameters(_ visitor: ParameterVisitor) {
         tower.visitParameters(visitor)
         visitor.visit("cls_head", Wrapped(classifier, as: "conv"))
@@ -80,6 +81,7 @@ public final class RegressionHead: Module {
         return (distances, quality.isEmpty ? nil : QualityLogits(quality.map { $0(x, pass).tensor }))
     }
 
+    /// The tower, `offset_head`, a `scale` per level, and the quality branches.
     public func visitParameters(_ visitor: ParameterVisitor) {
         tower.visitParameters(visitor)
         visitor.visit("offset_head", Wrapped(offsets, as: "conv"))

@@ -44,12 +44,14 @@ public struct QualitySettings: Equatable, Sendable {
     /// Focal loss's alpha.
     public var alpha: Float = 0.25
 
+    /// The paper's joint score, `L_loc` times 0.1, `alpha` 0.25.
     public init(_ branches: QualityBranches = .none) { self.branches = branches }
 }
 
 /// The quality branches' logits, [points, 1] each: one tensor (tIoU or DIoU) or two (tIoU, tND).
 public struct QualityLogits {
     public let tensors: [Tensor]
+    /// One tensor for one branch, or the pair (tIoU, tND).
     public init(_ tensors: [Tensor]) { self.tensors = tensors }
 }
 
@@ -62,6 +64,7 @@ public struct QualityScores: Equatable, Sendable {
     /// P_diou: `max(P_tiou - P_tnd, floor)`, or the single branch's probability itself.
     public var reliability: [Float]
 
+    /// Sigmoids of the logits; with two branches the reliability is their difference, at least `settings.floor`.
     public init(_ logits: QualityLogits, settings: QualitySettings) {
         let probabilities = logits.tensors.map { tensor in
             [Float](unsafeUninitializedCapacity: tensor.count) { buffer, count in
@@ -97,8 +100,7 @@ public struct QualityScores: Equatable, Sendable {
     }
 }
 
-/// The losses of ALQA over the points of a pyramid. They seed the gradients of the class and quality logits; the offsets' DIoU loss is
-/// `PointLosses.regression`.
+/// ALQA's losses over the points of a pyramid; they seed class and quality logits. The offsets' DIoU loss is `PointLosses.regression`.
 public enum QualityLosses {
     /// - Parameters:
     ///   - logits: [points, classes].

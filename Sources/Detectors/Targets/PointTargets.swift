@@ -18,6 +18,7 @@ public struct PointTargets: DetectorTargets {
     /// [points], factors of every loss of a point, 0 or more; nil: all 1.
     public var weights: [Float]?
 
+    /// Targets of packed points; `weights` nil counts every point as 1.
     public init(classes: [Float], offsets: [Float], positives: [Int], withoutOffsets: Set<Int> = [], weights: [Float]? = nil) {
         self.classes = classes
         self.offsets = offsets

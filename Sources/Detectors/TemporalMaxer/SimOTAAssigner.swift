@@ -1,8 +1,7 @@
 import Foundation
 import TemporalAnnotations
 
-/// Says which actions the points of a pyramid answer for, and how much, from what the network says of them (SimOTA of YOLOX, arXiv 2107.08430, in
-/// the form of the published TemporalMaxer).
+/// Assigns actions and weights to a pyramid's points by the network's predictions (SimOTA of YOLOX, arXiv 2107.08430, as TemporalMaxer has it).
 ///
 /// Positive points and their classes are those of center sampling. Of the actions that a point lies in, its offsets lead to the one of the least
 /// cost: focal loss of the action's class over all classes, and DIoU loss of the predicted segment, each with a weight. Of the points in an action,
@@ -18,6 +17,7 @@ public struct SimOTAAssigner: Hashable, Sendable {
     /// Weight of the other points.
     public var confusedWeight: Float
 
+    /// Weights of the cost, 0 or more; `keptShare` and `confusedWeight` in [0, 1].
     public init(
         candidates: CenterSamplingAssigner, overlapWeight: Float = 3, classWeight: Float = 1, keptShare: Float = 0.65, confusedWeight: Float = 0.1
     ) {
@@ -35,6 +35,7 @@ public struct SimOTAAssigner: Hashable, Sendable {
         /// [points, 2], distances to start and end in strides of the level.
         public var offsets: UnsafePointer<Float>
 
+        /// Of the same points, in the same order; not copied.
         public init(logits: UnsafePointer<Float>, offsets: UnsafePointer<Float>) {
             self.logits = logits
             self.offsets = offsets

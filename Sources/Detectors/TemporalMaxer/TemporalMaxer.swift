@@ -9,8 +9,7 @@ public final class TemporalMaxer: PyramidDetector, OutputAssigned {
     public let configuration: TemporalMaxerConfiguration
     private let network: RegressedNetwork
 
-    /// - Precondition: the configuration has been checked (no stem, ranges per level, channels that are a multiple of the norm's groups, equal widths
-    ///   of an identity neck).
+    /// - Precondition: the configuration has been checked (no stem, ranges per level, norm groups, equal widths of an identity neck).
     public init(_ configuration: TemporalMaxerConfiguration) {
         let shared = configuration.pyramid
         precondition(shared.stemBlocks == 0 && shared.regressionRanges.count == shared.levels)
@@ -25,13 +24,17 @@ public final class TemporalMaxer: PyramidDetector, OutputAssigned {
             neck: configuration.hasOwnNeck ? TemporalMaxerNeck(configuration.norm, channels: shared.neckDimension) : nil)
     }
 
+    /// Under the names of the published code; the backbone's max-pooling has no parameters.
     public func visitParameters(_ visitor: ParameterVisitor) { network.visitParameters(visitor) }
+    /// Embedding, max-pooling and neck: the levels, finest first.
     public func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence] { network.pyramid(features, pass) }
+    /// Class logits and distances at all points of the levels.
     public func heads(_ levels: [PackedSequence], _ pass: ForwardPass) -> Outputs { network.heads(levels, pass) }
 
     /// What assigns the targets.
     public var assigner: SimOTAAssigner { configuration.simOTA }
 
+    /// By SimOTA, from the costs of the network's own predictions.
     public func assignTargets(_ batch: PackedBatch, outputs: Outputs) -> PointTargets {
         assigner.assign(
             points(batch.features), instances: batch.instances,

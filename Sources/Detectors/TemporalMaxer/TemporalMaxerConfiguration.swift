@@ -33,6 +33,7 @@ public struct TemporalMaxerConfiguration: PyramidDetectorConfiguration {
         self.pyramid.stemBlocks = 0
     }
 
+    /// The keys of all pyramids, the neck's norm, and SimOTA's weights.
     public mutating func visit(_ keys: ConfigurationKeys) throws {
         var shared = pyramid
         try shared.visit(keys)
@@ -51,6 +52,7 @@ public struct TemporalMaxerConfiguration: PyramidDetectorConfiguration {
         try keys.value("assigner_confuse_weight", &confusedWeight, .within(0...1), meaning: "weight of the other points of an action")
     }
 
+    /// - Throws: `Failure` for stem blocks, and channels that the neck's group norm does not divide.
     public func check(_ keys: ConfigurationKeys) throws {
         try pyramid.check(keys)
         guard pyramid.stemBlocks == 0 else {
@@ -69,6 +71,7 @@ public struct TemporalMaxerConfiguration: PyramidDetectorConfiguration {
     /// Whether the neck is a norm; otherwise it is that of the other pyramids.
     var hasOwnNeck: Bool { pyramid.neck == .identity && pyramid.neckNorm }
 
+    /// A TemporalMaxer of these settings; the sizes are those of the data.
     public func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector {
         TemporalMaxer(completed(inputDimension: inputDimension, classes: classes, options: options))
     }

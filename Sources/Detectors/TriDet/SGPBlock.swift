@@ -70,6 +70,7 @@ public final class SGPBlock: Module {
         scale?(x, branch: branch, pass) ?? x.with(pass.tape.sum(x.tensor, branch.tensor))
     }
 
+    /// Under the names of the published `SGPBlock`; layer scales only where drop path is used.
     public func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("ln", norm)
         visitor.visit("global_fc", gate)

@@ -28,8 +28,7 @@ public final class TriDet: PyramidDetector, AnnotationAssigned {
         public var predictions: [Tensor] { [logits, center] + [start, end].compactMap { $0 } + (quality?.tensors ?? []) }
     }
 
-    /// - Precondition: the configuration has been checked (odd windows and ranges per level, channels that are a multiple of the norm's groups,
-    ///   equal widths of an identity neck).
+    /// - Precondition: the configuration has been checked (odd windows and ranges per level, norm groups, equal widths of an identity neck).
     public init(_ configuration: TriDetConfiguration) {
         let c = configuration, shared = configuration.pyramid
         precondition(c.windows.count == shared.levels && shared.regressionRanges.count == shared.levels)
@@ -52,6 +51,7 @@ public final class TriDet: PyramidDetector, AnnotationAssigned {
         regressionHead = shared.makeRegressionHead(outputs: c.tridentHead ? 2 * (c.bins + 1) : 2)
     }
 
+    /// Without the trident head there are no `start_head` and `end_head`.
     public func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("backbone", backbone)
         visitor.visit("neck", neck)
@@ -82,6 +82,7 @@ public final class TriDet: PyramidDetector, AnnotationAssigned {
         return Outputs(levels: levels, sequences: pyramid.offsets, logits: logits, start: start, end: end, center: center, quality: quality)
     }
 
+    /// The trident head's expectation over bins, which depends on the class; without it the regressed offsets.
     public func distances(_ outputs: Outputs) -> DetectionDecoder.Distances {
         guard let start = outputs.start, let end = outputs.end else { return DetectionDecoder.regressed(outputs.center.values) }
         let head = TridentOffsets(

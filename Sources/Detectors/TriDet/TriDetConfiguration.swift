@@ -28,6 +28,7 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
     /// Standard deviation of the noise added to the features in training.
     public var inputNoise: Float = 0
 
+    /// The trident head with 16 bins.
     public init(_ pyramid: PyramidConfiguration) { self.pyramid = pyramid }
 
     /// Kernel of the window branch per level.
@@ -36,6 +37,7 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
         set { window = .each(newValue) }
     }
 
+    /// The keys of all pyramids, and those of the SGP blocks and the trident head.
     public mutating func visit(_ keys: ConfigurationKeys) throws {
         let odd = PyramidConfiguration.odd
         var shared = pyramid
@@ -73,6 +75,7 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
         try keys.value("input_noise", &inputNoise, .within(0...10), meaning: "standard deviation of the noise added to the features in training")
     }
 
+    /// - Throws: `Failure` for windows that are not one per level, and channels that the group norms do not divide.
     public func check(_ keys: ConfigurationKeys) throws {
         try pyramid.check(keys)
         guard window.values(levels: levels) != nil else {
@@ -88,6 +91,7 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
         }
     }
 
+    /// A TriDet of these settings; the sizes are those of the data.
     public func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector {
         TriDet(completed(inputDimension: inputDimension, classes: classes, options: options))
     }

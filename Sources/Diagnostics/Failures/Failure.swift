@@ -55,6 +55,7 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
     /// What to do, as an imperative without a full stop.
     public var advice: String
 
+    /// `what` is a sentence without a full stop, `advice` an imperative without one; `places` from the widest to the narrowest.
     public init(_ kind: Kind, _ what: String, at places: [Place] = [], advice: String) {
         self.kind = kind
         self.what = what

@@ -14,6 +14,7 @@ public struct AvailableMemory: Codable, Equatable, Sendable {
         /// Whether it counts addresses, whether or not there is memory behind them.
         public var countsAddresses: Bool
 
+        /// `bytes` are those left below the bound; `scope` nil for a bound of this process alone.
         public init(name: String, scope: String?, bytes: Int, countsAddresses: Bool = false) {
             self.name = name
             self.scope = scope
@@ -24,6 +25,7 @@ public struct AvailableMemory: Codable, Equatable, Sendable {
 
     public var bounds: [Bound]
 
+    /// Bounds that are known already; the other initialiser asks the system.
     public init(bounds: [Bound]) { self.bounds = bounds }
 
     /// - Parameters:

@@ -90,6 +90,7 @@ public enum Activity {
         /// "burn-in, step 18: MPI_Allreduce".
         public var words: String
 
+        /// The activity of another rank, from its message.
         public init(changes: Int, waitsForRanks: Bool, words: String) {
             self.changes = changes
             self.waitsForRanks = waitsForRanks

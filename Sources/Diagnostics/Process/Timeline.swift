@@ -199,6 +199,7 @@ public final class Timeline: @unchecked Sendable {
         /// Gradients were under way, and the part of that time in which this rank did nothing but start messages, see to them and wait for them.
         public var secondsTransfer = 0.0, secondsExposed = 0.0
 
+        /// Sums over no steps.
         public init() {}
 
         /// Share of the time that gradients were under way in which this rank computed; nil when none were.

@@ -29,6 +29,7 @@ extension NumpyFeatures {
         /// The subset of videos without annotations.
         public var subset: Subset = NumpyFeatures.unlabeledSubset
 
+        /// One `.npy` file per video, a row of 16 frames every 4 frames, at the annotations' frame rate.
         public init() {}
 
         /// - Throws: `Failure.wrongUsage` for numbers out of bounds and options that contradict each other.

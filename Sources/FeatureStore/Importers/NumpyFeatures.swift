@@ -18,6 +18,9 @@ public struct NumpyFeatures: FeatureSource {
     /// The parts of every video.
     private let files: [[NumpyFile]]
 
+    /// Features that lie in one folder, one file per video.
+    ///
+    /// - Throws: `Failure` as the initialiser for several folders does.
     public init(folder: String, annotations: AnnotationSet?, options: Options = Options(), annotationsPath: String? = nil) throws {
         try self.init(folders: [folder], annotations: annotations, options: options, annotationsPath: annotationsPath)
     }
@@ -141,6 +144,9 @@ public struct NumpyFeatures: FeatureSource {
 
     // MARK: Reading
 
+    /// Reads a video's files, joins their columns, and interpolates the rows where `Options.rescaledRows` asks for another number.
+    ///
+    /// - Throws: `Failure.badInput` for a file that cannot be read whole.
     public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
         let (parts, to) = (files[index], videos[index].rows)
         let from = parts.map(\.header.rows).min() ?? 0

@@ -122,6 +122,9 @@ public final class SBHARRecordings: FeatureSource {
         pieces.append(piece)
     }
 
+    /// Cuts overlapping windows from a recording's samples; the recording read last stays in memory.
+    ///
+    /// - Throws: `Failure.badInput` for a file that cannot be read or parsed.
     public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
         let piece = pieces[index]
         if loaded?.recording != piece.recording { loaded = (piece.recording, try load(piece)) }

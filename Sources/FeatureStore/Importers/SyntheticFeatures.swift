@@ -91,6 +91,7 @@ public final class SyntheticFeatures: FeatureSource, Sendable {
         return AnnotationSet(version: "kairos synthetic, seed \(seed)", classes: ClassMap(names: names), videos: entries)
     }
 
+    /// Computes the rows from the seed and the video's number, in parallel; nothing is read. It does not throw.
     public func readRows(ofVideo index: Int, into target: UnsafeMutablePointer<Float>) throws {
         let video = videos[index]
         let shift = self.shift(ofVideo: index)

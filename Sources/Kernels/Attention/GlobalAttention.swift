@@ -13,6 +13,7 @@ public enum GlobalAttention {
         /// 4 heads keep 268 MB at this length, and four times as much at twice of it.
         public static let defaultLongestKept = 4096
 
+        /// `offsets` are those of a packed sequence: ascending, first 0, last the number of rows.
         public init(heads: Int, headChannels: Int, offsets: [Int], longestKept: Int = Shape.defaultLongestKept) {
             self.heads = heads
             self.headChannels = headChannels

@@ -7,6 +7,7 @@ public enum WindowedAttention {
     public struct Shape {
         public var heads: Int, headChannels: Int, reach: Int
         public var offsets: [Int]
+        /// `reach` rows are seen on both sides; `offsets` are those of a packed sequence: ascending, first 0, last the number of rows.
         public init(heads: Int, headChannels: Int, reach: Int, offsets: [Int]) {
             self.heads = heads
             self.headChannels = headChannels

@@ -12,6 +12,7 @@ public struct TridentOffsets {
     /// The farthest bin's distance, in rows.
     public let bins: Int
 
+    /// A view of the three heads' outputs; the memory stays the caller's and must outlive it.
     public init(
         start: UnsafePointer<Float>, end: UnsafePointer<Float>, center: UnsafePointer<Float>, classes: Int, bins: Int
     ) {
@@ -28,6 +29,7 @@ public struct TridentOffsets {
         public let label: Int
         /// Rows of the sequence that the row belongs to.
         public let sequence: Range<Int>
+        /// `row` and `sequence` count rows of the packed matrix; the distance is that of class `label`.
         public init(row: Int, label: Int, sequence: Range<Int>) {
             self.row = row
             self.label = label

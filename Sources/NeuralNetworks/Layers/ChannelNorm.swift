@@ -7,6 +7,7 @@ public final class ChannelNorm: Module {
     public let weight: Parameter
     public let bias: Parameter
 
+    /// Weight 1 and bias 0 per channel; neither is decayed.
     public init(_ channels: Int) {
         weight = Parameter(.channels, count: channels, isDecayed: false, initialization: .constant(1))
         bias = Parameter(.channels, count: channels, isDecayed: false, initialization: .constant(0))
@@ -21,6 +22,7 @@ public final class ChannelNorm: Module {
         x.with(pass.tape.layerNorm(x.tensor, weight: weight.tensor, bias: bias.tensor, relu: relu, onlyForProducts: onlyForProducts))
     }
 
+    /// `weight` and `bias`.
     public func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("weight", weight)
         visitor.visit("bias", bias)

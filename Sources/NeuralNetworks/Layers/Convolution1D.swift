@@ -27,6 +27,7 @@ public final class Convolution1D: Module {
         pass.tape.convolution(x, weight: weight.tensor, bias: bias?.tensor, kernel: kernel)
     }
 
+    /// `weight`, and `bias` where there is one.
     public func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("weight", weight)
         if let bias { visitor.visit("bias", bias) }
@@ -60,6 +61,7 @@ public final class DepthwiseConvolution1D: Module {
         pass.tape.depthwiseConvolution(x, weight: weight.tensor, bias: bias?.tensor, stride: stride)
     }
 
+    /// `weight`, and `bias` where there is one.
     public func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("weight", weight)
         if let bias { visitor.visit("bias", bias) }
@@ -70,9 +72,11 @@ public final class DepthwiseConvolution1D: Module {
 public final class Wrapped<Layer: Module>: Module {
     public let name: String
     public let layer: Layer
+    /// The layer's parameters are named `NAME.weight` and so on; the layer itself is not changed.
     public init(_ layer: Layer, as name: String) {
         self.layer = layer
         self.name = name
     }
+    /// The layer's under `name`.
     public func visitParameters(_ visitor: ParameterVisitor) { visitor.visit(name, layer) }
 }

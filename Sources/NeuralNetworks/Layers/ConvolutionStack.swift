@@ -29,6 +29,7 @@ public final class ConvolutionStack {
         return x
     }
 
+    /// Layer by layer: the convolution's under its name and number, then the norm's under its own.
     public func visitParameters(_ visitor: ParameterVisitor) {
         for (i, convolution) in convolutions.enumerated() {
             visitor.visit("\(names.convolution).\(i)", Wrapped(convolution, as: "conv"))

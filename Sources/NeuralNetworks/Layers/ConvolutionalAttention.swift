@@ -46,6 +46,7 @@ public final class ConvolutionalAttention: Module {
         return out.with(dropout(out.tensor, probability: dropProbability, pass))
     }
 
+    /// Convolution, norm and projection of `query`, `key` and `value`, then `rel_pe` where there is one, and `proj`.
     public func visitParameters(_ visitor: ParameterVisitor) {
         for (i, name) in ["query", "key", "value"].enumerated() {
             visitor.visit("\(name)_conv", Wrapped(convolutions[i], as: "conv"))

@@ -7,6 +7,7 @@ public final class FeedForward {
     public let expand: Convolution1D
     public let contract: Convolution1D
 
+    /// Two linear layers with biases: `channels` to `hidden`, and back.
     public init(channels: Int, hidden: Int) {
         expand = Convolution1D(channels, hidden, kernel: 1)
         contract = Convolution1D(hidden, channels, kernel: 1)

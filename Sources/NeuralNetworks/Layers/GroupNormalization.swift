@@ -28,6 +28,7 @@ public final class GroupNormalization: Module {
         return pass.tape.groupNorm(x, groups: groups, weight: affine.weight.tensor, bias: affine.bias.tensor)
     }
 
+    /// `weight` and `bias`; none without an affine part.
     public func visitParameters(_ visitor: ParameterVisitor) {
         guard let affine else { return }
         visitor.visit("weight", affine.weight)

@@ -6,6 +6,7 @@ public final class ResidualLayerScale: Module {
     public let scale: Parameter
     public let dropProbability: Float
 
+    /// `dropProbability`, in [0, 1), is that of leaving a sequence's branch out in training.
     public init(channels: Int, dropProbability: Float) {
         self.dropProbability = dropProbability
         scale = Parameter(.channels, count: channels, isDecayed: false, initialization: .constant(1e-4))
@@ -21,5 +22,6 @@ public final class ResidualLayerScale: Module {
         return pass.tape.residual(x, branch: branch, scale: scale.tensor, factors: factors)
     }
 
+    /// `scale`.
     public func visitParameters(_ visitor: ParameterVisitor) { visitor.visit("scale", scale) }
 }

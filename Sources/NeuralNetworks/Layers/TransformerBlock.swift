@@ -15,6 +15,16 @@ public final class TransformerBlock: Module {
     private let attentionResidual: ResidualLayerScale?
     private let mlpResidual: ResidualLayerScale?
 
+    /// Pre-norm attention and a feed-forward part of four times the channels.
+    ///
+    /// - Parameters:
+    ///   - channels: of input and output; a multiple of `heads`.
+    ///   - heads: attention heads.
+    ///   - window: rows that a position sees around itself, odd; at most 1: all rows.
+    ///   - stride: rows in per row out.
+    ///   - hasRelativePositions: whether the attention learns relative positions; needs a window.
+    ///   - dropout: probability for attention, projection and hidden values.
+    ///   - dropPath: probability of leaving out a branch; at 0 there are no layer scales.
     public init(channels: Int, heads: Int, window: Int, stride: Int, hasRelativePositions: Bool, dropout: Float, dropPath: Float) {
         self.stride = stride
         dropProbability = dropout
@@ -40,6 +50,7 @@ public final class TransformerBlock: Module {
         scale?(x, branch: branch, pass) ?? x.with(pass.tape.sum(x.tensor, branch.tensor))
     }
 
+    /// Under the published names: `ln1`, `attn`, `ln2`, `mlp.0`, `mlp.3`, and the layer scales where there are any.
     public func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("ln1", norm1)
         visitor.visit("attn", attention)

@@ -37,6 +37,12 @@ public final class AdamW {
     private let isDecayed: [Bool]
     private static let width = 16
 
+    /// Moments of 0 for all of the arena, at step 0; it holds twice the arena's memory.
+    ///
+    /// - Parameters:
+    ///   - arena: the parameters; must be complete.
+    ///   - weightDecay: factor of the decay; with `.decoupled` it is multiplied by the learning rate.
+    ///   - decay: where it acts.
     public init(_ arena: ParameterArena, weightDecay: Double, decay: Decay = .decoupled) {
         self.arena = arena
         self.weightDecay = weightDecay

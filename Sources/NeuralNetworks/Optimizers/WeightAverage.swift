@@ -9,6 +9,7 @@ public final class WeightAverage {
     public let values: UnsafeMutablePointer<Float>
     private let arena: ParameterArena
 
+    /// Begins with a copy of the arena's weights; `decay` is in [0, 1).
     public init(_ arena: ParameterArena, decay: Double) {
         self.arena = arena
         self.decay = decay

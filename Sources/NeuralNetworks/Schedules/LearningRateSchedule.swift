@@ -22,6 +22,7 @@ public struct LearningRateSchedule: Equatable, Sendable {
     public var warmupIterations: Int
     public var shape: Shape
 
+    /// The rate rises linearly to `base` over `warmupIterations` steps, and then follows `shape`.
     public init(base: Double, warmupIterations: Int, shape: Shape) {
         self.base = base
         self.warmupIterations = warmupIterations

@@ -11,6 +11,7 @@ public struct SafetensorsFile {
         public var name: String
         public var shape: [Int]
         public var values: [Float]
+        /// `values` row-major, as many as the product of `shape`.
         public init(name: String, shape: [Int], values: [Float]) {
             self.name = name
             self.shape = shape
@@ -22,6 +23,7 @@ public struct SafetensorsFile {
     public var arrays: [Array]
     public var metadata: [String: String]
 
+    /// A file to be written: the values stand in the order of `arrays`.
     public init(arrays: [Array], metadata: [String: String] = [:]) {
         self.arrays = arrays
         self.metadata = metadata

@@ -16,6 +16,7 @@ public enum WeightImport {
         /// Whether the weights count as trained at the store's rate, whatever the weight file says.
         public var takesRateOfStore = false
 
+        /// No classes are named, and the weight file's own rate counts.
         public init() {}
     }
 

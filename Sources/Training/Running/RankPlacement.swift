@@ -13,6 +13,7 @@ public struct RankPlacement: Equatable, Sendable {
     public var coresOfHost: Int
     public var threads: Int
 
+    /// `host` numbers the hosts of the run; `cores` are the kernel's core numbers; `threads` are compute threads.
     public init(host: Int, hostName: String, cores: Set<Int>, coresOfHost: Int, threads: Int) {
         self.host = host
         self.hostName = hostName

@@ -43,6 +43,11 @@ public final class Trainer {
     /// Steps of the whole run.
     public let iterations: Int
 
+    /// Puts the detector and the method at step 0: parameters in one arena, drawn from the seed, with optimizer and average.
+    ///
+    /// All ranks call it together, with equal arguments but for `observers`, which rank 0 alone has.
+    ///
+    /// - Throws: `Failure` (`.wrongUsage`) when the virtual shards cannot be divided evenly among the ranks.
     public init(
         configuration: RunConfiguration, store: FeatureStore, detector: any Detector, method: any TrainingMethod, communicator: Communicator,
         folder: RunFolder, observers: RunObservers

@@ -32,6 +32,9 @@ public final class SupervisedMethod: TrainingMethod {
             videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed)
     }
 
+    /// Which labelled actions no point can learn, one line for the user each.
+    ///
+    /// - Throws: `Failure` when none can be learnt.
     public func review() throws -> [String] {
         try LearnableActions.review(labeled: labeled, configuration: configuration, store: store, detector: detector)
     }
@@ -46,6 +49,7 @@ public final class SupervisedMethod: TrainingMethod {
         ]
     }
 
+    /// One view of the labelled recordings of the shard's turn, cropped; a function of the position alone.
     public func videos(at position: StepPosition) -> [[TrainingVideo]] {
         var random = RandomStream(seed: seed, "crop", position.shard, position.step)
         return [
@@ -55,6 +59,10 @@ public final class SupervisedMethod: TrainingMethod {
         ]
     }
 
+    /// The detector's ordinary step.
+    ///
+    /// - Returns: the losses of each virtual shard of this rank.
+    /// - Throws: whatever a collective call throws.
     public func step(_ step: TrainingStep) throws -> [[String: Double]] {
         try step.learn(detector, views: step.batches.map { [LearningView($0.groups[0])] })
     }

@@ -9,9 +9,14 @@ public struct SupervisedSettings: MethodSettings {
     public static let name = "supervised"
     public static let summary = "the labelled recordings alone"
 
+    /// There is nothing to set.
     public init() {}
+    /// Visits no key.
     public mutating func visit(_ keys: ConfigurationKeys) throws {}
 
+    /// A method that learns from `recordings.labeled`; the others are not used.
+    ///
+    /// - Throws: `Failure.badInput` when a virtual shard would be left without a recording.
     public func make(
         _ run: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings
     ) throws -> any TrainingMethod {

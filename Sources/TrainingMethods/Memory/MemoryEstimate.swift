@@ -6,6 +6,7 @@ public struct MemoryEstimate: Codable, Equatable, Sendable {
     public struct Part: Codable, Equatable, Sendable {
         public var name: String
         public var bytes: Int
+        /// `name` stands in messages: "the generator's moments".
         public init(_ name: String, bytes: Int) {
             self.name = name
             self.bytes = bytes
@@ -24,6 +25,7 @@ public struct MemoryEstimate: Codable, Equatable, Sendable {
         public var key: String?
         public var advice: String
 
+        /// `key` is the configuration key that makes the phase smaller, nil for none; `advice` is an imperative without a full stop.
         public init(_ name: String, bytes: Int, comesFromData: Bool = false, video: String? = nil, key: String?, advice: String) {
             self.name = name
             self.bytes = bytes
@@ -41,6 +43,7 @@ public struct MemoryEstimate: Codable, Equatable, Sendable {
     /// What makes the parts large.
     public var modelKeys: [String]
 
+    /// The sum of `parts` and the largest of `phases`; `modelKeys` are full names of keys.
     public init(parts: [Part] = [], phases: [Phase] = [], file: String? = nil, modelKeys: [String] = []) {
         self.modelKeys = modelKeys
         self.parts = parts

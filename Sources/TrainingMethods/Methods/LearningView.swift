@@ -45,5 +45,6 @@ public struct LearningRules<D: Detector> {
     /// Called when all shards of the rank have run forward, before the first runs backward: seeds losses over all ranks, adds to each shard's parts.
     public var together: ((_ losses: inout [[String: Double]]) throws -> Void)?
 
+    /// The ordinary step: every property nil.
     public init() {}
 }

@@ -50,10 +50,13 @@ extension MethodSettings {
     public static var learnsFromDetections: Bool { false }
     public var trainsDetector: Bool { true }
     public var mainStage: String { "training" }
+    /// nil: the stage's warm-up has no key in the method's sections.
     public func warmupKey(ofStage name: String) -> String? { nil }
     public var movesActions: Bool { false }
     public var quality: QualitySettings { QualitySettings() }
+    /// Accepts everything.
     public func check(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {}
+    /// No measures beside those of every run.
     public static func measures(inFolder folder: String) throws -> [RunMeasure] { [] }
 
     public var name: String { Self.name }

@@ -5,6 +5,7 @@ public struct StagePlan<Phase> {
     /// The steps that the stages begin with, and the run's end.
     public private(set) var firstSteps = [0]
 
+    /// No stages yet; the run ends at step 0.
     public init() {}
 
     /// Adds a stage at the end.

@@ -6,6 +6,7 @@ public struct MemoryDemand: Sendable {
     public var parts: [MemoryEstimate.Part]
     /// Stage by stage.
     public var phases: [MemoryEstimate.Phase]
+    /// Phases that are nil are left out: `MemoryPlanner` gives nil for what cannot be rehearsed.
     public init(parts: [MemoryEstimate.Part] = [], phases: [MemoryEstimate.Phase?] = []) {
         self.parts = parts
         self.phases = phases.compactMap { $0 }
@@ -15,5 +16,6 @@ public struct MemoryDemand: Sendable {
 extension TrainingMethod {
     /// Nothing is known.
     public func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand { MemoryDemand() }
+    /// nil: `localizer` is the detector, whose demand is known.
     public func localizerDemand(_ planner: MemoryPlanner, evaluated: [Int]) -> MemoryEstimate.Phase? { nil }
 }

@@ -13,6 +13,7 @@ public struct TrainingStage: Equatable, Sendable {
     /// (`TrainingStep.gradientNorm`).
     public var trainsDetector: Bool
 
+    /// `iterations` are steps; `name` stands in the log.
     public init(
         _ name: String, iterations: Int, schedule: LearningRateSchedule, firstIteration: Int = 0, trainsDetector: Bool = true
     ) {
@@ -62,11 +63,16 @@ public protocol TrainingMethod: AnyObject {
 }
 
 extension TrainingMethod {
+    /// No lines for the user.
     public func review() throws -> [String] { [] }
+    /// Nothing beside the detector is trained.
     public func prepare(_ run: RunContext) throws {}
+    /// Stages differ in nothing but their schedules.
     public func begin(stage: Int, _ run: RunContext) throws {}
+    /// The trained detector itself.
     public func localizer(_ detector: any Detector) -> any ActionLocalizer { detector }
     public var state: [String: [UInt8]] { [:] }
     public var learntArrays: [UnsafeBufferPointer<Float>] { [] }
+    /// Nothing to take up: `state` is empty.
     public func restore(_ state: [String: [UInt8]]) throws {}
 }

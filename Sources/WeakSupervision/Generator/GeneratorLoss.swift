@@ -15,6 +15,7 @@ public struct GeneratorLoss {
     /// Videos of the global mini-batch.
     private let videos: Int
 
+    /// `videos` is the number of recordings in the global mini-batch, by which the means divide.
     public init(_ settings: WeakSupervisionConfiguration, videos: Int) {
         self.settings = settings
         self.videos = videos

@@ -38,6 +38,7 @@ public final class ProposalGenerator: Module {
         classifier = Convolution1D(embeddingDimension, classes, kernel: 1, bias: nil)
     }
 
+    /// `aness_module.f_embed.0` and `aness_module.f_cls.0`, the published names.
     public func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("aness_module.f_embed.0", embedding)
         visitor.visit("aness_module.f_cls.0", classifier)

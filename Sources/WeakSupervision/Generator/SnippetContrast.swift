@@ -13,6 +13,7 @@ public enum SnippetContrast {
         public var first: Int
         /// Easy actions, and easy backgrounds.
         public var easy: Int
+        /// A video whose rows begin at `first` of the matrix and that has `easy` easy actions.
         public init(first: Int, easy: Int) {
             self.first = first
             self.easy = easy

@@ -20,6 +20,7 @@ public struct SnippetMining: Equatable, Sendable {
     public var inner = 3
     public var outer = 6
 
+    /// `easyRatio` and `hardRatio` divide the number of segments; `inner` and `outer` are widths in segments.
     public init(easyRatio: Int = 5, hardRatio: Int = 20, inner: Int = 3, outer: Int = 6) {
         self.easyRatio = easyRatio
         self.hardRatio = hardRatio

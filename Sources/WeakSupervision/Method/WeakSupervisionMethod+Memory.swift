@@ -3,6 +3,7 @@ import NeuralNetworks
 import TrainingMethods
 
 extension WeakSupervisionMethod {
+    /// The generator over whole recordings, its proposals for every recording, and with a student its training on crops and its labelling.
     public func memoryDemand(_ planner: MemoryPlanner) -> MemoryDemand {
         let shards = planner.shards.count
         // The generator sees rows of whole recordings.
@@ -24,6 +25,7 @@ extension WeakSupervisionMethod {
         return demand
     }
 
+    /// The generator over the longest of this rank's evaluated recordings; nil when it has none.
     public func localizerDemand(_ planner: MemoryPlanner, evaluated: [Int]) -> MemoryEstimate.Phase? {
         proposing(planner, "detection", evaluated)
     }

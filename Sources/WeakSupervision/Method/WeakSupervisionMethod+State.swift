@@ -26,6 +26,9 @@ extension WeakSupervisionMethod {
         return result
     }
 
+    /// Takes up the round's labels if there are any, otherwise the generator's weights and moments.
+    ///
+    /// - Throws: `Failure.badInput` when the bytes are not what `state` writes.
     public func restore(_ state: [String: [UInt8]]) throws {
         if let bytes = state["fustal_round"] {
             let numbers: [Double] = StateBytes.values(bytes)

@@ -68,6 +68,7 @@ public struct VideoClassLoss {
     /// Of the global mini-batch.
     public var videos: Int
 
+    /// `dropout` is a probability, `weight` the loss's factor; `videos` are those of the global mini-batch, which the mean is over.
     public init(ratio: Int, dropout: Float, weight: Float, videos: Int) {
         self.ratio = ratio
         self.dropout = dropout

@@ -71,12 +71,14 @@ public final class WeakSupervisionMethod: TrainingMethod {
     public var iterationsPerEpoch: Int { allRecordings.stepsPerEpoch }
     public var stages: [TrainingStage] { plan.stages }
 
+    /// The student; without one the generator's proposals.
     public func localizer(_ detector: any Detector) -> any ActionLocalizer {
         settings.student ? detector : ProposalLocalizer(training.generator, settings: settings)
     }
 
     // MARK: Recordings
 
+    /// Whole recordings without actions for the generator; crops with the round's labels for the student.
     public func videos(at position: StepPosition) -> [[TrainingVideo]] {
         let (phase, first) = plan.phase(of: position.step), step = position.step - first
         switch phase {
@@ -114,10 +116,17 @@ public final class WeakSupervisionMethod: TrainingMethod {
 
     // MARK: Stages
 
+    /// Warnings of recordings that little can be learnt from, one line for the user each.
+    ///
+    /// - Throws: `Failure.badInput` when the generator or the student can learn nothing.
     public func review() throws -> [String] { try GeneratorReview(self).lines() }
 
+    /// Prepares the generator's optimizer and the reduction of its gradients.
     public func prepare(_ run: RunContext) throws { training.prepare(run) }
 
+    /// Makes the labels that the stage learns from: the generator's before the student's stage, the student's own before distillation.
+    ///
+    /// - Throws: `Failure` when no proposal is left to learn from, or the labels cannot be written; whatever a collective call throws.
     public func begin(stage: Int, _ run: RunContext) throws {
         switch plan.phases[stage] {
         case .generator: break
@@ -129,6 +138,10 @@ public final class WeakSupervisionMethod: TrainingMethod {
         }
     }
 
+    /// One step of the generator or of the student, whichever the stage trains.
+    ///
+    /// - Returns: the losses of each virtual shard of this rank.
+    /// - Throws: whatever a collective call throws.
     public func step(_ step: TrainingStep) throws -> [[String: Double]] {
         switch plan.phases[step.stage] {
         case .generator:

@@ -9,6 +9,7 @@ public struct Proposal: Equatable, Sendable {
     /// Up-sampled segments.
     public var range: Range<Int>
 
+    /// A run of class `label`; `range` counts up-sampled segments.
     public init(label: Int, score: Double, range: Range<Int>) {
         self.label = label
         self.score = score
@@ -24,6 +25,7 @@ public struct Proposal: Equatable, Sendable {
 public struct ProposalExtraction: Sendable {
     private let settings: WeakSupervisionConfiguration
 
+    /// Takes thresholds, margin and the share of the video score from `settings`.
     public init(_ settings: WeakSupervisionConfiguration) { self.settings = settings }
 
     /// The classes to propose: those of at least `class_threshold`, otherwise the best; of known ones all.

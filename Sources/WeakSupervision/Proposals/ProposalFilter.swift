@@ -8,6 +8,7 @@ public struct ProposalFilter: Equatable, Sendable {
     /// Sum of tIoU with the video's other proposals, of any class, at least.
     public var density: Double
 
+    /// Takes `filter`, `filterScore` and `filterDensity` of `settings`.
     public init(_ settings: WeakSupervisionConfiguration) {
         kind = settings.filter
         score = settings.filterScore

@@ -12,12 +12,14 @@ public final class ProposalLocalizer: ActionLocalizer {
     /// The classes that are known of a video; nil: of none.
     public var known: ((VideoID) -> [Int])?
 
+    /// Uses the generator as it is when `detect` is called; weights are not copied.
     public init(_ generator: ProposalGenerator, settings: WeakSupervisionConfiguration) {
         self.generator = generator
         self.settings = settings
         extraction = ProposalExtraction(settings)
     }
 
+    /// Proposals of each recording after NMS, best first.
     public func detect(_ batch: PackedBatch) -> [[Detection]] { detectWithScores(batch).map(\.proposals) }
 
     /// Proposals, best first, and the softmax scores of the classes, per video.

@@ -72,6 +72,7 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
     /// 1/ratio of the finest level's points decide a class.
     public var videoLossRatio = 5
 
+    /// The defaults of `docs/configuration.md`.
     public init() {}
 
     private static var rate: Requirement<Double> { .upTo(10, above: 0) }
@@ -84,6 +85,9 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
         }
     }
 
+    /// The keys of the generator, of its proposals and of the student.
+    ///
+    /// - Throws: `Failure.badInput` for a value of another type or out of bounds.
     public mutating func visit(_ keys: ConfigurationKeys) throws {
         try visitGenerator(keys)
         try visitProposals(keys)
