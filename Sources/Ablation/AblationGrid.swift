@@ -42,6 +42,7 @@ public struct AblationGrid: Equatable, Sendable {
     /// - Parameters:
     ///   - yaml: the text of the file.
     ///   - file: the name to say in errors.
+    /// - Throws: `Failure` (`.wrongUsage`) for an unknown or missing key and a value out of bounds.
     public init(yaml: String, file: String) throws {
         let document = try ConfigurationNode(yaml: yaml, file: file)
         try Self.refuseUnknownKeys(document)

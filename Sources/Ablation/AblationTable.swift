@@ -167,6 +167,8 @@ public struct AblationTable: Encodable, Equatable, Sendable {
     private static func percent(_ fraction: Double) -> String { String(format: "%g", 100 * fraction) }
 
     /// Writes `table.md` and `table.json` into `folder`.
+    ///
+    /// - Throws: `Failure` (`.failed`) when one of them cannot be written.
     public func write(to folder: String) throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

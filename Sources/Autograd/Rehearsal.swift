@@ -11,6 +11,8 @@ public enum Rehearsal {
     static var nowhere: UnsafeMutablePointer<Float> { UnsafeMutablePointer(bitPattern: 64)! }
 
     /// The most bytes that the buffers taken in `body` hold at once, as the `BufferPool` would count them. Tensors made in `body` must end in it.
+    ///
+    /// - Throws: whatever `body` throws.
     public static func peakBytes(_ body: () throws -> Void) rethrows -> Int {
         precondition(!isRunning, "a rehearsal within a rehearsal")
         let context = TapeContext.current

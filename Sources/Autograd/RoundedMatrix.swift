@@ -58,6 +58,8 @@ final class RoundedWeight {
 /// Weights rounded to bfloat16: for every use, or once for all uses within `keeping`.
 public enum RoundedWeights {
     /// Runs `body`, in which weights change only where `forget` is called.
+    ///
+    /// - Throws: whatever `body` throws.
     public static func keeping<Result>(_ body: () throws -> Result) rethrows -> Result {
         let context = TapeContext.current
         context.roundingScopes += 1

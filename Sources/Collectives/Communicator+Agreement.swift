@@ -19,6 +19,9 @@ extension Communicator {
     /// Runs `body` on every rank; when it throws on any, it throws on all: the `Failure` of the lowest failing rank, with that rank among its places.
     ///
     /// `body` must not wait for other ranks: a rank that has failed would never respond.
+    ///
+    /// - Returns: what this rank's `body` returned.
+    /// - Throws: `Failure`, equal on all ranks; an error of `body` that is none becomes one of kind `.failed`.
     public func throwTogether<Result>(_ body: () throws -> Result) throws -> Result {
         var result: Result?
         var own: Failure?

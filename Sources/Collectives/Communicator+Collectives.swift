@@ -5,6 +5,8 @@ import Foundation
 /// Calls that all ranks make together.
 extension Communicator {
     /// Returns when all ranks have called it.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the call of MPI fails.
     public func barrier() throws {
         countCollective(UInt8.self, 0)
         try check(Activity.during(.barrier) { MPI_Barrier(handle) }, "MPI_Barrier")
@@ -13,6 +15,8 @@ extension Communicator {
     // MARK: Broadcast
 
     /// Copies `count` elements of rank `root` over those of all others.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `root`, or the call of MPI fails.
     public func broadcast<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, from root: Int = 0) throws {
         try requireRank(root, "broadcast")
         try inPieces(count) { first, piece in
@@ -23,6 +27,8 @@ extension Communicator {
     }
 
     /// The array of rank `root`, on every rank; what the others pass is ignored.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `root`, or a call of MPI fails.
     public func broadcast<T: MessageElement>(_ values: [T], from root: Int = 0) throws -> [T] {
         let count = try broadcast(values.count, from: root)
         var result = rank == root ? values : [T](repeating: .zero, count: count)
@@ -33,6 +39,8 @@ extension Communicator {
     }
 
     /// One value of rank `root`, on every rank.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `root`, or the call of MPI fails.
     public func broadcast<T: MessageElement>(_ value: T, from root: Int = 0) throws -> T {
         var result = value
         try broadcast(&result, count: 1, from: root)
@@ -40,11 +48,15 @@ extension Communicator {
     }
 
     /// The bytes of rank `root`, on every rank.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `root`, or a call of MPI fails.
     public func broadcast(_ data: Data, from root: Int = 0) throws -> Data {
         Data(try broadcast([UInt8](data), from: root))
     }
 
     /// The text of rank `root`, on every rank.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `root`, or a call of MPI fails.
     public func broadcast(_ text: String, from root: Int = 0) throws -> String {
         String(decoding: try broadcast(Array(text.utf8), from: root), as: UTF8.self)
     }
@@ -52,6 +64,8 @@ extension Communicator {
     // MARK: Reductions
 
     /// Replaces `count` elements on every rank by their sum, maximum or minimum over the ranks, element by element.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the call of MPI fails.
     public func allReduce<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, _ reduction: Reduction) throws {
         guard size > 1 else { return }
         try inPieces(count) { first, piece in
@@ -65,6 +79,8 @@ extension Communicator {
     }
 
     /// The element-wise reduction of arrays that have the same length on every rank.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the call of MPI fails.
     public func allReduce<T: MessageElement>(_ values: [T], _ reduction: Reduction) throws -> [T] {
         var result = values
         try result.withUnsafeMutableBufferPointer { buffer in
@@ -74,6 +90,8 @@ extension Communicator {
     }
 
     /// The reduction of one value of every rank.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the call of MPI fails.
     public func allReduce<T: MessageElement>(_ value: T, _ reduction: Reduction) throws -> T {
         var result = value
         try allReduce(&result, count: 1, reduction)
@@ -83,6 +101,8 @@ extension Communicator {
     // MARK: Gathering
 
     /// One value of every rank, in rank order, on every rank.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the call of MPI fails.
     public func allGather<T: MessageElement>(_ value: T) throws -> [T] {
         var value = value
         var result = [T](repeating: .zero, count: size)
@@ -93,6 +113,8 @@ extension Communicator {
     }
 
     /// The arrays of all ranks, in rank order, on every rank; lengths may differ.
+    ///
+    /// - Throws: `Failure` (`.failed`) when a call of MPI fails.
     public func allGather<T: MessageElement>(_ values: [T]) throws -> [[T]] {
         let counts = try allGather(values.count)
         let total = counts.reduce(0, +)
@@ -111,16 +133,22 @@ extension Communicator {
     }
 
     /// The byte strings of all ranks, in rank order, on every rank.
+    ///
+    /// - Throws: `Failure` (`.failed`) when a call of MPI fails.
     public func allGather(_ data: Data) throws -> [Data] {
         try allGather([UInt8](data)).map { Data($0) }
     }
 
     /// The texts of all ranks, in rank order, on every rank.
+    ///
+    /// - Throws: `Failure` (`.failed`) when a call of MPI fails.
     public func allGather(_ text: String) throws -> [String] {
         try allGather(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The arrays of all ranks, in rank order, on rank `root`; nil on the others. Lengths may differ.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `root`, or a call of MPI fails.
     public func gather<T: MessageElement>(_ values: [T], to root: Int = 0) throws -> [[T]]? {
         try requireRank(root, "gather")
         let counts = try allGather(values.count)
@@ -140,6 +168,8 @@ extension Communicator {
     }
 
     /// The byte strings of all ranks, in rank order, on rank `root`; nil on the others.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `root`, or a call of MPI fails.
     public func gather(_ data: Data, to root: Int = 0) throws -> [Data]? {
         try gather([UInt8](data), to: root)?.map { Data($0) }
     }

@@ -5,6 +5,8 @@ import Diagnostics
 /// their order.
 extension Communicator {
     /// Returns when `buffer` may be changed again.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `other`, or the call of MPI fails.
     public func send<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws {
         try requireRank(other, "send")
         try inPieces(count) { first, piece in
@@ -30,6 +32,8 @@ extension Communicator {
     }
 
     /// Starts sending; `buffer` must neither change nor go away before the request is done.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `other`, or the call of MPI fails.
     public func startSend<T: MessageElement>(_ buffer: UnsafePointer<T>, count: Int, to other: Int, tag: Int = 0) throws -> Request {
         try requireRank(other, "send")
         let request = Request(self)
@@ -45,6 +49,8 @@ extension Communicator {
     }
 
     /// Starts receiving; `buffer` must neither be touched nor go away before the request is done.
+    ///
+    /// - Throws: `Failure` (`.failed`) when there is no rank `other`, or the call of MPI fails.
     public func startReceive<T: MessageElement>(_ buffer: UnsafeMutablePointer<T>, count: Int, from other: Int, tag: Int = 0) throws -> Request {
         try requireRank(other, "receive")
         let request = Request(self)

@@ -46,6 +46,7 @@ public struct JobEnvironment {
     /// the work.
     ///
     /// - Parameter ranks: that MPI finds.
+    /// - Throws: `Failure.wrongUsage` when several processes were started and MPI finds this one alone.
     public func requireOneWorld(ranks: Int) throws {
         // Under mpirun the batch system's numbers are those of mpirun's own daemons.
         guard ranks == 1, environment["OMPI_COMM_WORLD_SIZE"] == nil, let started = number(["PMI_SIZE", "SLURM_STEP_NUM_TASKS"]), started > 1 else {

@@ -36,6 +36,8 @@ public final class ConfigurationKeys {
     }
 
     /// Visits the keys of a section one level down.
+    ///
+    /// - Throws: `Failure` (`.wrongUsage`) when it is no section, or has an unknown key or a wrong value.
     public func section(_ name: String, _ section: inout some ConfigurationSection) throws {
         try self.section(name) { try section.visit(self) }
     }
@@ -45,6 +47,7 @@ public final class ConfigurationKeys {
     /// - Parameters:
     ///   - name: the section's key.
     ///   - visit: names the section's keys.
+    /// - Throws: `Failure` (`.wrongUsage`) when it is no section, or has an unknown key; whatever `visit` throws.
     public func section(_ name: String, _ visit: () throws -> Void) throws {
         known.append(name)
         let outer = known

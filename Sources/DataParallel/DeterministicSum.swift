@@ -17,6 +17,7 @@ public struct DeterministicSum {
     /// The sums over all shards, on all ranks.
     ///
     /// - Parameter values: [owned shard][k], k numbers for each shard of this rank; k is the same everywhere.
+    /// - Throws: `Failure` when the exchange between ranks fails.
     public func callAsFunction(_ values: [[Double]]) throws -> [Double] {
         precondition(values.count == shards.owned.count, "\(values.count) shards given, this rank owns \(shards.owned.count)")
         let width = values.first?.count ?? 0
@@ -29,11 +30,15 @@ public struct DeterministicSum {
     }
 
     /// The sum of one number per owned shard.
+    ///
+    /// - Throws: `Failure` when the exchange between ranks fails.
     public func callAsFunction(_ values: [Double]) throws -> Double {
         try self(values.map { [$0] })[0]
     }
 
     /// Sums of counts over all ranks; whole numbers need no order.
+    ///
+    /// - Throws: `Failure` when the exchange between ranks fails.
     public func counts(_ values: [Int]) throws -> [Int] {
         try communicator.allReduce(values, .sum)
     }

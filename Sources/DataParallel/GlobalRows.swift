@@ -28,6 +28,7 @@ public struct GlobalRows {
     /// - Parameters:
     ///   - owned: for each shard of this rank its rows, [rows, columns]; a shard may have none.
     ///   - columns: values of a row.
+    /// - Throws: `Failure` when the exchange between ranks fails.
     public func gather(_ owned: [[Float]], columns: Int) throws -> Gathered {
         precondition(owned.count == shards.perRank && owned.allSatisfy { $0.count % columns == 0 })
         let counts = try communicator.allGather(owned.map { $0.count / columns }).flatMap { $0 }
@@ -43,6 +44,7 @@ public struct GlobalRows {
     ///   - gathered: what `gather` gave.
     ///   - gradient: of a shard of this rank, [gathered rows, columns].
     /// - Returns: for each shard of this rank the sum over all shards, of the size of its rows.
+    /// - Throws: whatever `gradient` throws; `Failure` when the exchange between ranks fails.
     public func returned(_ gathered: Gathered, gradient: (_ shard: Int) throws -> [Float]) throws -> [[Float]] {
         let tree = SummationTree(leaves: shards.count)
         // The sums of this rank's nodes of the tree; a shard's gradient is added as soon as its sibling's is there.

@@ -14,6 +14,8 @@ public struct VirtualShards: Equatable, Sendable {
     }
 
     /// As seen by rank `rank` of `ranks`.
+    ///
+    /// - Throws: `Failure` (`.wrongUsage`) when the shards cannot be divided evenly among the ranks, or there are none.
     public init(count: Int, rank: Int, ranks: Int) throws {
         guard count >= 1 else {
             throw Failure.wrongUsage(

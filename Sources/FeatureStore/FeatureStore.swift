@@ -128,6 +128,8 @@ public final class FeatureStore {
     public var longestStoredBytes: Int { storedBytes(rows: videos.map(\.rows).max() ?? 0) }
 
     /// Computes the digest from what the file holds; reads all of it.
+    ///
+    /// - Throws: `Failure` when rows cannot be read, or there is no memory for the longest video.
     public func contentDigest() throws -> String {
         let buffer = UnsafeMutableRawPointer(
             try CheckedMemory.allocate(UInt8.self, count: longestStoredBytes, for: "the rows of the longest recording"))
@@ -140,6 +142,8 @@ public final class FeatureStore {
     }
 
     /// Checks the recorded digest against the contents; reads all of the file.
+    ///
+    /// - Throws: `Failure.badInput` when they differ; as `contentDigest()`.
     public func verify() throws {
         let found = try contentDigest()
         guard found == digest else {

@@ -7,28 +7,38 @@ extension HDF5File {
     // MARK: Writing (an attribute that exists is replaced)
 
     /// Writes a float64.
+    ///
+    /// - Throws: `Failure`: `.badInput` when there is no such object, `.failed` when the attribute cannot be written.
     public func setAttribute(of object: String, named name: String, _ value: Double) throws {
         var value = value
         try writeAttribute(object, name, shape: [], stored: kairos_h5t_ieee_f64le(), given: kairos_h5t_native_double(), &value)
     }
     /// Writes an int64.
+    ///
+    /// - Throws: `Failure`: `.badInput` when there is no such object, `.failed` when the attribute cannot be written.
     public func setAttribute(of object: String, named name: String, _ value: Int) throws {
         var value = value
         try writeAttribute(object, name, shape: [], stored: kairos_h5t_std_i64le(), given: kairos_h5t_native_int64(), &value)
     }
     /// Writes an array of float64.
+    ///
+    /// - Throws: `Failure`: `.badInput` when there is no such object, `.failed` when the attribute cannot be written.
     public func setAttribute(of object: String, named name: String, _ value: [Double]) throws {
         try value.withUnsafeBytes {
             try writeAttribute(object, name, shape: [value.count], stored: kairos_h5t_ieee_f64le(), given: kairos_h5t_native_double(), $0.baseAddress)
         }
     }
     /// Writes an array of int64.
+    ///
+    /// - Throws: `Failure`: `.badInput` when there is no such object, `.failed` when the attribute cannot be written.
     public func setAttribute(of object: String, named name: String, _ value: [Int]) throws {
         try value.withUnsafeBytes {
             try writeAttribute(object, name, shape: [value.count], stored: kairos_h5t_std_i64le(), given: kairos_h5t_native_int64(), $0.baseAddress)
         }
     }
     /// A boolean as h5py writes it.
+    ///
+    /// - Throws: `Failure`: `.badInput` when there is no such object, `.failed` when the attribute cannot be written.
     public func setAttribute(of object: String, named name: String, _ value: Bool) throws {
         var byte: Int8 = value ? 1 : 0
         try HDF5Library.locked {
@@ -38,6 +48,8 @@ extension HDF5File {
         }
     }
     /// Text of variable length, UTF-8: a `str` in h5py.
+    ///
+    /// - Throws: `Failure`: `.badInput` when there is no such object, `.failed` when the attribute cannot be written.
     public func setAttribute(of object: String, named name: String, _ value: String) throws {
         try HDF5Library.locked {
             let type = HDF5Types.string(length: nil)
@@ -61,6 +73,8 @@ extension HDF5File {
     }
 
     /// The names of an object's attributes, sorted.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such object.
     public func attributeNames(of object: String) throws -> [String] {
         try HDF5Library.locked {
             let opened = try openObject(object)
@@ -80,21 +94,29 @@ extension HDF5File {
     }
 
     /// A number; integers are converted.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such attribute, or it does not hold one number.
     public func doubleAttribute(of object: String, named name: String) throws -> Double {
         let values = try doublesAttribute(of: object, named: name)
         return try single(values, object, name)
     }
     /// A whole number.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such attribute, or it does not hold one integer.
     public func intAttribute(of object: String, named name: String) throws -> Int {
         let values = try intsAttribute(of: object, named: name)
         return try single(values, object, name)
     }
     /// A boolean; every number but 0 is true.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such attribute, or it does not hold one boolean or integer.
     public func boolAttribute(of object: String, named name: String) throws -> Bool {
         let values = try intsAttribute(of: object, named: name)
         return try single(values, object, name) != 0
     }
     /// A text, of fixed or variable length.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such attribute, or it holds no text.
     public func stringAttribute(of object: String, named name: String) throws -> String {
         try withAttribute(object, name) { attribute, type, space, shape in
             guard H5Tget_class(type) == H5T_STRING else {
@@ -107,6 +129,8 @@ extension HDF5File {
         }
     }
     /// All numbers, row-major; integers are converted.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such attribute, or it holds no numbers.
     public func doublesAttribute(of object: String, named name: String) throws -> [Double] {
         try withAttribute(object, name) { attribute, type, _, shape in
             guard [H5T_FLOAT, H5T_INTEGER].contains(H5Tget_class(type)) else {
@@ -116,6 +140,8 @@ extension HDF5File {
         }
     }
     /// All integers (or booleans), row-major.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such attribute, or it holds no integers.
     public func intsAttribute(of object: String, named name: String) throws -> [Int] {
         try withAttribute(object, name) { attribute, type, _, shape in
             guard [H5T_INTEGER, H5T_ENUM].contains(H5Tget_class(type)) else {

@@ -6,10 +6,14 @@ extension HDF5File {
     // MARK: Writing
 
     /// float32, row-major.
+    ///
+    /// - Throws: `Failure` (`.failed`) when it cannot be written.
     public func writeFloats(_ name: String, shape: [Int], _ values: UnsafePointer<Float>) throws {
         try write(name, shape: shape, stored: kairos_h5t_ieee_f32le(), given: kairos_h5t_native_float(), values)
     }
     /// float32, row-major.
+    ///
+    /// - Throws: `Failure` (`.failed`) when it cannot be written, or the values are not as many as the shape has.
     public func writeFloats(_ name: String, shape: [Int], _ values: [Float]) throws {
         try requireCount(values.count, shape, name)
         try values.withUnsafeBufferPointer {
@@ -18,10 +22,14 @@ extension HDF5File {
     }
 
     /// float64, row-major.
+    ///
+    /// - Throws: `Failure` (`.failed`) when it cannot be written.
     public func writeDoubles(_ name: String, shape: [Int], _ values: UnsafePointer<Double>) throws {
         try write(name, shape: shape, stored: kairos_h5t_ieee_f64le(), given: kairos_h5t_native_double(), values)
     }
     /// float64, row-major; without a shape, of one dimension.
+    ///
+    /// - Throws: `Failure` (`.failed`) when it cannot be written, or the values are not as many as the shape has.
     public func writeDoubles(_ name: String, shape: [Int]? = nil, _ values: [Double]) throws {
         try requireCount(values.count, shape ?? [values.count], name)
         try values.withUnsafeBufferPointer {
@@ -30,6 +38,8 @@ extension HDF5File {
     }
 
     /// int64, row-major.
+    ///
+    /// - Throws: `Failure` (`.failed`) when it cannot be written, or the values are not as many as the shape has.
     public func writeInts(_ name: String, shape: [Int]? = nil, _ values: [Int]) throws {
         try requireCount(values.count, shape ?? [values.count], name)
         try values.withUnsafeBufferPointer {
@@ -38,6 +48,8 @@ extension HDF5File {
     }
 
     /// UTF-8 text, one string per entry, each filled up with zeros to the longest.
+    ///
+    /// - Throws: `Failure` (`.failed`) when it cannot be written.
     public func writeStrings(_ name: String, _ values: [String]) throws {
         let length = max(values.map(\.utf8.count).max() ?? 1, 1)
         var bytes = [UInt8](repeating: 0, count: length * values.count)
@@ -52,6 +64,8 @@ extension HDF5File {
     }
 
     /// Unsigned bytes.
+    ///
+    /// - Throws: `Failure` (`.failed`) when it cannot be written.
     public func writeBytes(_ name: String, _ values: [UInt8]) throws {
         try values.withUnsafeBytes {
             try write(name, shape: [values.count], stored: kairos_h5t_std_u8le(), given: kairos_h5t_native_uint8(), $0.baseAddress)
@@ -61,23 +75,33 @@ extension HDF5File {
     // MARK: Reading
 
     /// Floats of any width, as float32.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such dataset, it holds something else, or it cannot be read.
     public func readFloats(_ name: String) throws -> [Float] {
         try read(name, as: kairos_h5t_native_float(), initial: Float(0), expected: "floats") { $0 == H5T_FLOAT }
     }
     /// Floats of any width, as float64.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such dataset, it holds something else, or it cannot be read.
     public func readDoubles(_ name: String) throws -> [Double] {
         try read(name, as: kairos_h5t_native_double(), initial: 0.0, expected: "floats") { $0 == H5T_FLOAT }
     }
     /// Integers of any width.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such dataset, it holds something else, or it cannot be read.
     public func readInts(_ name: String) throws -> [Int] {
         try read(name, as: kairos_h5t_native_int64(), initial: 0, expected: "integers") { $0 == H5T_INTEGER || $0 == H5T_ENUM }
     }
     /// Integers of any width, as bytes.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such dataset, it holds something else, or it cannot be read.
     public func readBytes(_ name: String) throws -> [UInt8] {
         try read(name, as: kairos_h5t_native_uint8(), initial: UInt8(0), expected: "bytes") { $0 == H5T_INTEGER }
     }
 
     /// Text, of fixed or variable length.
+    ///
+    /// - Throws: `Failure.badInput` when there is no such dataset, it holds something else, or it cannot be read.
     public func readStrings(_ name: String) throws -> [String] {
         try withDataset(name, expected: "text", accepts: { $0 == H5T_STRING }) { dataset, type, space, count in
             try Self.strings(count: count, type: type, space: space) { memory, buffer in

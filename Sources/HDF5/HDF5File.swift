@@ -21,6 +21,8 @@ public final class HDF5File: @unchecked Sendable {
     deinit { close() }
 
     /// Makes an empty file, replacing what stood there. Serial: one process alone.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the file is in use or cannot be made.
     public static func create(_ path: String) throws -> HDF5File {
         try HDF5Library.locked {
             let access = fileAccess()
@@ -37,6 +39,8 @@ public final class HDF5File: @unchecked Sendable {
     }
 
     /// Opens a file for reading.
+    ///
+    /// - Throws: `Failure.badInput` for what is not an HDF5 file, is damaged, cut off or in use.
     public static func open(_ path: String) throws -> HDF5File {
         try HDF5Library.locked { try open(path, flags: kairos_h5f_acc_rdonly(), access: fileAccess(), isWritable: false) }
     }
@@ -104,6 +108,8 @@ public final class HDF5File: @unchecked Sendable {
     }
 
     /// Hands everything written so far to the operating system.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the system refuses, for example on a full disk.
     public func flush() throws {
         try HDF5Library.locked {
             guard H5Fflush(id, H5F_SCOPE_LOCAL) >= 0 else { throw writeFailure("flushed", nil) }
@@ -146,6 +152,8 @@ public final class HDF5File: @unchecked Sendable {
     }
 
     /// The names inside a group ("" or "/" for the root), sorted.
+    ///
+    /// - Throws: `Failure.badInput` when there is no group of that name.
     public func children(of group: String) throws -> [String] {
         try HDF5Library.locked {
             let object = try openObject(group)
@@ -167,6 +175,8 @@ public final class HDF5File: @unchecked Sendable {
     }
 
     /// The sizes of a dataset, outermost first; empty for a scalar.
+    ///
+    /// - Throws: `Failure.badInput` when there is no dataset of that name.
     public func shape(of name: String) throws -> [Int] {
         try HDF5Library.locked {
             let dataset = try openDataset(name)

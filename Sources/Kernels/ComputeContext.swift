@@ -29,6 +29,8 @@ public struct ComputeContext: Equatable, Sendable {
     }
 
     /// Runs `body` under changed settings; afterwards they are what they were before.
+    ///
+    /// - Throws: whatever `body` throws.
     public static func with<Result>(_ change: (inout ComputeContext) -> Void, do body: () throws -> Result) rethrows -> Result {
         let before = current
         defer { current = before }

@@ -50,6 +50,8 @@ public enum KernelCounter {
     private static let totals = Mutex([Total](repeating: Total(), count: Family.allCases.count))
 
     /// Runs `body` and returns the counts of its kernels.
+    ///
+    /// - Throws: whatever `body` throws.
     public static func counting<Result>(_ body: () throws -> Result) rethrows -> (result: Result, totals: [Family: Total]) {
         totals.withLock { $0 = [Total](repeating: Total(), count: Family.allCases.count) }
         isCounting.store(true, ordering: .relaxed)

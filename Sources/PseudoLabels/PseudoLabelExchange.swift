@@ -50,6 +50,8 @@ public enum PseudoLabelExchange {
     }
 
     /// Rank 0's labels on every rank; what the others pass is ignored.
+    ///
+    /// - Throws: `Failure` for labels that cannot be sent or a message that cannot be read; whatever a collective call throws.
     public static func broadcast(
         _ labels: [PseudoLabel], communicator: Communicator, labelsPerMessage: Int = labelsPerMessage
     ) throws -> [PseudoLabel] {

@@ -16,6 +16,7 @@ public enum RoundRecord {
     ///   - previous: of the round before.
     ///   - run: store, ranks, folder and observers of the run.
     /// - Returns: the labels' quality, where the store holds the truth.
+    /// - Throws: `Failure` (`.failed`) when the folder or the file cannot be written; whatever an observer throws.
     public static func write(
         _ labels: [PseudoLabel], _ thresholds: PseudoLabelThresholds, round number: Int, name: String, videos: [Int],
         previous: PseudoLabelQuality?, _ run: RunContext

@@ -14,6 +14,7 @@ public enum LabeledSubset {
     ///   - seed: of the run.
     ///   - file: the list's file, for errors.
     /// - Returns: positions in `names`, in the order of the list (or the drawn one).
+    /// - Throws: `Failure.badInput` when the list is too short, names a recording twice, or one that is not among `names`.
     public static func choose(_ names: [String], fraction: Double, order: [String]?, seed: UInt64, file: String = "") throws -> [Int] {
         let count = max(1, Int((fraction * Double(names.count)).rounded()))
         guard let order else {
@@ -50,6 +51,8 @@ public enum LabeledSubset {
     }
 
     /// Reads a JSON list of names.
+    ///
+    /// - Throws: `Failure.badInput` when the file cannot be read or is no list of names.
     public static func readOrder(_ path: String) throws -> [String] {
         let missing = Failure.badInput(
             "the list of labelled recordings cannot be read", at: .file(path), .key("data.labeled_order"), advice: "check the path")

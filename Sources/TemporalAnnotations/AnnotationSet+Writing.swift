@@ -3,6 +3,8 @@ import Foundation
 
 extension AnnotationSet {
     /// The form that `init(readingJSON:)` reads, one video per line, with `label_id`.
+    ///
+    /// - Throws: `Failure` (`.failed`) for a number that is not finite.
     public func json() throws -> Data {
         var lines: [String] = []
         for video in videos {
@@ -21,6 +23,8 @@ extension AnnotationSet {
     }
 
     /// Writes `json()` so that no reader sees half of it.
+    ///
+    /// - Throws: as `json()`; `Failure` (`.failed`) when the file cannot be written.
     public func write(to path: String) throws {
         try replaceFile(at: path, with: try json())
     }

@@ -97,6 +97,8 @@ public enum DetectionFile {
     }
 
     /// Detections as JSON, videos in the order given (those without detections as empty lists), detections in theirs.
+    ///
+    /// - Throws: `Failure` (`.failed`) for a number that is not finite.
     public static func json(_ detections: [(video: VideoID, detections: [Detection])], classes: ClassMap) throws -> Data {
         let lines = try detections.map { entry in
             let list = try entry.detections.map { detection in
@@ -110,6 +112,8 @@ public enum DetectionFile {
     }
 
     /// Writes `json` so that no reader sees half of it.
+    ///
+    /// - Throws: as `json`; `Failure` (`.failed`) when the file cannot be written.
     public static func write(_ detections: [(video: VideoID, detections: [Detection])], classes: ClassMap, to path: String) throws {
         try replaceFile(at: path, with: try json(detections, classes: classes))
     }

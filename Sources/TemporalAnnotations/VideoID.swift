@@ -10,6 +10,8 @@ public struct VideoID: Hashable, Comparable, Codable, Sendable, CustomStringConv
     /// - Throws: `DecodingError` for anything but a string.
     public init(from decoder: any Decoder) throws { name = try decoder.singleValueContainer().decode(String.self) }
     /// Writes the name as a plain string.
+    ///
+    /// - Throws: whatever the encoder throws.
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.singleValueContainer()
         try container.encode(name)

@@ -47,6 +47,8 @@ public enum Activity {
     public static func tick() { changes.wrappingAdd(1, ordering: .relaxed) }
 
     /// Does `body`, and is in an operation meanwhile.
+    ///
+    /// - Throws: whatever `body` throws.
     @inline(__always)
     public static func during<Result>(_ operation: Operation, _ detail: Int = -1, _ body: () throws -> Result) rethrows -> Result {
         let before = present.exchange(Int(operation.rawValue) | (detail + 1) << 8, ordering: .relaxed)
@@ -71,6 +73,8 @@ public enum Activity {
     }
 
     /// Does `body` as a part of the run; afterwards the part and step before are taken up again.
+    ///
+    /// - Throws: whatever `body` throws.
     public static func during<Result>(stage name: String, _ body: () throws -> Result) rethrows -> Result {
         let before = (stage: stage.withLock { $0 }, step: step.load(ordering: .relaxed))
         begin(stage: name)

@@ -107,6 +107,8 @@ public final class Timeline: @unchecked Sendable {
     // MARK: Recording
 
     /// Does `body` and records it, when recording is on.
+    ///
+    /// - Throws: whatever `body` throws.
     @inline(__always)
     public static func during<Result>(_ kind: Kind, _ detail: Int = -1, _ body: () throws -> Result) rethrows -> Result {
         guard let current else { return try body() }

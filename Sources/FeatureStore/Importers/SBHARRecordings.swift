@@ -44,6 +44,7 @@ public final class SBHARRecordings: FeatureSource {
     ///   - channels: which sensors.
     ///   - clipSeconds: cuts recordings into clips of this length, named `exp01_user01_clip003`, each with the parts of the actions that lie
     ///     in it; a last clip shorter than one window is left out.
+    /// - Throws: `Failure`: `.wrongUsage` for a clip length out of bounds, `.badInput` for files that are missing, malformed or do not fit together.
     public init(folder: String, channels: Channels = .acceleration, clipSeconds: Double? = nil) throws {
         self.folder = folder
         self.channels = channels

@@ -33,6 +33,7 @@ public final class SyntheticFeatures: FeatureSource, Sendable {
     ///   - window: frames seen by a row.
     ///   - fps: frames per second of videos whose annotation does not say it.
     ///   - seed: of the values.
+    /// - Throws: `Failure`: `.wrongUsage` for numbers out of bounds, `.badInput` for videos without segments or of too many rows.
     public init(annotations: AnnotationSet, dimension: Int, stride: Double, window: Double, fps: Double? = nil, seed: UInt64) throws {
         try FeatureOptions.check("--dimension", dimension, atMost: FeatureLimits.dimension)
         for (name, value) in [("--feature-stride", stride), ("--window", window), ("--fps", fps ?? 1)] { try FeatureOptions.check(name, value) }
@@ -64,6 +65,8 @@ public final class SyntheticFeatures: FeatureSource, Sendable {
 
     /// Random annotations: `videos` recordings of 30 to 90 s, two thirds of them "Validation" (for training, as in THUMOS14), the rest "Test"; in
     /// each 3 to 8 actions of 1 to 10 s that do not touch.
+    ///
+    /// - Throws: `Failure.wrongUsage` for numbers out of bounds.
     public static func annotations(videos: Int, classes: Int, fps: Double = 30, seed: UInt64) throws -> AnnotationSet {
         try FeatureOptions.check("--videos", videos, atMost: FeatureLimits.videos)
         try FeatureOptions.check("--classes", classes, atMost: FeatureLimits.classes)

@@ -23,6 +23,8 @@ public final class WeightAverage {
     public func reset() { values.update(from: arena.values, count: arena.count) }
 
     /// Runs `body` with the averaged weights in the model's place, then puts the current ones back.
+    ///
+    /// - Throws: whatever `body` throws.
     public func withAveragedWeights<Result>(_ body: () throws -> Result) rethrows -> Result {
         exchange()
         defer { exchange() }

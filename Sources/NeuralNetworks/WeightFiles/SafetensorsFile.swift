@@ -30,6 +30,8 @@ public struct SafetensorsFile {
     }
 
     /// Writes the file in one piece.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the file cannot be written.
     public func write(to path: String) throws {
         var members: [String] = []
         if !metadata.isEmpty {

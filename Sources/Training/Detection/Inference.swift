@@ -18,6 +18,7 @@ public enum Inference {
     ///   - title: of the progress bar.
     ///   - adaptation: brings recordings to another rate.
     /// - Returns: detections per recording in the order of `videos` on rank 0, nil on the others.
+    /// - Throws: `Failure` when features cannot be read; `.interrupted` on all ranks when a signal asks to end.
     public static func detect(
         _ detector: any ActionLocalizer, store: FeatureStore, videos: [Int], communicator: Communicator, title: String = "detecting",
         adaptation: RateAdaptation? = nil

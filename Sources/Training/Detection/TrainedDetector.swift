@@ -105,6 +105,8 @@ public final class TrainedDetector {
     }
 
     /// Checks that all ranks hold the same checkpoint, store and configuration; before anything else that ranks do together.
+    ///
+    /// - Throws: `Failure` (`.failed`) on all ranks when they differ.
     public func agree(_ communicator: Communicator) throws {
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
         try communicator.agree(on: digest, name: "the checkpoint's digest")

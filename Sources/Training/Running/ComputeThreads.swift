@@ -5,6 +5,9 @@ import Kernels
 /// The number of compute threads of a rank.
 public enum ComputeThreads {
     /// The processor cores this process may run on, divided among the ranks of the machine that may use the same ones; `requested` overrides.
+    ///
+    /// - Returns: the number of threads of this rank.
+    /// - Throws: `Failure` when the exchange between ranks fails.
     public static func set(_ requested: Int?, communicator: Communicator) throws -> Int {
         let mask = status("Cpus_allowed") ?? "1"
         let all = try communicator.allGather("\(communicator.machine) \(mask)")
@@ -17,6 +20,8 @@ public enum ComputeThreads {
     }
 
     /// Where all ranks run, after `set`; the same on all.
+    ///
+    /// - Throws: `Failure` when the exchange between ranks fails.
     public static func placements(_ communicator: Communicator) throws -> [RankPlacement] {
         let own =
             "\(ComputeContext.current.threads)|\(ProcessInfo.processInfo.processorCount)|\(status("Cpus_allowed_list") ?? "")|\(communicator.hostName)"

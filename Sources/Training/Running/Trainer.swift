@@ -73,6 +73,8 @@ public final class Trainer {
     }
 
     /// Continues from a checkpoint.
+    ///
+    /// - Throws: `Failure.badInput` when its parameters or the method's state are not those of this run.
     public func restore(_ checkpoint: Checkpoint) throws {
         try checkpoint.restore(into: state)
         try method.restore(checkpoint.header.methodState)
@@ -233,6 +235,8 @@ public final class Trainer {
     }
 
     /// Writes a checkpoint on rank 0 and removes the oldest.
+    ///
+    /// - Throws: `Failure` (`.failed`) on all ranks when rank 0 cannot write it.
     public func save() throws {
         try together {
             guard communicator.isRoot else { return }
@@ -243,6 +247,8 @@ public final class Trainer {
     }
 
     /// Puts metrics into the checkpoint of the present step, whose digest stays. On rank 0; the others have none and wait for no one.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the checkpoint cannot be written.
     public func keep(metrics: String) throws {
         guard communicator.isRoot, metrics != self.metrics else { return }
         self.metrics = metrics

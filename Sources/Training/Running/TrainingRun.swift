@@ -60,6 +60,7 @@ public final class TrainingRun {
     ///   - observers: are told what happens; those of rank 0 alone.
     ///   - makeDetector: for tests; the one that the configuration names otherwise.
     ///   - makeMethod: for tests; the one that the configuration names otherwise.
+    /// - Throws: `Failure` on all ranks when store, configuration, recordings, memory or folder do not allow the run.
     public init(
         _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator, timeline: Bool = false,
         observers: [any RunObserver] = [],
@@ -145,11 +146,15 @@ public final class TrainingRun {
     }
 
     /// The detector that the configuration names, shaped by it and the store.
+    ///
+    /// - Throws: `Failure.badInput` when the configuration and the store do not fit together.
     public static func makeDetector(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> any Detector {
         try configuration.detector(inputDimension: store.dimension, classes: store.classes.count)
     }
 
     /// The method that the configuration names.
+    ///
+    /// - Throws: `Failure` when the method cannot train the detector, or not on these recordings.
     public static func makeMethod(
         _ configuration: RunConfiguration, _ store: FeatureStore, _ detector: any Detector, _ recordings: TrainingRecordings
     ) throws -> any TrainingMethod {

@@ -20,6 +20,7 @@ public final class SupervisedMethod: TrainingMethod {
     ///   - detector: the one to be trained.
     ///   - labeled: positions in the store of the recordings to learn from.
     ///   - configuration: of the run.
+    /// - Throws: `Failure.badInput` when a virtual shard would be left without a recording.
     public init(store: FeatureStore, detector: any Detector, labeled: [Int], configuration: RunConfiguration) throws {
         self.store = store
         self.detector = detector

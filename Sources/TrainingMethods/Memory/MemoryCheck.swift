@@ -27,6 +27,8 @@ public enum MemoryCheck {
     }
 
     /// This process alone, where others need not agree: before parameters are allocated.
+    ///
+    /// - Throws: as `require`.
     public static func requireAlone(_ estimate: MemoryEstimate, available: AvailableMemory? = nil) throws {
         _ = try lines([Claim(estimate: estimate, available: available ?? AvailableMemory(machine: ""))])
     }

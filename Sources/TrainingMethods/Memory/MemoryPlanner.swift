@@ -60,6 +60,7 @@ public struct MemoryPlanner {
     ///   - classes: number of classes.
     ///   - rows: of the recordings 0 ..< count.
     ///   - communicator: the ranks that take part.
+    /// - Throws: `Failure` when the processor lacks the precision, or the shards cannot be divided among the ranks.
     public init(
         _ configuration: RunConfiguration, detector: any Detector, dimension: Int, classes: Int, rows: [Int], communicator: Communicator
     ) throws {

@@ -12,11 +12,14 @@ extension TrainingStep {
     ///   - detector: what is trained.
     ///   - views: for each shard of this rank; as many for every shard.
     /// - Returns: for each shard the parts of the loss, `total` among them.
+    /// - Throws: `Failure` for weights of labels that the detector does not heed, and when the exchange between ranks fails.
     public func learn<D: Detector>(_ detector: D, views: [[LearningView]]) throws -> [[String: Double]] {
         try learn(detector, views: views, LearningRules())
     }
 
     /// Like `learn(_:views:)`, with what the method adds.
+    ///
+    /// - Throws: as `learn(_:views:)`, and whatever the rules throw.
     public func learn<D: Detector>(_ detector: D, views: [[LearningView]], _ rules: LearningRules<D>) throws -> [[String: Double]] {
         try requireWeights(detector, views)
         switch detector.assignment {

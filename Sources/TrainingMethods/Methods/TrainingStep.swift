@@ -116,6 +116,7 @@ public final class TrainingStep {
     ///
     /// - Parameter forward: records a shard's operations and seeds their gradients.
     /// - Returns: what `forward` returned, per shard.
+    /// - Throws: whatever `forward` throws; `Failure` when the exchange between ranks fails.
     public func forwardAndBackward(
         _ forward: (_ shard: Int, _ groups: [PackedBatch], _ tape: Tape) throws -> [String: Double]
     ) throws -> [[String: Double]] {
@@ -139,6 +140,7 @@ public final class TrainingStep {
     ///   - model: sums the gradients of what is trained; nil: of the detector.
     ///   - forward: records a shard's operations; may seed gradients.
     ///   - together: seeds the gradients that need what other shards and ranks have computed.
+    /// - Throws: whatever `forward` and `together` throw; `Failure` when the exchange between ranks fails.
     public func forwardThenBackward<Result>(
         _ model: GradientReduction? = nil, _ forward: (_ shard: Int, _ groups: [PackedBatch], _ tape: Tape) throws -> Result,
         together: ([Result]) throws -> [[String: Double]]

@@ -88,6 +88,8 @@ private func synchronize(_ path: String) -> String? {
 }
 
 /// Writes `data` by `replaceFile(at:write:)`.
+///
+/// - Throws: `Failure` (`.failed`), as `replaceFile(at:write:)`.
 public func replaceFile(at path: String, with data: Data) throws {
     try replaceFile(at: path) { part in
         let descriptor = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
