@@ -25,8 +25,10 @@ public struct AblationGrid: Equatable, Sendable {
     public var path: String
     /// The base configuration's path.
     public var configuration: String
+    /// Ranks of every run.
     public var ranks: Int
     public var settings: [Setting]
+    /// Of the training recordings, above 0, to 1.
     public var labeledFractions: [Double]
     public var seeds: [Int]
 

@@ -17,6 +17,7 @@ public struct AblationRun: Equatable, Sendable {
     }
 
     public var setting: AblationGrid.Setting
+    /// Above 0, to 1.
     public var labeledFraction: Double
     public var seed: Int
     /// The name of its method.

@@ -9,6 +9,7 @@ public struct AblationTable: Encodable, Equatable, Sendable {
     public struct Row: Encodable, Equatable, Sendable {
         public var name: String
         public var setting: String
+        /// Above 0, to 1.
         public var labeledFraction: Double
         public var seed: Int
         /// Per tIoU threshold, and their mean; fractions.
@@ -32,11 +33,13 @@ public struct AblationTable: Encodable, Equatable, Sendable {
     /// Setting and fraction over the seeds.
     public struct Cell: Encodable, Equatable, Sendable {
         public var setting: String
+        /// Above 0, to 1.
         public var labeledFraction: Double
         /// Runs that are done.
         public var runs: Int
         /// Means over them; nil without any.
         public var mAP: [Double]?
+        /// Mean of `mAP` over the tIoU thresholds, a fraction; nil without any run.
         public var averageMAP: Double?
         /// Sample standard deviation of `averageMAP` (n - 1); nil with fewer than two runs.
         public var deviation: Double?
@@ -53,6 +56,7 @@ public struct AblationTable: Encodable, Equatable, Sendable {
     public var seeds: [Int]
     /// Empty while no run is done.
     public var tiouThresholds: [Double]
+    /// Setting by setting, within a setting fraction by fraction.
     public var cells: [Cell]
     public var rows: [Row]
     /// nil when no run has failed.

@@ -30,6 +30,7 @@ public final class BufferPool {
     private var used: [UnsafeMutablePointer<Float>: Block] = [:]
     /// Bytes of all slabs; the system backs them when they are first touched.
     public private(set) var heldBytes = 0
+    /// Bytes of the buffers that are given out now.
     public private(set) var usedBytes = 0
     /// The most bytes that were in use at once; may be set back to `usedBytes`.
     public private(set) var peakBytes = 0

@@ -16,7 +16,9 @@ public struct PackedSequence {
         self.offsets = offsets
     }
 
+    /// Number of sequences.
     public var count: Int { offsets.count - 1 }
+    /// Rows of all sequences together.
     public var rows: Int { tensor.rows }
     public var columns: Int { tensor.columns }
     /// Rows of a sequence, in the packed matrix.

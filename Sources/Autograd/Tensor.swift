@@ -23,8 +23,10 @@ public final class Tensor {
     /// Recorded uses on the tape whose backward has not run yet.
     var pendingUses = 0
 
+    /// Number of elements.
     public var count: Int { rows * columns }
 
+    /// [rows, columns], row-major. Ends the program for a result that is kept rounded alone.
     public var values: UnsafeMutablePointer<Float> { storage ?? missingValues() }
 
     @inline(never)
@@ -137,6 +139,8 @@ public final class Tensor {
     /// Forgets the gradient: the next writer stores.
     public func clearGradient() { hasGradient = false }
 
+    /// A copy of the values.
     public var array: [Float] { Array(UnsafeBufferPointer(start: values, count: count)) }
+    /// A copy of the gradient; nil: there is none.
     public var gradientArray: [Float]? { gradient.map { Array(UnsafeBufferPointer(start: $0, count: count)) } }
 }

@@ -11,6 +11,7 @@ public final class Communicator {
     public let handle: MPI_Comm
     /// This process's number, 0 ..< size.
     public let rank: Int
+    /// Number of ranks.
     public let size: Int
     public let hostName: String
     /// For every rank the lowest rank that shares memory with it: equal numbers are ranks of one host.

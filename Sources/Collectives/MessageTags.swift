@@ -7,6 +7,7 @@ import Diagnostics
 public struct MessageTags: Equatable, Sendable {
     /// Who uses them.
     public let user: String
+    /// Disjoint from the ranges of other users.
     public let range: Range<Int>
     public var first: Int { range.lowerBound }
     public var count: Int { range.count }
@@ -21,6 +22,7 @@ public struct MessageTags: Equatable, Sendable {
     public static let unnamed = all[0]
     /// `Communicator.gather` of what one message does not carry.
     public static let gathering = all[1]
+    /// Lists of pseudo-labels on their way to rank 0.
     public static let pseudoLabels = all[2]
     /// Sums over nodes of the summation tree: a tag for every node of a rank's block.
     public static let globalRows = all[3]

@@ -2,6 +2,7 @@
 public struct Traffic: Equatable, Sendable {
     /// Messages to one other rank, and their bytes.
     public var messages = 0
+    /// Without what MPI adds.
     public var messageBytes = 0
     /// Calls that all ranks make together, barriers included, and the bytes that this rank contributes.
     public var collectives = 0

@@ -4,8 +4,11 @@ import Diagnostics
 public final class ConfigurationKeys {
     /// One key with its value in canonical YAML.
     public struct Line: Equatable, Sendable {
+        /// From the outermost section to the key.
         public let path: [String]
+        /// Canonical YAML, in flow style.
         public let value: String
+        /// "section.key".
         public var key: String { path.joined(separator: ".") }
     }
 

@@ -15,6 +15,7 @@ public struct KeyDescription: Equatable, Sendable {
     /// What the key decides: a phrase, Markdown with links relative to docs/.
     public let meaning: String
 
+    /// "section.key".
     public var key: String { path.joined(separator: ".") }
 
     /// Which values may be given, for the user: the choices, or bounds with large numbers as powers ("from 1 to 2^20"); nil: any of the type.

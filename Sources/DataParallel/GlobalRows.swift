@@ -17,6 +17,7 @@ public struct GlobalRows {
     /// Rows of all shards, one shard after another.
     public struct Gathered {
         public let columns: Int
+        /// [rows, columns], row-major.
         public let values: [Float]
         /// Rows at which the shards end, first 0.
         public let offsets: [Int]

@@ -18,6 +18,7 @@ extension GradientReduction {
         public var bucketElements: Int
         /// Whether buckets travel while backward still runs.
         public var overlaps: Bool
+        /// Changes no bit of the sums.
         public var order: Order
         public var precision: Precision
         /// Whether ranks of a host add up among themselves before hosts do, where hosts hold several ranks.

@@ -34,6 +34,7 @@ public final class GradientReduction {
     public var sentBytesBetweenHosts = 0
     /// Buckets whose messages started before the last shard's backward had ended, over all steps; may be set back to 0.
     public var overlappedBuckets = 0
+    /// Buckets that the arena's gradients are cut into.
     public var bucketCount: Int { buckets.ranges.count }
     /// Whether ranks of a host add up among themselves first.
     public var isHierarchical: Bool { plan.levels.count > 1 }

@@ -7,7 +7,9 @@
 public struct SummationTree: Equatable, Sendable {
     /// A node: the sum of the shards index * 2^level ..< (index + 1) * 2^level.
     public struct Node: Hashable, Sendable {
+        /// 0 for a shard; a node of level k holds up to 2^k shards.
         public let level: Int
+        /// From 0 among the nodes of the level.
         public let index: Int
 
         /// `level` 0 is a shard; `index` counts the nodes of the level from the left.
@@ -24,6 +26,7 @@ public struct SummationTree: Equatable, Sendable {
 
     /// An addition of the value in slot `from` to that in slot `into`.
     public struct Addition: Equatable, Sendable {
+        /// Slot that keeps the sum.
         public let into: Int
         public let from: Int
     }

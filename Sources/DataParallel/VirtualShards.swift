@@ -4,6 +4,7 @@ import Diagnostics
 /// The parts that data, random streams and sums belong to. Their number is fixed by the configuration; ranks only host them, so a run's bits do not
 /// depend on the number of ranks.
 public struct VirtualShards: Equatable, Sendable {
+    /// Shards of all ranks; a multiple of `ranks`.
     public let count: Int
     public let rank: Int
     public let ranks: Int

@@ -9,6 +9,7 @@ import TemporalAnnotations
 /// - Detections in videos that are not evaluated (of another subset), or that hold no instance of the class, are false positives.
 /// - Equal scores: see `descendingOrder`.
 public struct Evaluation: Sendable {
+    /// tIoU from which a detection is a hit.
     public let thresholds: [Double]
     public let classes: ClassMap
     /// Per class, per video: segments in order of the annotations.

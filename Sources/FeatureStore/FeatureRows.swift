@@ -6,6 +6,7 @@ import Foundation
 public final class FeatureRows: @unchecked Sendable {
     /// The video's position in the store.
     public let video: Int
+    /// Rows of the video, from 0.
     public let rows: Range<Int>
     public let columns: Int
     private let storage: FeatureStorage

@@ -14,6 +14,7 @@ public protocol FeatureSource {
 
 /// A video about to be written.
 public struct VideoPlan: Sendable {
+    /// Rows that the store will hold.
     public var rows: Int
     public var grid: FeatureGrid
     public var annotation: VideoAnnotation

@@ -29,6 +29,7 @@ public final class FeatureStore {
     public let path: String
     /// Values per row.
     public let dimension: Int
+    /// How a value stands in the file; rows are read as float32.
     public let storage: FeatureStorage
     public let classes: ClassMap
     public let videos: [StoredVideo]

@@ -39,6 +39,7 @@ public enum KernelCounter {
         public var operations = 0
         /// Bytes of the operands, each read or written once.
         public var bytes = 0
+        /// Wall-clock time within the kernels.
         public var seconds = 0.0
         /// Processor time of all threads; other programs affect it less than wall-clock time.
         public var processorSeconds = 0.0

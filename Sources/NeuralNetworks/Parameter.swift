@@ -52,6 +52,7 @@ public final class Parameter {
         tensor = Tensor(parameterRows: rows, columns: columns)
     }
 
+    /// Number of elements.
     public var count: Int { tensor.count }
     public var values: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: tensor.values, count: count) }
 

@@ -6,9 +6,11 @@ import Diagnostics
 /// The order is that of `Module.visitParameters`, which follows the forward pass: backward fills the gradient array from its end to its beginning, so
 /// a gradient bucket is a slice. Optimiser, clipping, averaging and checkpoints walk one long array.
 public final class ParameterArena {
+    /// In the order of `Module.visitParameters`.
     public let parameters: [Parameter]
     /// Elements in each of the arrays.
     public let count: Int
+    /// All weights, `count` elements; parameters begin at multiples of 16.
     public let values: UnsafeMutablePointer<Float>
     /// The gradient array now written to by backward.
     public private(set) var gradients: UnsafeMutablePointer<Float>
@@ -68,5 +70,6 @@ public final class ParameterArena {
         return previous
     }
 
+    /// Learnt elements, without the padding between parameters.
     public var learntCount: Int { parameters.reduce(0) { $0 + $1.count } }
 }

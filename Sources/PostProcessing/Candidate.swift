@@ -2,7 +2,9 @@ import TemporalAnnotations
 
 /// A detection on the feature grid, before suppression.
 public struct Candidate: Hashable, Sendable {
+    /// In feature rows of the finest level.
     public var segment: GridSegment
+    /// Confidence in [0, 1].
     public var score: Float
     public var label: Int
     /// Where the candidate came from, for the caller's use: the point of the pyramid. Suppression carries it along.

@@ -48,6 +48,7 @@ public struct RoundLabels: Equatable, Sendable {
             Double(quality?.count ?? 0),
         ]
     }
+    /// Numbers that `numbers` holds.
     public static let numberCount = 7
 
     /// Position of the recording in the store, start, end (seconds), class of each label.

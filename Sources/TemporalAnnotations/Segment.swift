@@ -7,6 +7,7 @@ public struct Segment: Hashable, Codable, Sendable {
         self.start = start
         self.end = end
     }
+    /// Seconds; negative when the ends are in the wrong order.
     public var length: Double { end - start }
     public var center: Double { 0.5 * (start + end) }
     /// Temporal intersection over union with another segment, in [0, 1]; 0 when both are empty.
@@ -26,6 +27,7 @@ public struct GridSegment: Hashable, Sendable {
         self.start = start
         self.end = end
     }
+    /// Rows; negative when the ends are in the wrong order.
     public var length: Float { end - start }
     public var center: Float { 0.5 * (start + end) }
 }

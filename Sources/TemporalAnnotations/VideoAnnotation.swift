@@ -1,6 +1,7 @@
 /// One labelled action: when, and which class (an index into the `ClassMap`).
 public struct ActionInstance: Hashable, Sendable {
     public var segment: Segment
+    /// Index into the `ClassMap`.
     public var label: Int
     /// `segment` in seconds, `label` as an index into the `ClassMap`.
     public init(segment: Segment, label: Int) {
@@ -27,6 +28,7 @@ public struct VideoAnnotation: Hashable, Sendable {
     public var duration: Double
     /// Frames per second, when the annotation file says so.
     public var fps: Double?
+    /// In the order of the file; empty for recordings without labels or with weak ones.
     public var instances: [ActionInstance]
     /// Classes that are known to occur in the recording while nothing is known of when: ascending, distinct. A recording has either these or
     /// instances (or nothing).
@@ -49,6 +51,7 @@ public struct VideoAnnotation: Hashable, Sendable {
 
 /// Class names and their indices: the one order in which logits, annotations and detections count classes.
 public struct ClassMap: Hashable, Sendable {
+    /// By index.
     public let names: [String]
     private let indices: [String: Int]
     /// - Precondition: names are distinct.
@@ -65,6 +68,7 @@ public struct ClassMap: Hashable, Sendable {
 public struct Detection: Hashable, Sendable {
     public var video: VideoID
     public var segment: Segment
+    /// Index into the `ClassMap`.
     public var label: Int
     /// Confidence in [0, 1].
     public var score: Double

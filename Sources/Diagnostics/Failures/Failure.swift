@@ -78,6 +78,7 @@ public struct Failure: Error, Equatable, Sendable, CustomStringConvertible {
         Failure(.badInput, what, at: places, advice: advice)
     }
 
+    /// Of the process: the kind's raw value.
     public var exitCode: Int32 { kind.rawValue }
 
     public var description: String {

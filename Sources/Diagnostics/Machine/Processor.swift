@@ -10,6 +10,7 @@ public enum Processor {
 
     /// Names as in /proc/cpuinfo: `avx2`, `avx512f`.
     public static var compiledFor: [String] { names(kairos_processor_compiled()) }
+    /// What this machine's processor has, of the names that the program knows.
     public static var present: [String] { names(kairos_processor_present()) }
 
     /// The message for a processor that lacks the named instruction sets.

@@ -102,6 +102,7 @@ public enum Activity {
         }
     }
 
+    /// This process's activity now; safe from any thread.
     public static var snapshot: Snapshot {
         let code = present.load(ordering: .relaxed), number = step.load(ordering: .relaxed)
         let operation = Operation(rawValue: UInt8(truncatingIfNeeded: code)) ?? .computing

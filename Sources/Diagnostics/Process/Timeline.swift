@@ -134,6 +134,7 @@ public final class Timeline: @unchecked Sendable {
         events.append(Event(kind: kind, detail: detail, step: step, begin: begin, end: end))
     }
 
+    /// The recording timeline's clock; 0 when none records.
     public static var now: UInt64 { current?.clock() ?? 0 }
 
     /// Records messages of a gradient bucket, from when they began (`now` then) until they were seen to have ended.
@@ -195,6 +196,7 @@ public final class Timeline: @unchecked Sendable {
     public struct Summary: Codable, Equatable, Sendable {
         public var steps = 0
         public var seconds = 0.0
+        /// Wall-clock seconds by what the rank did.
         public var secondsForward = 0.0, secondsBackward = 0.0, secondsAdding = 0.0, secondsOptimizer = 0.0
         /// Waiting for features, and for other ranks (in MPI).
         public var secondsData = 0.0, secondsRanks = 0.0

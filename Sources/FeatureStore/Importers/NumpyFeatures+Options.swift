@@ -23,6 +23,7 @@ extension NumpyFeatures {
         public var rescaledRows: Int?
         /// A file's name is the prefix, the video's name and the suffix: one for all folders, or one for each.
         public var filePrefixes = [""]
+        /// With the extension: `.npy` or `.npz`; a file's first bytes say which of the two it is.
         public var fileSuffixes = [".npy"]
         /// The arrays of `.npz` files that hold several: one for all folders, or one for each. An empty list: the only one.
         public var arrays: [String] = []

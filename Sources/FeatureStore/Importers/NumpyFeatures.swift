@@ -7,6 +7,7 @@ import TemporalAnnotations
 /// The arrays of several folders (RGB and optical flow) are joined column by column.
 public struct NumpyFeatures: FeatureSource {
     public let classes: ClassMap
+    /// Columns of all parts together.
     public let dimension: Int
     public let videos: [VideoPlan]
     /// Annotated videos without a file, left out (with `allowMissing`).

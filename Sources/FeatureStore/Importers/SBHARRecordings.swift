@@ -24,6 +24,7 @@ public final class SBHARRecordings: FeatureSource {
     public static let stride = 25
 
     public private(set) var classes: ClassMap
+    /// Samples of a window times channels: a row is the raw window, sample by sample.
     public let dimension: Int
     public private(set) var videos: [VideoPlan] = []
     private let channels: Channels

@@ -6,6 +6,7 @@ public enum GlobalAttention {
     /// Sizes of the attention over packed sequences.
     public struct Shape {
         public var heads: Int, headChannels: Int
+        /// Ends of the sequences, first 0, last the number of rows.
         public var offsets: [Int]
         /// Rows of the longest sequence whose probabilities are kept for backward; those of longer ones are computed again there.
         public var longestKept: Int
@@ -20,6 +21,7 @@ public enum GlobalAttention {
             self.offsets = offsets
             self.longestKept = longestKept
         }
+        /// Columns of q, k, v and the output.
         public var channels: Int { heads * headChannels }
         var scale: Float { 1 / Float(headChannels).squareRoot() }
         private var lengths: [Int] { (0..<offsets.count - 1).map { offsets[$0 + 1] - offsets[$0] } }

@@ -6,6 +6,7 @@ public enum WindowedAttention {
     /// Sizes of the attention over packed sequences.
     public struct Shape {
         public var heads: Int, headChannels: Int, reach: Int
+        /// Ends of the sequences, first 0, last the number of rows.
         public var offsets: [Int]
         /// `reach` rows are seen on both sides; `offsets` are those of a packed sequence: ascending, first 0, last the number of rows.
         public init(heads: Int, headChannels: Int, reach: Int, offsets: [Int]) {
@@ -16,6 +17,7 @@ public enum WindowedAttention {
         }
         public var rows: Int { offsets[offsets.count - 1] }
         public var channels: Int { heads * headChannels }
+        /// Positions that one position sees, itself among them.
         public var width: Int { 2 * reach + 1 }
         var scale: Float { 1 / Float(headChannels).squareRoot() }
         /// Of the forward pass, as if every position saw a whole window: scores, weighted sum, softmax.

@@ -6,8 +6,11 @@ import Diagnostics
 /// No im2col buffer is built: for each j the shifted rows of x are multiplied with W[j] in place and summed in y. A tile of y is small enough to stay
 /// in the second-level cache. With kernel 1 this is a linear layer.
 public struct Convolution {
+    /// Columns of x.
     public let input: Int
+    /// Columns of y.
     public let output: Int
+    /// Rows of x that y[t] sees.
     public let kernel: Int
     /// Ends of the sequences, first 0, last the number of rows.
     public let offsets: [Int]

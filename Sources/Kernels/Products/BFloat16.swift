@@ -8,6 +8,7 @@ public struct BFloat16Layout {
     public let columns: Int
     /// Zero rows before the first sequence, between neighbours and behind the last.
     public let half: Int
+    /// Ends of the sequences without the rows of zeros, first 0; with `half` = 0 all rows are one sequence.
     public let offsets: [Int]
 
     /// - Parameters:
@@ -28,6 +29,7 @@ public struct BFloat16Layout {
     var summedRows: Int { (usedRows + 63) / 64 * 64 }
     /// Rows of the buffer: the last tile of 32 rows may begin at the last row, and sums begin as late as the kernel's last row.
     public var rows: Int { summedRows + max(32, 2 * half) }
+    /// Elements of the buffer.
     public var count: Int { rows * columns }
 }
 

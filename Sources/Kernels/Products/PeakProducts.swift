@@ -6,6 +6,7 @@ public enum PeakProducts {
     public struct Speed {
         /// Operations per second, and per second that a thread spends on a processor.
         public var perSecond = 0.0
+        /// Less affected by other programs.
         public var perProcessorSecond = 0.0
     }
 

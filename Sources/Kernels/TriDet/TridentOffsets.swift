@@ -5,6 +5,7 @@ import Foundation
 public struct TridentOffsets {
     /// [rows, classes].
     public let start: UnsafePointer<Float>
+    /// [rows, classes].
     public let end: UnsafePointer<Float>
     /// [rows, 2 * (bins + 1)]: for the start, farthest bin first; for the end, nearest bin first.
     public let center: UnsafePointer<Float>

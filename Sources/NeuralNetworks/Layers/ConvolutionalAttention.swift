@@ -6,6 +6,7 @@ import Autograd
 /// Input [rows, channels]; output ceil(length / stride) rows per sequence.
 public final class ConvolutionalAttention: Module {
     public let heads: Int
+    /// Rows that a position sees around itself, odd; at most 1: all rows.
     public let window: Int
     private let dropProbability: Float
     private let convolutions: [DepthwiseConvolution1D]

@@ -4,6 +4,7 @@ import Autograd
 /// (whole sequences, arXiv 1603.09382). Published name `scale` [1, channels, 1].
 public final class ResidualLayerScale: Module {
     public let scale: Parameter
+    /// Of leaving a sequence's branch out, in training.
     public let dropProbability: Float
 
     /// `dropProbability`, in [0, 1), is that of leaving a sequence's branch out in training.

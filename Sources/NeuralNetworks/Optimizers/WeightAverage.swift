@@ -4,6 +4,7 @@ import Autograd
 /// `ModelEma`).
 /// `AdamW.update` moves it within its own pass.
 public final class WeightAverage {
+    /// In [0, 1); nearer to 1 averages over more steps.
     public let decay: Double
     /// In the arena's order.
     public let values: UnsafeMutablePointer<Float>

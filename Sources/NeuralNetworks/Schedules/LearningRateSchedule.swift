@@ -18,7 +18,9 @@ public struct LearningRateSchedule: Equatable, Sendable {
     /// What the published schedule goes down to.
     public static let publishedMinimum = 1e-8
 
+    /// The rate at the end of the warm-up.
     public var base: Double
+    /// Steps of the linear rise; 0: none.
     public var warmupIterations: Int
     public var shape: Shape
 

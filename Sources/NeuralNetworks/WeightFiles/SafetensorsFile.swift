@@ -10,6 +10,7 @@ public struct SafetensorsFile {
     public struct Array: Equatable, Sendable {
         public var name: String
         public var shape: [Int]
+        /// Row-major.
         public var values: [Float]
         /// `values` row-major, as many as the product of `shape`.
         public init(name: String, shape: [Int], values: [Float]) {

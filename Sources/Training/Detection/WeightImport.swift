@@ -22,7 +22,9 @@ public enum WeightImport {
 
     /// What was imported.
     public struct Result: Sendable {
+        /// Number of learnt values.
         public var parameters: Int
+        /// In the order of the logits.
         public var classes: [String]
         /// Lines for the user.
         public var notes: [String]

@@ -11,6 +11,7 @@ public struct RankPlacement: Equatable, Sendable {
     public var cores: Set<Int>
     /// Cores of the host.
     public var coresOfHost: Int
+    /// Compute threads of the rank.
     public var threads: Int
 
     /// `host` numbers the hosts of the run; `cores` are the kernel's core numbers; `threads` are compute threads.

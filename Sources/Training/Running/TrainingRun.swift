@@ -35,10 +35,12 @@ public final class TrainingRun {
         /// Steps done, and of how many.
         public var step: Int
         public var iterations: Int
+        /// Path of the newest checkpoint.
         public var checkpoint: String
         /// The checkpoint's digest.
         public var digest: String
         public var secondsTraining: Double
+        /// Peak resident memory, rank by rank.
         public var peakMemoryMiB: [Int]
         /// nil when the run was stopped early or is not evaluated.
         public var evaluation: EvaluationResult?
@@ -276,5 +278,6 @@ public final class TrainingRun {
         return result
     }
 
+    /// In the order of the labels.
     public var classNames: [String] { store.classes.names }
 }

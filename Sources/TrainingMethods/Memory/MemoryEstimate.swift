@@ -22,6 +22,7 @@ public struct MemoryEstimate: Codable, Equatable, Sendable {
         public var comesFromData: Bool
         /// The recording that makes it so large, where one does.
         public var video: String?
+        /// The configuration key that makes it smaller; nil: none does.
         public var key: String?
         public var advice: String
 

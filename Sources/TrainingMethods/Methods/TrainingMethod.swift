@@ -5,6 +5,7 @@ import Sampling
 /// A part of a run with a learning rate of its own. What is trained, and on what, may change between stages.
 public struct TrainingStage: Equatable, Sendable {
     public var name: String
+    /// Steps.
     public var iterations: Int
     public var schedule: LearningRateSchedule
     /// The schedule's iteration at the stage's first step: stages may share one schedule.

@@ -48,7 +48,9 @@ public struct RunContext {
 public final class TrainingStep {
     /// Counted from 0 over the whole run; the stage's place in the list of stages.
     public let step: Int
+    /// From 0.
     public let stage: Int
+    /// Of the run.
     public let seed: UInt64
     /// For each shard of this rank its batches, group by group.
     public let batches: [(shard: Int, groups: [PackedBatch])]

@@ -27,11 +27,13 @@ public struct GeneratorLoss {
     public struct ShardPart {
         /// Per video, sorted.
         public let classSets: [[Int]]
+        /// Per video, as indices of its segments.
         public let snippets: [MinedSnippets]
         /// softmax over classes, [videos, classes].
         public let videoScores: [Float]
         /// Rows of `SnippetContrast`, and where each video's stand.
         public let contrastRows: Tensor
+        /// Per video, in the rows of `contrastRows`.
         public let places: [SnippetContrast.Place]
         /// Parts of the loss; `classes` and `within` are this shard's share of the mean.
         public let classification: Double

@@ -15,9 +15,11 @@ public struct MinedSnippets: Equatable, Sendable {
 public struct SnippetMining: Equatable, Sendable {
     /// 1/5 and 1/20 of the segments (at least one) are easy and hard.
     public var easyRatio = 5
+    /// 1/ratio of the segments, at least one, are hard snippets of each kind.
     public var hardRatio = 20
     /// Widths of erosion and dilation between which the hard ones lie.
     public var inner = 3
+    /// Segments; the wider of the two.
     public var outer = 6
 
     /// `easyRatio` and `hardRatio` divide the number of segments; `inner` and `outer` are widths in segments.

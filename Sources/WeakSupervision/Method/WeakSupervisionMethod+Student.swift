@@ -63,7 +63,9 @@ extension WeakSupervisionMethod {
 public struct VideoClassLoss {
     /// 1/ratio of the points, at least one.
     public var ratio: Int
+    /// Probability of leaving a logit out, in training.
     public var dropout: Float
+    /// Factor of the loss, 0 or more.
     public var weight: Float
     /// Of the global mini-batch.
     public var videos: Int

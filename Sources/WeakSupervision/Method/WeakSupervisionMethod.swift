@@ -68,6 +68,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
 
     private static func sampling(round: Int) -> UInt64 { UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }
 
+    /// Of all recordings, in the detector's batches; the generator's batches are of another size.
     public var iterationsPerEpoch: Int { allRecordings.stepsPerEpoch }
     public var stages: [TrainingStage] { plan.stages }
 

@@ -1,5 +1,6 @@
 /// A sequence of one number per segment, brought to [0, 1] and up-sampled: what thresholds are laid on.
 public struct ActivationCurve: Equatable, Sendable {
+    /// As many per segment as the factor of up-sampling.
     public let values: [Double]
 
     /// - Parameters:

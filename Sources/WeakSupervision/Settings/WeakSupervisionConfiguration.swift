@@ -13,19 +13,23 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
     public var dropout = 0.7
     /// 1/ratio of the segments are easy snippets, and decide a recording's class scores.
     public var easyRatio = 5
+    /// 1/ratio of the segments are hard snippets.
     public var hardRatio = 20
     /// Widths of erosion and dilation between which hard snippets lie.
     public var hardInner = 3
     public var hardOuter = 6
     /// Of segments as easy snippets.
     public var miningDropout = 0.6
+    /// What the contrast's similarities are divided by; above 0.
     public var temperature = 0.07
+    /// Factor of the contrast in the generator's loss.
     public var contrastWeight = 0.01
     /// Within the contrast.
     public var crossVideoWeight = 0.2
     public var generatorIterations = 6000
     /// Recordings per iteration over all ranks.
     public var generatorBatchSize = 16
+    /// Of every iteration: there is neither warm-up nor decay.
     public var generatorLearningRate = 1e-4
     /// L2, in the gradient.
     public var generatorWeightDecay = 5e-4
@@ -35,15 +39,20 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
     public var classThreshold = 0.2
     /// In the training recordings their known classes are proposed instead.
     public var knownClasses = true
+    /// Values per segment that thresholds are laid on.
     public var upsampling = 24
+    /// Thresholds on a class's activations, brought to [0, 1]; ascending.
     public var casThresholds = [0, 0.025, 0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2, 0.225]
+    /// Thresholds on the actionness, brought to [0, 1]; ascending.
     public var actionnessThresholds = [
         0.1, 0.125, 0.15, 0.175, 0.2, 0.225, 0.25, 0.275, 0.3, 0.325, 0.35, 0.375, 0.4, 0.425, 0.45, 0.475, 0.5, 0.525, 0.55, 0.575, 0.6, 0.625, 0.65,
         0.675, 0.7, 0.725, 0.75, 0.775, 0.8, 0.825, 0.85, 0.875, 0.9,
     ]
     /// Of a proposal's length, on each side.
     public var outerMargin = 0.25
+    /// Share of the class's video score that is added to a proposal's score.
     public var videoScoreWeight = 0.2
+    /// tIoU from which a proposal is dropped for a better one.
     public var nmsThreshold = 0.5
     /// Seconds added to every length when overlaps are measured in NMS, as published.
     public var nmsLengthOffset = 1.0
@@ -62,12 +71,15 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
     public var student = true
     /// When the student's own averaged predictions become its labels; at most one of the two, neither: never.
     public var distillAfterIterations: Int?
+    /// Counted in epochs of all recordings.
     public var distillAfterEpochs: Int?
     /// Scores must be above.
     public var distillScore = 0.4
     /// Standard deviation of the noise added to the features.
     public var inputNoise = 5e-4
+    /// Factor of the loss of whole recordings' classes.
     public var videoLossWeight = 1.0
+    /// Probability of leaving a logit out of that loss, in training.
     public var videoLossDropout = 0.7
     /// 1/ratio of the finest level's points decide a class.
     public var videoLossRatio = 5
