@@ -122,7 +122,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     /// - Throws: `Failure.badInput` when the generator or the student can learn nothing.
     public func review() throws -> [String] { try GeneratorReview(self).lines() }
 
-    /// Prepares the generator's optimizer and the reduction of its gradients.
+    /// Makes the reduction of the generator's gradients over the ranks of the run.
     public func prepare(_ run: RunContext) throws { training.prepare(run) }
 
     /// Makes the labels that the stage learns from: the generator's before the student's stage, the student's own before distillation.
