@@ -72,21 +72,39 @@ public struct MixUp: Equatable, Sendable {
     // MARK: Targets
 
     /// The second recording's actions on the first's grid, cut to the piece mixed in; those of which less than half lies in it are left out.
-    public func moved(_ instances: [GridInstance]) -> [GridInstance] {
-        let shift = Float(firstRows.lowerBound - secondRows.lowerBound)
+    public func moved(_ instances: [GridInstance]) -> [GridInstance] { movedWithPlaces(instances).map(\.instance) }
+
+    /// Like `moved`, with the actions' places in the list.
+    func movedWithPlaces(_ instances: [GridInstance]) -> [(place: Int, instance: GridInstance)] {
+        instances.enumerated().compactMap { place, instance in
+            guard let part = mixedPart(of: instance.segment), part.length >= Self.keptPart * instance.segment.length else { return nil }
+            return (place, GridInstance(segment: onFirst(part), label: instance.label))
+        }
+    }
+
+    /// Stretches of the second recording on the first's grid, cut to the piece mixed in; those outside are left out.
+    func movedStretches(_ stretches: [GridSegment]) -> [GridSegment] {
+        stretches.compactMap(mixedPart).map(onFirst)
+    }
+
+    /// What of a segment of the second recording lies in the piece mixed in; nil: nothing.
+    private func mixedPart(of segment: GridSegment) -> GridSegment? {
         // Half a row around the piece; where the piece ends with the recording, actions may reach beyond it as before.
         let low = secondRows.lowerBound == 0 ? -Float.infinity : Float(secondRows.lowerBound) - 0.5
         let high = secondRows.upperBound == secondLength ? Float.infinity : Float(secondRows.upperBound) - 0.5
-        return instances.compactMap { instance in
-            let start = max(low, instance.segment.start), end = min(high, instance.segment.end)
-            guard end > start, end - start >= Self.keptPart * instance.segment.length else { return nil }
-            return GridInstance(segment: GridSegment(start: start + shift, end: end + shift), label: instance.label)
-        }
+        let start = max(low, segment.start), end = min(high, segment.end)
+        return end > start ? GridSegment(start: start, end: end) : nil
+    }
+
+    private func onFirst(_ segment: GridSegment) -> GridSegment {
+        let shift = Float(firstRows.lowerBound - secondRows.lowerBound)
+        return GridSegment(start: segment.start + shift, end: segment.end + shift)
     }
 
     /// Mixes targets point by point: class targets `w y_first + (1 - w) y_second` where the point's position was mixed, `y_first` elsewhere. Points
     /// positive for the first recording keep its offsets, those positive for the second alone take the second's and count as positive too. Classes of
-    /// the second at points of the first are `withoutOffsets`. Weights go with the offsets.
+    /// the second at points of the first are `withoutOffsets`. Weights go with the offsets; where there are none and the position was mixed, they are
+    /// mixed as the classes are.
     ///
     /// - Parameters:
     ///   - first: targets of the first recordings.
@@ -123,6 +141,8 @@ public struct MixUp: Equatable, Sendable {
                         result.offsets[2 * point] = second.offsets[2 * point]
                         result.offsets[2 * point + 1] = second.offsets[2 * point + 1]
                         result.weights?[point] = second.weights?[point] ?? 1
+                    } else if isMixed, let weight = result.weights?[point] {
+                        result.weights?[point] = mix.weight * weight + (1 - mix.weight) * (second.weights?[point] ?? 1)
                     }
                 }
             }
@@ -132,7 +152,7 @@ public struct MixUp: Equatable, Sendable {
 
     // MARK: Batches
 
-    /// Recordings of `first`, each mixed with the one at the same place in `second`. Instances remain the first's; neither batch is changed.
+    /// Recordings of `first`, each mixed with the one at the same place in `second`. Instances and weights remain the first's; neither batch is changed.
     public static func batch(_ first: PackedBatch, with second: PackedBatch, mixes: [MixUp]) -> PackedBatch {
         precondition(mixes.count == first.features.count && mixes.count == second.features.count && first.features.columns == second.features.columns)
         let columns = first.features.columns
@@ -144,6 +164,6 @@ public struct MixUp: Equatable, Sendable {
                 second.features.tensor.values + second.features.offsets[i] * columns, into: mixture.values + first.features.offsets[i] * columns,
                 columns: columns)
         }
-        return PackedBatch(features: first.features.with(mixture), videos: first.videos, instances: first.instances)
+        return PackedBatch(features: first.features.with(mixture), videos: first.videos, instances: first.instances, weights: first.weights)
     }
 }

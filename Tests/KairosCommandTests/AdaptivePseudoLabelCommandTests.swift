@@ -114,18 +114,24 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
         }
     }
 
-    /// Without any of the parts, the burn-in is the supervised run, to the bit.
+    /// Without any of the parts, the burn-in is the supervised run, to the bit; with MixUp too, by either key.
     func testBurnInWithoutPartsIsTheSupervisedRun() throws {
         let off = ["apl.alqa=none", "apl.pretraining_iterations=0", "apl.rounds=0", "acp.coarse=false", "acp.fine=false"]
-        let options = off.flatMap { ["--set", $0] }
-        _ = try object(try train(2, "apl", options))
-        _ = try object(try train(2, "supervised", ["--set", "method.name=supervised"]))
-        for run in ["apl", "supervised"] {
-            let exported = try kairos(
-                "export", "--checkpoint", folder + "/\(run)/checkpoints/step-00000030.h5", "--output", folder + "/\(run).safetensors")
-            XCTAssertEqual(exported.code, 0, exported.errors)
+        var weights: [Data] = []
+        for (name, mixup, apl) in [("plain", [], []), ("mixup", ["training.mixup_alpha=0.5"], ["apl.mixup_alpha=0.5"])] {
+            let settings = [("supervised", 2, ["method.name=supervised"] + mixup), ("apl", 2, off + mixup), ("key", 4, off + apl)]
+            let files = try settings.map { method, ranks, settings in
+                let run = "\(name)-\(method)"
+                _ = try object(try train(ranks, run, settings.flatMap { ["--set", $0] }))
+                let exported = try kairos(
+                    "export", "--checkpoint", folder + "/\(run)/checkpoints/step-00000030.h5", "--output", folder + "/\(run).safetensors")
+                XCTAssertEqual(exported.code, 0, exported.errors)
+                return try file("\(run).safetensors")
+            }
+            XCTAssertEqual(Set(files).count, 1, name)
+            weights.append(files[0])
         }
-        XCTAssertEqual(try file("apl.safetensors"), try file("supervised.safetensors"))
+        XCTAssertNotEqual(weights[0], weights[1])
     }
 
     /// Each part alone, and what the paper compares with, trains; settings matter; the bits do not depend on the ranks where they exchange something.
@@ -133,7 +139,7 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
         let nothing = ["apl.alqa=none", "icd.eap=false", "icd.mpp=false", "acp.coarse=false", "acp.fine=false", "apl.pretraining_iterations=0"]
         let cases: [String: [String]] = [
             "baseline": nothing + ["apl.selection=fixed", "apl.fixed_threshold=0.01"],
-            "mixup": nothing + ["apl.mixup_alpha=0.4", "apl.selection=fixed", "apl.fixed_threshold=0.01"],
+            "mixup": nothing + ["training.mixup_alpha=0.4", "apl.selection=fixed", "apl.fixed_threshold=0.01"],
             "tiou": nothing + ["apl.alqa=tiou", "apl.teacher=ema", "training.ema_decay=0.9"],
             "diou": nothing + ["apl.alqa=diou", "apl.selection=adaptive_per_class"],
             "class score": nothing + ["apl.alqa=tiou_tnd", "apl.selection_score=class", "apl.alqa_score=class"],

@@ -87,12 +87,13 @@ final class WeakSupervisionCommandTests: CommandTestCase {
             "prior": ["fustal.distill_after_iterations=null"],
             "predicted classes": ["fustal.known_classes=false"],
             "without video loss": ["fustal.video_loss_weight=0", "fustal.input_noise=0"],
+            "MixUp": ["training.mixup_alpha=0.5"],
             "without contrast": ["fustal.contrast_weight=0"],
         ]
         var digests: [String: String] = [:], learnt: [String: Int] = [:]
         for (name, settings) in cases.sorted(by: { $0.key < $1.key }) {
             let options = settings.flatMap { ["--set", $0] }
-            let ranks = name == "generator" || name == "predicted classes" ? [1, 2] : [2]
+            let ranks = ["generator", "predicted classes", "MixUp"].contains(name) ? [1, 2] : [2]
             let runs = try ranks.map { try object(try train($0, "\(name)\($0)", options)) }
             XCTAssertEqual(Set(runs.map { $0["digest"] as? String }).count, 1, name)
             XCTAssertNotNil(runs[0]["average_mAP"], name)

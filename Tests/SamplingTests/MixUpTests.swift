@@ -116,4 +116,38 @@ final class MixUpTests: XCTestCase {
         XCTAssertEqual(longer.firstRows, 0..<7)
         XCTAssertEqual(longer.secondRows.count, 7)
     }
+
+    /// Weights and ignored stretches of the partners move with their actions, and are mixed as the classes are where no label takes a point.
+    func testWeightsOfMixtures() throws {
+        for lengths in [[1], [2], [7, 5], [9, 1, 4]] {
+            func weighted(_ rows: [Int], _ weight: Float, ignored: Bool) -> PackedBatch {
+                let lists = rows.map { [instance(0, Float($0), 0), instance(0.25, 0.5, 1)] }
+                var result = batch(rows, columns: 2, value: { Float($0) }, instances: lists)
+                result.weights = LabelWeights(
+                    instances: lists.map { _ in [weight, 2 * weight] },
+                    ignored: rows.map { ignored ? [GridSegment(start: -1, end: Float($0) + 1)] : [] })
+                return result
+            }
+            let own = weighted(lengths, 0.5, ignored: false), partners = weighted(lengths.reversed(), 0.25, ignored: true)
+            let mixture = Mixture(own, with: partners, alpha: 1, random: RandomStream(seed: 3, "mixture"))
+            XCTAssertEqual(mixture.batch.weights, own.weights)
+            XCTAssertEqual(mixture.batch.instances, own.instances)
+            let moved = try XCTUnwrap(mixture.moved.weights)
+            for (video, mix) in mixture.mixes.enumerated() {
+                XCTAssertEqual(mixture.moved.instances[video], mix.moved(partners.instances[video]))
+                XCTAssertEqual(moved.instances[video].count, mixture.moved.instances[video].count)
+                for (kept, weight) in zip(mixture.moved.instances[video], moved.instances[video]) {
+                    XCTAssertEqual(weight, kept.label == 0 ? 0.25 : 0.5)
+                }
+                XCTAssertEqual(moved.ignored[video].count, 1)
+            }
+        }
+        let points = PyramidPoints(rows: [4], levels: 1)
+        let mix = MixUp(weight: 0.75, firstRows: 1..<4, secondRows: 0..<3, secondLength: 3)
+        var first = PointTargets(classes: [0, 0, 1, 0], offsets: [Float](repeating: 0, count: 8), positives: [2], weights: [1, 1, 0.5, 0])
+        let second = PointTargets(classes: [0, 0, 0, 1], offsets: [Float](repeating: 0, count: 8), positives: [3], weights: [0, 0, 0, 0.25])
+        XCTAssertEqual(MixUp.targets(first, second, points: points, classes: 1, mixes: [mix]).weights, [1, 0.75, 0.5, 0.25])
+        first.weights = nil
+        XCTAssertEqual(MixUp.targets(first, second, points: points, classes: 1, mixes: [mix]).weights, [1, 0.75, 1, 0.25])
+    }
 }

@@ -28,7 +28,7 @@ final class StudentTests: XCTestCase {
             let loss = VideoClassLoss(ratio: 5, dropout: dropout, weight: 0.5, videos: 4)
             func at(_ tape: Tape) -> Double {
                 let pass = ForwardPass(tape: tape, isTraining: true, random: RandomStream(seed: 1, "mask"))
-                return loss.seed(logits, points: points, classSets: sets, pass)
+                return loss.seed(logits, points: points, targets: loss.targets(sets, classes: logits.columns), pass)
             }
             let tape = Tape()
             logits.clearGradient()
@@ -54,9 +54,12 @@ final class StudentTests: XCTestCase {
     func testVideoClassLossByHand() {
         let logits = Tensor(rows: 2, columns: 2, [0, 1, 2, -1])
         let loss = VideoClassLoss(ratio: 5, dropout: 0, weight: 3, videos: 2)
-        let found = loss.seed(logits, points: PyramidPoints(rows: [2], levels: 1), classSets: [[0]], .inference())
+        let found = loss.seed(
+            logits, points: PyramidPoints(rows: [2], levels: 1), targets: loss.targets([[0]], classes: logits.columns), .inference())
         func softplus(_ x: Double) -> Double { log(1 + exp(x)) }
         XCTAssertEqual(found, (softplus(-2) + softplus(1)) / 4, accuracy: 1e-6)
+        // Mixed with a recording of both classes, and with one of none.
+        XCTAssertEqual(loss.targets([[0], [1]], mixed: [([0, 1], 0.25), ([], 0.5)], classes: 2), [1, 0.25, 0, 0.5])
     }
 
     // MARK: Stages

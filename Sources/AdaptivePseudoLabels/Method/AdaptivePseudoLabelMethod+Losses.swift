@@ -24,41 +24,19 @@ extension AdaptivePseudoLabelMethod {
 
     /// Burn-in (one group) and rounds (two): `L_labelled + w L_unlabelled`, each over its own count of positives (Eq. 12), and the contrast of each
     /// group's frames by true and by pseudo-label classes.
-    func joint(_ step: TrainingStep) throws -> [[String: Double]] {
-        guard let alpha = settings.pseudoLabels.mixupAlpha else { return try learn(detector, step) }
-        let mixtures = step.batches.map { self.mixtures($0.groups, alpha: Float(alpha), step: step, shard: $0.shard) }
-        return try learn(try requireMixable(), step, mixtures: mixtures)
-    }
+    func joint(_ step: TrainingStep) throws -> [[String: Double]] { try learn(detector, step) }
 
     private func learn<D: LevelFeatures>(_ detector: D, _ step: TrainingStep) throws -> [[String: Double]] {
-        try learn(detector, step, groups: step.batches.map(\.groups), targets: nil)
-    }
-
-    private func learn<D: LevelFeatures & PointClassifier>(
-        _ detector: D, _ step: TrainingStep, mixtures: [[Mixture]]
-    ) throws -> [[String: Double]] {
-        try learn(detector, step, groups: mixtures.map { $0.map(\.batch) }) { [store] shard, view, assign in
-            let mixture = mixtures[shard][view]
-            return MixUp.targets(
-                assign(mixture.batch), assign(mixture.moved), points: detector.points(mixture.batch.features), classes: store.classes.count,
-                mixes: mixture.mixes)
-        }
-    }
-
-    private func learn<D: LevelFeatures>(
-        _ detector: D, _ step: TrainingStep, groups: [[PackedBatch]],
-        targets: ((_ shard: Int, _ view: Int, _ assign: (PackedBatch) -> D.Targets) -> D.Targets)?
-    ) throws -> [[String: Double]] {
-        let views = groups.map { groups in
-            groups.enumerated().map { group, batch in
+        let views = step.batches.map { shard, groups in
+            mixing.mixed(groups, at: StepPosition(step: step.step, shard: shard)).enumerated().map { group, found in
                 group == 0
-                    ? LearningView(batch)
+                    ? LearningView(found.batch, mixture: found.mixture)
                     : LearningView(
-                        batch, purpose: "forward unlabelled", prefix: "unlabeled_", weight: settings.pseudoLabels.unlabeledWeight)
+                        found.batch, purpose: "forward unlabelled", prefix: "unlabeled_", weight: settings.pseudoLabels.unlabeledWeight,
+                        mixture: found.mixture)
             }
         }
         var rules = LearningRules<D>()
-        rules.targets = targets
         rules.normalizers = { [self] counts in
             var unlabeled = RunningNormalizers(detector.normalizers, values: counts.count > 1 ? round.normalizers : step.state.normalizers.values)
             defer { if counts.count > 1 { round.normalizers = unlabeled.values } }
@@ -84,40 +62,5 @@ extension AdaptivePseudoLabelMethod {
             }
         }
         return try step.learn(detector, views: views, rules)
-    }
-
-    // MARK: MixUp
-
-    /// A group's recordings with their partners mixed in.
-    private struct Mixture {
-        /// Mixed features, the group's own instances.
-        var batch: PackedBatch
-        /// Mixed features, the partners' instances where they lie in the mixture.
-        var moved: PackedBatch
-        var mixes: [MixUp]
-    }
-
-    /// MixUp mixes targets point by point.
-    @discardableResult func requireMixable() throws -> any LevelFeatures & PointClassifier {
-        guard let mixable = detector as? any LevelFeatures & PointClassifier else {
-            throw Failure.wrongUsage(
-                "MixUp needs a detector whose points classify", at: .key("apl.mixup_alpha"), advice: "set apl.mixup_alpha to null")
-        }
-        return mixable
-    }
-
-    /// A shard's groups, each followed by its partners, which are mixed into it.
-    private func mixtures(_ groups: [PackedBatch], alpha: Float, step: TrainingStep, shard: Int) -> [Mixture] {
-        (0..<groups.count / 2).map { group in
-            let own = groups[2 * group], partners = groups[2 * group + 1]
-            var random = RandomStream(seed: step.seed, "mixup", shard, step.step, group)
-            let mixes = (0..<own.features.count).map { video in
-                MixUp(first: own.features.rows(of: video).count, second: partners.features.rows(of: video).count, alpha: alpha, random: &random)
-            }
-            let batch = MixUp.batch(own, with: partners, mixes: mixes)
-            var moved = batch
-            moved.instances = zip(mixes, partners.instances).map { $0.moved($1) }
-            return Mixture(batch: batch, moved: moved, mixes: mixes)
-        }
     }
 }

@@ -10,13 +10,11 @@ extension AdaptivePseudoLabelMethod {
         let labeled = planner.longestBatch(recordings.labeled, perStep: data.batchSize / shards)
         let unlabeled = planner.longestBatch(recordings.unlabeled, perStep: apl.unlabeledBatchSize / shards)
         let everything = planner.longestBatch(recordings.labeled + recordings.unlabeled, perStep: data.batchSize / shards)
-        // MixUp: the partners' features and the mixture.
-        let copies = apl.mixupAlpha == nil ? 0 : 2
         let hasContrast = settings.contrast.isOn && settings.contrast.weight > 0
         func joint(_ name: String, _ groups: [[Int]]) -> MemoryEstimate.Phase? {
             let beside = hasContrast ? groups.map { contrastBytes($0.count * shards, shards: shards) } : []
             return planner.training(
-                name, groups: groups, forwardOfAllFirst: hasContrast, copies: copies, beside: beside.max() ?? 0
+                name, groups: groups, forwardOfAllFirst: hasContrast, copies: mixing.copies, beside: beside.max() ?? 0
             ) { _, features, pass in self.rehearse(features, pass, hasContrast: hasContrast) }
         }
         var demand = MemoryDemand(phases: [joint("burn-in", [labeled])])

@@ -31,6 +31,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     let seed: UInt64
     private let plan: StagePlan<Phase>
     private let cropping: Cropping
+    let mixing: RecordingMixing
     private let all: TrainingSampler?
     let labeled: TrainingSampler
     let discriminator: DiscriminatorTraining?
@@ -73,7 +74,9 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         discriminator =
             settings.discriminator.isOn && apl.rounds > 0
             ? try DiscriminatorTraining(settings.discriminator, columns: store.dimension, seed: seed) : nil
-        if apl.mixupAlpha != nil { try requireMixable() }
+        mixing = try RecordingMixing(
+            alpha: apl.mixupAlpha ?? configuration.training.mixupAlpha, seed: seed, detector: detector,
+            key: apl.mixupAlpha == nil ? "training.mixup_alpha" : "apl.mixup_alpha")
     }
 
     public var iterationsPerEpoch: Int { labeled.stepsPerEpoch }
@@ -103,16 +106,9 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
             let others = unlabeled?.videos(step: position.step - first, shard: shard) ?? []
             groups.append(others.map { cropping.crop($0, of: store, instances: round.instances[$0] ?? [], random: &second) })
         }
-        guard settings.pseudoLabels.mixupAlpha != nil else { return groups }
-        return groups.enumerated().flatMap { [$1, partners($1.count, group: $0, at: position)] }
-    }
-
-    /// Recordings to mix with those of a group (MixUp), from among all of their kind.
-    private func partners(_ count: Int, group: Int, at position: StepPosition) -> [TrainingVideo] {
-        let all = (group == 0 ? labeled : unlabeled)?.shards.flatMap { $0 } ?? []
-        var random = RandomStream(seed: seed, "partners", position.shard, position.step, group)
-        return (0..<count).map { _ in
-            let index = all[random.uniformIndex(below: all.count)]
+        let pools = [labeled, unlabeled].map { $0?.shards.flatMap { $0 } ?? [] }
+        return mixing.withPartners(groups, at: position) { group, random in
+            let index = pools[group][random.uniformIndex(below: pools[group].count)]
             let instances = group == 0 ? store.videos[index].annotation.instances : round.instances[index] ?? []
             return cropping.crop(index, of: store, instances: instances, random: &random)
         }

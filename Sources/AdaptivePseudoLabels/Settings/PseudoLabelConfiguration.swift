@@ -45,7 +45,7 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public var selectionFloor = 0.15
     /// For `fixed`.
     public var fixedThreshold = 0.3
-    /// MixUp's Beta(alpha, alpha). null: no mixing.
+    /// MixUp's Beta(alpha, alpha). null: that of `training.mixup_alpha`.
     public var mixupAlpha: Double?
 
     public init() {}
@@ -87,8 +87,7 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
         try keys.value("fixed_threshold", &fixedThreshold, .within(0...1), meaning: "for `fixed`")
         try keys.value(
             "mixup_alpha", &mixupAlpha, Requirement<Double>.upTo(1, above: 0).orNull,
-            meaning: "MixUp in burn-in and rounds: each recording is mixed with another of its kind, weights from Beta(alpha, "
-                + "alpha); `null`: not")
+            meaning: "MixUp in burn-in and rounds in place of `training.mixup_alpha`; `null`: the latter")
     }
 }
 

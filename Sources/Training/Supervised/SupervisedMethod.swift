@@ -12,6 +12,7 @@ public final class SupervisedMethod: TrainingMethod {
     /// Positions in the store.
     let labeled: [Int]
     private let cropping: Cropping
+    let mixing: RecordingMixing
     private let seed: UInt64
     private let configuration: RunConfiguration
 
@@ -29,6 +30,7 @@ public final class SupervisedMethod: TrainingMethod {
         let data = configuration.data
         seed = UInt64(configuration.training.seed)
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
+        mixing = try RecordingMixing(alpha: configuration.training.mixupAlpha, seed: seed, detector: detector)
         sampler = try TrainingSampler(
             videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed)
     }
@@ -50,14 +52,15 @@ public final class SupervisedMethod: TrainingMethod {
         ]
     }
 
-    /// One view of the labelled recordings of the shard's turn, cropped; a function of the position alone.
+    /// One view of the labelled recordings of the shard's turn, cropped, and with MixUp their partners; a function of the position alone.
     public func videos(at position: StepPosition) -> [[TrainingVideo]] {
+        func crop(_ index: Int, _ random: inout RandomStream) -> TrainingVideo {
+            cropping.crop(index, of: store, instances: store.videos[index].annotation.instances, random: &random)
+        }
         var random = RandomStream(seed: seed, "crop", position.shard, position.step)
-        return [
-            sampler.videos(step: position.step, shard: position.shard).map { index in
-                cropping.crop(index, of: store, instances: store.videos[index].annotation.instances, random: &random)
-            }
-        ]
+        let own = sampler.videos(step: position.step, shard: position.shard).map { crop($0, &random) }
+        let pool = sampler.shards.flatMap { $0 }
+        return mixing.withPartners([own], at: position) { _, random in crop(pool[random.uniformIndex(below: pool.count)], &random) }
     }
 
     /// The detector's ordinary step.
@@ -65,6 +68,10 @@ public final class SupervisedMethod: TrainingMethod {
     /// - Returns: the losses of each virtual shard of this rank.
     /// - Throws: whatever a collective call throws.
     public func step(_ step: TrainingStep) throws -> [[String: Double]] {
-        try step.learn(detector, views: step.batches.map { [LearningView($0.groups[0])] })
+        try step.learn(
+            detector,
+            views: step.batches.map { shard, groups in
+                mixing.mixed(groups, at: StepPosition(step: step.step, shard: shard)).map { LearningView($0.batch, mixture: $0.mixture) }
+            })
     }
 }

@@ -33,6 +33,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     /// In units of the level's stride.
     public var centerSampleRadius = 1.5
     public var labelSmoothing = 0.0
+    /// MixUp's Beta(alpha, alpha). null: no mixing.
+    public var mixupAlpha: Double?
     /// Weight of the regression loss.
     public var lossWeight = 1.0
     public var classPriorProbability = 0.01
@@ -119,6 +121,10 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value("center_sample", &centerSample, meaning: "where in an action points are positive: near its centre, or everywhere")
         try keys.value("center_sample_radius", &centerSampleRadius, .above(0), unit: "strides of the level", meaning: "for radius")
         try keys.value("label_smoothing", &labelSmoothing, .below(1, atLeast: 0), meaning: "of the class targets")
+        try keys.value(
+            "mixup_alpha", &mixupAlpha, Requirement<Double>.upTo(1, above: 0).orNull,
+            meaning: "MixUp: each recording is mixed with another of its kind, weights from Beta(alpha, alpha); `null`: not "
+                + "([methods.md](methods.md#mixup))")
         try keys.value("loss_weight", &lossWeight, .atLeast(0), meaning: "factor of the regression loss")
         try keys.value(
             "cls_prior_prob", &classPriorProbability, Requirement("above 0 and below 1") { $0 > 0 && $0 < 1 },

@@ -3,6 +3,7 @@ import Collectives
 import Detectors
 import Diagnostics
 import NeuralNetworks
+import Sampling
 
 /// The ordinary step of a detector, whichever way it finds its targets.
 extension TrainingStep {
@@ -24,9 +25,7 @@ extension TrainingStep {
         try requireWeights(detector, views)
         switch detector.assignment {
         case .fromAnnotations(let assign):
-            let targets = views.enumerated().map { shard, views in
-                views.enumerated().map { rules.targets?(shard, $0, assign) ?? assign($1.batch) }
-            }
+            let targets = try views.map { try $0.map { try self.targets(detector, of: $0, assign) } }
             return try learn(detector, views, targets, try normalizers(targets, rules.normalizers), rules)
         case .fromOutputs(let assign): return try learn(detector, views, assigning: assign, rules)
         }
@@ -82,11 +81,8 @@ extension TrainingStep {
             }
             return result
         } together: { results in
-            let targets = zip(views, results).enumerated().map { place, pair in
-                zip(pair.0, pair.1.outputs).enumerated().map { number, view in
-                    let own: (PackedBatch) -> D.Targets = { assign($0, view.1) }
-                    return rules.targets?(place, number, own) ?? own(view.0.batch)
-                }
+            let targets = try zip(views, results).map { views, result in
+                try zip(views, result.outputs).map { view, outputs in try self.targets(detector, of: view) { assign($0, outputs) } }
             }
             let normalizers = try normalizers(targets, rules.normalizers)
             var losses = results.enumerated().map { place, result in
@@ -103,6 +99,18 @@ extension TrainingStep {
             try rules.together?(&losses)
             return losses
         }
+    }
+
+    /// - Throws: `Failure.wrongUsage` where the view is a mixture, and the detector's targets are not those of points.
+    private func targets<D: Detector>(_ detector: D, of view: LearningView, _ assign: (PackedBatch) -> D.Targets) throws -> D.Targets {
+        let own = assign(view.batch)
+        guard let mixture = view.mixture else { return own }
+        guard let points = (detector as? any PointClassifier)?.points(view.batch.features), let first = own as? PointTargets,
+            let second = assign(mixture.moved) as? PointTargets,
+            let mixed = MixUp.targets(
+                first, second, points: points, classes: first.classes.count / max(1, points.count), mixes: mixture.mixes) as? D.Targets
+        else { throw Failure.wrongUsage("MixUp needs a detector whose points classify", at: .key("model.name"), advice: "mix nothing") }
+        return mixed
     }
 
     private func forwarded<D: Detector>(_ detector: D, _ view: LearningView, shard: Int, tape: Tape) -> (D.Outputs, ForwardPass) {

@@ -53,7 +53,7 @@ public struct LearnableActions {
             maximumRows: isCropped ? data.maxRows : nil, keptPart: data.truncThresh, ratio: isCropped ? data.cropRatio : nil)
         let leastOverlap = Float(configuration.test.tiouThresholds.min() ?? 0.5)
         // MixUp moves actions along their recordings.
-        let isMoved = configuration.method.movesActions
+        let isMoved = configuration.training.mixupAlpha != nil || configuration.method.movesActions
         var found: [LearningObstacle: Group] = [:], budget = 500_000
         for (video, instances) in recordings {
             let stored = store.videos[video], onGrid = Cropping.onGrid(instances, of: stored), half = Cropping.halfWindow(stored.grid)

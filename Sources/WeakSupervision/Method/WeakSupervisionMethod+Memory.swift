@@ -20,7 +20,7 @@ extension WeakSupervisionMethod {
         guard settings.student else { return demand }
         let cropped = planner.longestBatch(recordings, perStep: configuration.data.batchSize / shards)
         // The features with noise.
-        let student = planner.training("the student", groups: [cropped], copies: settings.inputNoise > 0 ? 1 : 0)
+        let student = planner.training("the student", groups: [cropped], copies: mixing.copies + (settings.inputNoise > 0 ? 1 : 0))
         demand.phases += [student, planner.detection("labelling", videos: recordings)].compactMap { $0 }
         return demand
     }

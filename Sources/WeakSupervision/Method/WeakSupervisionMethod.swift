@@ -31,6 +31,8 @@ public final class WeakSupervisionMethod: TrainingMethod {
     let seed: UInt64
     private let plan: StagePlan<Phase>
     private let cropping: Cropping
+    /// Of the student's recordings; the generator learns from whole ones.
+    let mixing: RecordingMixing
     private let generatorSampler: TrainingSampler
     private let allRecordings: TrainingSampler
     let training: GeneratorTraining
@@ -62,6 +64,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
         let batchSize = settings.student ? data.batchSize : max(data.batchSize, data.virtualShards)
         allRecordings = try TrainingSampler(
             videos: videos, shardCount: data.virtualShards, batchSize: batchSize, seed: seed &+ Self.sampling(round: 2))
+        mixing = try RecordingMixing(alpha: configuration.training.mixupAlpha, seed: seed, detector: detector)
         plan = try StagePlan(configuration, perEpoch: allRecordings.stepsPerEpoch)
         training = try GeneratorTraining(settings, store: store, seed: seed, reduction: configuration.training.reductionOptions)
     }
@@ -91,10 +94,15 @@ public final class WeakSupervisionMethod: TrainingMethod {
             ]
         case .student, .distillation:
             let isDistilled = phase == .distillation
-            let chosen = (isDistilled ? allRecordings : labelled)?.videos(step: step, shard: position.shard) ?? []
-            var random = RandomStream(seed: seed, "crop", position.shard, position.step)
+            let sampler = isDistilled ? allRecordings : labelled
             // Distillation finds its labels in the step itself; crops look for an action all the same.
-            return [chosen.map { cropping.crop($0, of: store, instances: round.instances[$0] ?? [], random: &random) }]
+            func crop(_ index: Int, _ random: inout RandomStream) -> TrainingVideo {
+                cropping.crop(index, of: store, instances: round.instances[index] ?? [], random: &random)
+            }
+            var random = RandomStream(seed: seed, "crop", position.shard, position.step)
+            let own = (sampler?.videos(step: step, shard: position.shard) ?? []).map { crop($0, &random) }
+            let pool = sampler?.shards.flatMap { $0 } ?? []
+            return mixing.withPartners([own], at: position) { _, random in crop(pool[random.uniformIndex(below: pool.count)], &random) }
         }
     }
 
@@ -149,8 +157,8 @@ public final class WeakSupervisionMethod: TrainingMethod {
             return try training.train(step, learningRate: stages[step.stage].schedule.rate(at: step.step)) { shard in
                 generatorSampler.videos(step: step.step, shard: shard).map(classes)
             }
-        case .student: return try learn(step, batches: step.batches.map(\.groups[0]))
-        case .distillation: return try learn(step, batches: try distilled(step))
+        case .student: return try learn(step, groups: step.batches.map(\.groups))
+        case .distillation: return try learn(step, groups: try distilled(step))
         }
     }
 }
