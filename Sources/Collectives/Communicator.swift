@@ -126,17 +126,21 @@ public final class Communicator {
     private init(handle: MPI_Comm) throws {
         self.handle = handle
         (rank, size, hostName) = try Self.place(handle)
-        var neighbours: MPI_Comm? = kairos_mpi_comm_null()
-        try Self.check(
-            MPI_Comm_split_type(handle, kairos_mpi_comm_type_shared(), Int32(rank), kairos_mpi_info_null(), &neighbours), "MPI_Comm_split_type",
-            rank: rank)
-        var lowest = Int32(rank), hosts = [Int32](repeating: 0, count: Int(size))
-        if neighbours != nil {
-            try Self.check(MPI_Bcast(&lowest, 1, kairos_mpi_int32(), 0, neighbours), "MPI_Bcast", rank: rank)
-            _ = MPI_Comm_free(&neighbours)
+        let rank = self.rank, size = self.size
+        // Whoever is late here is to blame, not those who wait.
+        hosts = try Activity.during(.allGather) {
+            var neighbours: MPI_Comm? = kairos_mpi_comm_null()
+            try Self.check(
+                MPI_Comm_split_type(handle, kairos_mpi_comm_type_shared(), Int32(rank), kairos_mpi_info_null(), &neighbours), "MPI_Comm_split_type",
+                rank: rank)
+            var lowest = Int32(rank), hosts = [Int32](repeating: 0, count: size)
+            if neighbours != nil {
+                try Self.check(MPI_Bcast(&lowest, 1, kairos_mpi_int32(), 0, neighbours), "MPI_Bcast", rank: rank)
+                _ = MPI_Comm_free(&neighbours)
+            }
+            try Self.check(MPI_Allgather(&lowest, 1, kairos_mpi_int32(), &hosts, 1, kairos_mpi_int32(), handle), "MPI_Allgather", rank: rank)
+            return hosts.map(Int.init)
         }
-        try Self.check(MPI_Allgather(&lowest, 1, kairos_mpi_int32(), &hosts, 1, kairos_mpi_int32(), handle), "MPI_Allgather", rank: rank)
-        self.hosts = hosts.map(Int.init)
     }
 
     /// Ends all ranks at once, with `code` as the exit code of `mpirun`.
