@@ -68,6 +68,12 @@ package final class BatchLoader {
             let stored = store.videos[video.index]
             return VideoContext(id: stored.id, grid: stored.grid, duration: stored.annotation.duration)
         }
-        return PackedBatch(features: PackedSequence(features, offsets: offsets), videos: contexts, instances: videos.map(\.instances))
+        let isWeighted = videos.contains { $0.weights != nil || !$0.ignored.isEmpty }
+        let weights =
+            isWeighted
+            ? LabelWeights(
+                instances: videos.map { $0.weights ?? [Float](repeating: 1, count: $0.instances.count) }, ignored: videos.map(\.ignored)) : nil
+        return PackedBatch(
+            features: PackedSequence(features, offsets: offsets), videos: contexts, instances: videos.map(\.instances), weights: weights)
     }
 }

@@ -83,11 +83,32 @@ public struct Cropping: Equatable, Sendable {
 
 extension Cropping {
     /// Crops a stored recording whose actions are these.
-    public func crop(_ index: Int, of store: FeatureStore, instances: [ActionInstance], random: inout RandomStream) -> TrainingVideo {
-        let video = store.videos[index]
-        let crop = crop(
-            rows: video.rows, instances: Self.onGrid(instances, of: video), halfWindow: Self.halfWindow(video.grid), random: &random)
-        return TrainingVideo(index: index, rows: crop.rows, instances: crop.instances)
+    ///
+    /// - Parameters:
+    ///   - index: position in the store.
+    ///   - store: the feature store of the recording.
+    ///   - instances: what is known of its actions.
+    ///   - weights: how much each of them counts; nil: all 1.
+    ///   - ignored: stretches of which nothing is known.
+    ///   - random: draws the crop.
+    public func crop(
+        _ index: Int, of store: FeatureStore, instances: [ActionInstance], weights: [Float]? = nil, ignored: [Segment] = [],
+        random: inout RandomStream
+    ) -> TrainingVideo {
+        let video = store.videos[index], onGrid = Self.onGrid(instances, of: video), half = Self.halfWindow(video.grid)
+        let crop = crop(rows: video.rows, instances: onGrid, halfWindow: half, random: &random)
+        var result = TrainingVideo(index: index, rows: crop.rows, instances: crop.instances)
+        if let weights {
+            // What is not cropped keeps all its actions.
+            let isWhole = crop.rows == 0..<video.rows
+            result.weights = isWhole ? weights : kept(onGrid, in: crop.rows, halfWindow: half).map { weights[$0.index] }
+        }
+        let first = Float(crop.rows.lowerBound), low = -half, high = Float(crop.rows.count) + half
+        result.ignored = ignored.compactMap { segment in
+            let onGrid = video.grid.gridSegment(segment), start = max(low, onGrid.start - first), end = min(high, onGrid.end - first)
+            return end > start ? GridSegment(start: start, end: end) : nil
+        }
+        return result
     }
     package static func onGrid(_ instances: [ActionInstance], of video: StoredVideo) -> [GridInstance] {
         instances.map { GridInstance(segment: video.grid.gridSegment($0.segment), label: $0.label) }

@@ -1,4 +1,5 @@
 import Detectors
+import TemporalAnnotations
 
 /// One recording of a batch: which rows of it, and the actions known in them, counted from the first of these rows.
 public struct TrainingVideo: Equatable, Sendable {
@@ -6,11 +7,17 @@ public struct TrainingVideo: Equatable, Sendable {
     public var index: Int
     public var rows: Range<Int>
     public var instances: [GridInstance]
-    /// `rows` of the recording at `index` of the store; the instances' segments are in rows from the first of them.
-    public init(index: Int, rows: Range<Int>, instances: [GridInstance]) {
+    /// How much each instance counts; nil: all 1.
+    public var weights: [Float]?
+    /// Stretches of which nothing is known, counted from the first of the rows.
+    public var ignored: [GridSegment]
+    /// `rows` of the recording at `index` of the store; segments are in rows from the first of them.
+    public init(index: Int, rows: Range<Int>, instances: [GridInstance], weights: [Float]? = nil, ignored: [GridSegment] = []) {
         self.index = index
         self.rows = rows
         self.instances = instances
+        self.weights = weights
+        self.ignored = ignored
     }
 }
 

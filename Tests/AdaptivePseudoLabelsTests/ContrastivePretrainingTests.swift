@@ -38,6 +38,11 @@ final class ContrastivePretrainingTests: XCTestCase {
         }
         let instances = [instance(2, 8, 0), instance(5, 6, 1), instance(5, 6, 2), instance(20.5, 20.9, 0)]
         XCTAssertEqual(FrameSampling.labels(frames: [1, 2, 5, 6, 7, 8, 9, 20], instances: instances, background: 3), [3, 0, 1, 1, 0, 0, 3, 3])
+        // Nothing is known of 0 to 5.5 and 9 to 30: actions stand there all the same.
+        let ignored = [GridSegment(start: 0, end: 5.5), GridSegment(start: 9, end: 30)]
+        XCTAssertEqual(
+            FrameSampling.labels(frames: [1, 2, 5, 6, 7, 8, 9, 20], instances: instances, ignored: ignored, background: 3),
+            [-1, 0, 1, 1, 0, 0, -1, -1])
     }
 
     // MARK: k-means

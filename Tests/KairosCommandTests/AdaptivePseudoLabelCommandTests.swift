@@ -140,6 +140,9 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
         let cases: [String: [String]] = [
             "baseline": nothing + ["apl.selection=fixed", "apl.fixed_threshold=0.01"],
             "mixup": nothing + ["training.mixup_alpha=0.4", "apl.selection=fixed", "apl.fixed_threshold=0.01"],
+            "ignore": nothing + ["apl.uncertain=ignore", "training.mixup_alpha=0.4"],
+            "ignore, contrast": ["apl.uncertain=ignore", "acp.coarse=true", "acp.fine=true"],
+            "soft": nothing + ["apl.uncertain=soft"],
             "tiou": nothing + ["apl.alqa=tiou", "apl.teacher=ema", "training.ema_decay=0.9"],
             "diou": nothing + ["apl.alqa=diou", "apl.selection=adaptive_per_class"],
             "class score": nothing + ["apl.alqa=tiou_tnd", "apl.selection_score=class", "apl.alqa_score=class"],
@@ -150,7 +153,7 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
         var digests: [String: String] = [:]
         for (name, settings) in cases.sorted(by: { $0.key < $1.key }) {
             let options = (settings + ["training.iterations=12", "apl.round_iterations=3", "data.evaluation_subset=null"]).flatMap { ["--set", $0] }
-            let ranks = ["diou", "eap", "fine", "mixup"].contains(name) ? [1, 2] : [1]
+            let ranks = ["diou", "eap", "fine", "mixup", "ignore", "ignore, contrast", "soft"].contains(name) ? [1, 2] : [1]
             let runs = try ranks.map { try object(try train($0, "\(name)\($0)", options))["digest"] as? String }
             XCTAssertEqual(Set(runs).count, 1, name)
             XCTAssertEqual(try notes("\(name)1").count, 2, name)

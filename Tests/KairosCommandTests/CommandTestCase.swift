@@ -6,6 +6,11 @@ class CommandTestCase: XCTestCase {
     private(set) var folder = ""
     let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+    /// Tests in the background of a script, or under nohup, have these ignored, and so would the programs that they start.
+    override class func setUp() {
+        super.setUp()
+        for number in [SIGINT, SIGHUP] { signal(number, SIG_DFL) }
+    }
     override func setUpWithError() throws { try makeFolder() }
     override func tearDown() { removeFolder() }
 

@@ -61,9 +61,6 @@ final class FullDiskTests: CommandTestCase {
 
     func testSignalsLeaveNoPart() throws {
         for number in [SIGINT, SIGTERM, SIGHUP] {
-            // Tests in the background of a script, or under nohup, have it ignored, and so would the program that they start.
-            let before = signal(number, SIG_DFL)
-            defer { signal(number, before) }
             let process = Process()
             process.executableURL = executable
             process.arguments = Array(synthesize("a.h5", "--videos", "3", "--dimension", "4").dropFirst())

@@ -74,9 +74,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "24c90898622786e6507b83853aba8718d9d1e10c3de3c44795ae17ee6805c809")
+        XCTAssertEqual(run.digest, "5c56a009e4cd3e69bf1f6ac9be2142f6c140be2f412c5fd6a938ffa1bfaeaa73")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "6d33038be69900a806d9f412b13bba32300597c71ea5286ee49808b39ffcd732")
+        XCTAssertEqual(run.digest, "2718766c4d8b9bc920cc60936f41a70550790d4615cb9b4e001fec54e9871160")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

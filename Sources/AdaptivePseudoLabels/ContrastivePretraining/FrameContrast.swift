@@ -2,6 +2,7 @@ import Autograd
 import Collectives
 import Detectors
 import RandomStreams
+import TemporalAnnotations
 import TrainingMethods
 
 /// ACP's two contrasts of one step: frames of the step's recordings, their classes, the loss and its gradient.
@@ -24,6 +25,13 @@ package struct FrameContrast {
         /// Per recording, the frames.
         package let frames: [[Int]]
         let instances: [[GridInstance]]
+        /// Per recording, stretches of which nothing is known.
+        let ignored: [[GridSegment]]
+
+        /// Classes of a recording's frames, those in ignored stretches negative: they take no part.
+        func labels(_ video: Int, background: Int) -> [Int] {
+            FrameSampling.labels(frames: frames[video], instances: instances[video], ignored: ignored[video], background: background)
+        }
     }
 
     private let settings: ContrastConfiguration
@@ -49,7 +57,7 @@ package struct FrameContrast {
         }
         return ShardFrames(
             shard: shard, group: group, embedding: tape.multiScaleRows(levels, frames: frames), inputs: inputs, frames: frames,
-            instances: batch.instances)
+            instances: batch.instances, ignored: batch.weights?.ignored ?? batch.instances.map { _ in [] })
     }
 
     /// Computes both losses over all ranks and seeds the gradient of `weight` times their sum.
@@ -84,8 +92,7 @@ package struct FrameContrast {
                 return KMeans(base + rows.lowerBound * columns, rows: rows.count, columns: columns, clusters: 2, random: &random).labels
             }
         case .instances(let background):
-            labels = FrameSampling.labels(frames: part.frames[video], instances: part.instances[video], background: background)
-                .map { $0 == background ? 0 : 1 }
+            labels = part.labels(video, background: background).map { $0 < 0 ? $0 : $0 == background ? 0 : 1 }
         }
         let tensor = part.embedding.tensor
         let loss = InfoNCE(
@@ -105,11 +112,7 @@ package struct FrameContrast {
             var random = RandomStream(seed: step.seed, "fine", step.step)
             labels = contrast.cluster(inputs, clusters: count, random: &random)
         case .instances(let background):
-            let own = parts.flatMap { part in
-                part.frames.indices.flatMap {
-                    FrameSampling.labels(frames: part.frames[$0], instances: part.instances[$0], background: background)
-                }
-            }
+            let own = parts.flatMap { part in part.frames.indices.flatMap { part.labels($0, background: background) } }
             labels = try step.communicator.allGather(own).flatMap { $0 }
         }
         let embeddings = try contrast.gather(parts.map { $0.embedding.tensor.array }, columns: parts[0].embedding.columns)

@@ -1,5 +1,6 @@
 import Detectors
 import RandomStreams
+import TemporalAnnotations
 
 /// Which frames of a video take part in contrastive pre-training.
 public enum FrameSampling {
@@ -18,10 +19,11 @@ public enum FrameSampling {
     /// - Parameters:
     ///   - frames: rows; row t stands at grid position t.
     ///   - instances: on the grid of the rows.
+    ///   - ignored: frames in these, but in no instance, are of class -1.
     ///   - background: the class of frames in no instance.
-    public static func labels(frames: [Int], instances: [GridInstance], background: Int) -> [Int] {
+    public static func labels(frames: [Int], instances: [GridInstance], ignored: [GridSegment] = [], background: Int) -> [Int] {
         frames.map { frame in
-            var label = background, shortest = Float.infinity
+            var label = ignored.contains { $0.start <= Float(frame) && Float(frame) <= $0.end } ? -1 : background, shortest = Float.infinity
             for instance in instances where instance.segment.start <= Float(frame) && Float(frame) <= instance.segment.end {
                 if instance.segment.length < shortest {
                     shortest = instance.segment.length

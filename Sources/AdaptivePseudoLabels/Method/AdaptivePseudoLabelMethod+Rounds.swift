@@ -21,14 +21,23 @@ extension AdaptivePseudoLabelMethod {
             let (labels, thresholds) = selected(gathered)
             quality = try RoundRecord.write(
                 labels, thresholds, round: number, name: name, videos: recordings.unlabeled, previous: round.quality, run)
-            return labels.filter(\.fate.isLabel)
+            return settings.pseudoLabels.uncertain == .background ? labels.filter(\.fate.isLabel) : labels
         }
         let labels = try PseudoLabelExchange.broadcast(chosen, communicator: run.communicator)
         var next = RoundLabels(round: number, normalizers: number == 1 ? run.state.normalizers.values : round.normalizers, quality: quality)
-        next.add(labels, store: store)
+        next.add(labels.filter(\.fate.isLabel), store: store)
+        let uncertain = labels.filter { !$0.fate.isLabel }
+        switch settings.pseudoLabels.uncertain {
+        case .background: break
+        case .ignore: next.ignore(uncertain, store: store)
+        case .soft: next.weigh(uncertain, overlap: Self.uncertainOverlap, store: store)
+        }
         try take(next)
         if run.communicator.isRoot { run.say(warnings(next, name: name)) }
     }
+
+    /// Uncertain candidates that overlap a label, or a better candidate, by more are not learnt from.
+    private static let uncertainOverlap = 0.1
 
     /// What of a round's labels cannot be learnt.
     package func warnings(_ labels: RoundLabels, name: String) -> [String] {

@@ -4,7 +4,8 @@ import PseudoLabels
 /// What a checkpoint keeps, as the bytes of doubles and floats of this machine.
 ///
 /// `apl_round`: round, first normaliser, whether the quality is known and its four numbers, the discriminator's steps. `apl_normalizers`: the others, where the detector has several. `apl_labels`: position of the
-/// recording in the store, start, end (seconds), class of each pseudo-label. `icd_weights`, `icd_first_moments`, `icd_second_moments`: in the order
+/// recording in the store, start, end (seconds), class of each pseudo-label. `apl_label_weights`: their weights, unless all are 1. `apl_ignored`:
+/// position of the recording, start, end of each stretch of which nothing is known. `icd_weights`, `icd_first_moments`, `icd_second_moments`: in the order
 /// of the discriminator's parameters.
 extension AdaptivePseudoLabelMethod {
     private var discriminatorArrays: [(name: String, values: UnsafeMutablePointer<Float>, count: Int)] {
@@ -24,6 +25,8 @@ extension AdaptivePseudoLabelMethod {
         let labels = round.rows
         if round.normalizers.count > 1 { result["apl_normalizers"] = StateBytes.bytes(Array(round.normalizers.dropFirst())) }
         if !labels.isEmpty { result["apl_labels"] = StateBytes.bytes(labels) }
+        if !round.weights.isEmpty { result["apl_label_weights"] = StateBytes.bytes(round.rowWeights) }
+        if !round.ignored.isEmpty { result["apl_ignored"] = StateBytes.bytes(round.ignoredRows) }
         for (name, values, count) in discriminatorArrays { result[name] = StateBytes.bytes(values, count: count) }
         return result
     }
@@ -39,6 +42,10 @@ extension AdaptivePseudoLabelMethod {
         }
         guard labels.add(rows: StateBytes.values(state["apl_labels"] ?? []), store: store) else {
             throw StateBytes.damaged("apl_labels", in: state)
+        }
+        let weights: [Float] = StateBytes.values(state["apl_label_weights"] ?? []), ignored: [Double] = StateBytes.values(state["apl_ignored"] ?? [])
+        guard labels.add(rowWeights: weights, ignoredRows: ignored, store: store) else {
+            throw StateBytes.damaged(weights.isEmpty ? "apl_ignored" : "apl_label_weights", in: state)
         }
         for (name, values, count) in discriminatorArrays { try StateBytes.restore(name, of: state, into: values, count: count) }
         discriminator?.optimizer.step = steps

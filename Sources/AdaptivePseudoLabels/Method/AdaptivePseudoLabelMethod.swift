@@ -37,7 +37,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     let discriminator: DiscriminatorTraining?
 
     /// Of the present round; part of the state.
-    var round = RoundLabels()
+    package var round = RoundLabels()
     private var unlabeled: TrainingSampler?
 
     /// - Throws: `Failure` for a detector without a pyramid, and when a part of the recordings is too small for the virtual shards.
@@ -74,6 +74,11 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         discriminator =
             settings.discriminator.isOn && apl.rounds > 0
             ? try DiscriminatorTraining(settings.discriminator, columns: store.dimension, seed: seed) : nil
+        if apl.uncertain != .background, !(detector is any WeightedTargets) {
+            throw Failure.wrongUsage(
+                "uncertain candidates need a detector whose targets have weights", at: .key("apl.uncertain"),
+                advice: "set apl.uncertain to background")
+        }
         mixing = try RecordingMixing(
             alpha: apl.mixupAlpha ?? configuration.training.mixupAlpha, seed: seed, detector: detector,
             key: apl.mixupAlpha == nil ? "training.mixup_alpha" : "apl.mixup_alpha")
@@ -97,25 +102,29 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
             let videos = all?.videos(step: position.step - first, shard: shard) ?? []
             return [videos.map { cropping.crop($0, of: store, instances: [], random: &random) }]
         }
-        let known = labeledVideos(step: position.step, shard: shard).map {
-            cropping.crop($0, of: store, instances: store.videos[$0].annotation.instances, random: &random)
-        }
+        let known = labeledVideos(step: position.step, shard: shard).map { crop($0, group: 0, &random) }
         var groups = [known]
         if case .round = phase {
             var second = RandomStream(seed: seed, "crop unlabelled", shard, position.step)
             let others = unlabeled?.videos(step: position.step - first, shard: shard) ?? []
-            groups.append(others.map { cropping.crop($0, of: store, instances: round.instances[$0] ?? [], random: &second) })
+            groups.append(others.map { crop($0, group: 1, &second) })
         }
         let pools = [labeled, unlabeled].map { $0?.shards.flatMap { $0 } ?? [] }
         return mixing.withPartners(groups, at: position) { group, random in
-            let index = pools[group][random.uniformIndex(below: pools[group].count)]
-            let instances = group == 0 ? store.videos[index].annotation.instances : round.instances[index] ?? []
-            return cropping.crop(index, of: store, instances: instances, random: &random)
+            crop(pools[group][random.uniformIndex(below: pools[group].count)], group: group, &random)
         }
     }
 
+    /// A labelled recording (group 0) with its actions, or an unlabelled one (group 1) with what the round says of it.
+    private func crop(_ index: Int, group: Int, _ random: inout RandomStream) -> TrainingVideo {
+        guard group == 1 else { return cropping.crop(index, of: store, instances: store.videos[index].annotation.instances, random: &random) }
+        return cropping.crop(
+            index, of: store, instances: round.instances[index] ?? [], weights: round.weights[index], ignored: round.ignored[index] ?? [],
+            random: &random)
+    }
+
     /// Takes new pseudo-labels. Recordings without any are left out, unless so few have some that a shard would be empty.
-    func take(_ labels: RoundLabels) throws {
+    package func take(_ labels: RoundLabels) throws {
         round = labels
         let data = configuration.data
         guard labels.round > 0 else {

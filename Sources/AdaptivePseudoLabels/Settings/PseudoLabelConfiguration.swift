@@ -14,6 +14,8 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
         case joint
         case classScore = "class"
     }
+    /// What candidates are learnt as that are predicted, but are no labels.
+    public enum Uncertain: String, ConfigurationChoice, Sendable { case background, ignore, soft }
 
     /// Branches that assess predicted segments.
     public var alqa = QualityBranches.tiouTND
@@ -45,6 +47,8 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public var selectionFloor = 0.15
     /// For `fixed`.
     public var fixedThreshold = 0.3
+    /// What the other predictions above `selectionFloor` are.
+    public var uncertain = Uncertain.background
     /// MixUp's Beta(alpha, alpha). null: that of `training.mixup_alpha`.
     public var mixupAlpha: Double?
 
@@ -85,6 +89,10 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
         try keys.value("selection_score", &selectionScore, meaning: "score that is selected by, after Soft-NMS: P_cls x P_diou, or P_cls")
         try keys.value("selection_floor", &selectionFloor, .within(0...1), meaning: "predictions below are dropped first")
         try keys.value("fixed_threshold", &fixedThreshold, .within(0...1), meaning: "for `fixed`")
+        try keys.value(
+            "uncertain", &uncertain,
+            meaning: "what predictions above `selection_floor` that become no pseudo-label are learnt as: background; nothing (points in them have "
+                + "no loss); labels whose losses are multiplied by their scores ([methods.md](methods.md#uncertain-candidates))")
         try keys.value(
             "mixup_alpha", &mixupAlpha, Requirement<Double>.upTo(1, above: 0).orNull,
             meaning: "MixUp in burn-in and rounds in place of `training.mixup_alpha`; `null`: the latter")
