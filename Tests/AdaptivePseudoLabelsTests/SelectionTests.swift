@@ -56,6 +56,26 @@ final class SelectionTests: XCTestCase {
         XCTAssertEqual(together.fates[1...3], [.candidate, .candidate, .candidate], "mean 0.58 + 0.22")
     }
 
+    /// As many positives as are expected of each class: the best ones, equal scores together, none below the floor.
+    func testMatchedToExpectedNumbers() {
+        let instances = [
+            instance(0.3), instance(0.9), instance(0.6), instance(0.4, label: 1), instance(0.1, label: 1), instance(0.5, label: 2),
+            instance(0.7, label: 3), instance(0.7, label: 3), instance(.nan, label: 3), instance(0.2, label: 3),
+        ]
+        func selection(_ expected: [Double]) -> PseudoLabelSelection {
+            PseudoLabelSelection(instances, classes: 4, settings: SelectionSettings(threshold: .matched(expected: expected)))
+        }
+        let found = selection([1.6, 2, 0.4, 1])
+        XCTAssertEqual(
+            found.fates,
+            [.candidate, .positive, .positive, .positive, .dropped, .candidate, .positive, .positive, .dropped, .candidate])
+        XCTAssertEqual(found.perClass.map(\.threshold), [Double(Float(0.6)), 0.15, .infinity, Double(Float(0.7))])
+        XCTAssertEqual(found.perClass.map(\.count), [3, 1, 1, 3])
+        XCTAssertEqual(selection([0, 0, 0, 0]).fates.filter(\.isLabel), [])
+        XCTAssertEqual(selection([9, 9, 9, 9]).fates.count(where: \.isLabel), 8)
+        XCTAssertEqual(PseudoLabelSelection([], classes: 4, settings: SelectionSettings(threshold: .matched(expected: [1, 1, 1, 1]))).fates, [])
+    }
+
     func testFixedBaselineLooksAtTheClassScore() {
         let instances = [instance(0.05, 0.31), instance(0.9, 0.29), instance(0.01, 0.1)]
         XCTAssertEqual(

@@ -140,6 +140,7 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
         let cases: [String: [String]] = [
             "baseline": nothing + ["apl.selection=fixed", "apl.fixed_threshold=0.01"],
             "mixup": nothing + ["training.mixup_alpha=0.4", "apl.selection=fixed", "apl.fixed_threshold=0.01"],
+            "matched": nothing + ["apl.selection=matched"],
             "ignore": nothing + ["apl.uncertain=ignore", "training.mixup_alpha=0.4"],
             "ignore, contrast": ["apl.uncertain=ignore", "acp.coarse=true", "acp.fine=true"],
             "soft": nothing + ["apl.uncertain=soft"],

@@ -78,6 +78,15 @@ extension AdaptivePseudoLabelMethod {
         return result
     }
 
+    /// Per class, how many actions the unlabelled recordings would have at the labelled ones' rate per second.
+    package var expectedActions: [Double] {
+        func seconds(_ videos: [Int]) -> Double { videos.reduce(0) { $0 + store.videos[$1].annotation.duration } }
+        let ratio = seconds(recordings.unlabeled) / seconds(recordings.labeled)
+        var counts = [Double](repeating: 0, count: store.classes.count)
+        for video in recordings.labeled { for instance in store.videos[video].annotation.instances { counts[instance.label] += 1 } }
+        return counts.map { $0 * ratio }
+    }
+
     /// What selection looks at: the joint score, or P_cls, lowered by Soft-NMS just as much.
     private func score(_ label: PseudoLabel) -> Double {
         guard settings.pseudoLabels.selectionScore == .classScore else { return label.score }
@@ -94,6 +103,7 @@ extension AdaptivePseudoLabelMethod {
             case .adaptive: .adaptive
             case .adaptivePerClass: .adaptivePerClass
             case .fixed: .fixed(apl.fixedThreshold)
+            case .matched: .matched(expected: expectedActions)
             }
         var videos: [VideoID: Int] = [:]
         let instances = gathered.map { label in

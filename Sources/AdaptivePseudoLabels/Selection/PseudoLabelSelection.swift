@@ -1,4 +1,5 @@
-/// How predictions become positives and candidates (APL Eq. 6, and what the paper compares it with).
+/// How predictions become positives and candidates (APL Eq. 6, what the paper compares it with, and the label matching of LabelMatch, arXiv 2206.06608,
+/// section 3.2).
 public struct SelectionSettings: Equatable, Sendable {
     /// From which score on a prediction is positive.
     public enum Threshold: Equatable, Sendable {
@@ -8,6 +9,8 @@ public struct SelectionSettings: Equatable, Sendable {
         case adaptivePerClass
         /// A constant.
         case fixed(Double)
+        /// Per class the score of the n-th best prediction, n being the number of actions expected, rounded (label matching).
+        case matched(expected: [Double])
     }
     /// Which score is compared with the threshold.
     public enum Score: String, Codable, Sendable, CaseIterable {
@@ -36,7 +39,7 @@ public struct ScoreStatistics: Equatable, Sendable {
     public var count: Int
     public var mean: Double
     public var deviation: Double
-    /// `mean + deviation`, or the fixed threshold.
+    /// `mean + deviation`, the fixed threshold, or the matched one of a class.
     public var threshold: Double
 
     public init(count: Int, mean: Double, deviation: Double, threshold: Double) {
@@ -67,7 +70,11 @@ public struct PseudoLabelSelection: Equatable, Sendable {
     ///   - settings: floor and rule of the threshold.
     public init(_ instances: [PseudoInstance], classes: Int, settings: SelectionSettings) {
         let scores = instances.map { settings.score == .joint ? $0.jointScore : $0.classScore }
-        let isPerClass = settings.threshold == .adaptivePerClass
+        var matched: [Double]?
+        if case .matched(let expected) = settings.threshold {
+            matched = Self.matchedThresholds(scores, labels: instances.map(\.label), expected: expected, floor: settings.floor)
+        }
+        let isPerClass = settings.threshold == .adaptivePerClass || matched != nil
         // One group for all predictions, then one per class.
         let groups = 1 + (isPerClass ? classes : 0)
         var counts = [Int](repeating: 0, count: groups), sums = [Double](repeating: 0, count: groups), squares = sums
@@ -92,6 +99,7 @@ public struct PseudoLabelSelection: Equatable, Sendable {
             let deviation = counts[group] > 0 ? (squares[group] / Double(counts[group])).squareRoot() : 0
             var threshold = counts[group] > 0 ? means[group] + deviation : .infinity
             if case .fixed(let value) = settings.threshold { threshold = value }
+            if let matched { threshold = group > 0 ? matched[group - 1] : .infinity }
             return ScoreStatistics(count: counts[group], mean: means[group], deviation: deviation, threshold: threshold)
         }
         overall = statistics[0]
@@ -100,6 +108,17 @@ public struct PseudoLabelSelection: Equatable, Sendable {
             guard Double(score) >= settings.floor else { return .dropped }
             let threshold = statistics[isPerClass ? 1 + Int(instances[i].label) : 0].threshold
             return Double(score) >= threshold ? .positive : .candidate
+        }
+    }
+
+    /// Per class the score of the n-th best prediction; the floor where there are fewer, infinity where none is expected.
+    private static func matchedThresholds(_ scores: [Float], labels: [Int32], expected: [Double], floor: Double) -> [Double] {
+        var perClass = expected.map { _ in [Float]() }
+        for (score, label) in zip(scores, labels) where Double(score) >= floor { perClass[Int(label)].append(score) }
+        return zip(perClass, expected).map { scores, expected in
+            let count = Int(expected.rounded())
+            guard count > 0 else { return .infinity }
+            return count <= scores.count ? Double(scores.sorted(by: >)[count - 1]) : floor
         }
     }
 }

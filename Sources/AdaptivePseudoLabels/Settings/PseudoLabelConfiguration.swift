@@ -8,6 +8,7 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public enum Selection: String, ConfigurationChoice, Sendable {
         case adaptive, fixed
         case adaptivePerClass = "adaptive_per_class"
+        case matched
     }
     /// The probability that scores and focal loss use.
     public enum Score: String, ConfigurationChoice, Sendable {
@@ -84,8 +85,10 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
         try keys.value("unlabeled_weight", &unlabeledWeight, .above(0), meaning: "of the unlabelled recordings' loss")
         try keys.value("teacher", &teacher, meaning: "weights that predict")
         try keys.value(
-            "selection", &selection, meaning: "threshold: mean + standard deviation of the scores, a constant, or mean + standard deviation per class"
-        )
+            "selection", &selection,
+            meaning: "threshold: mean + standard deviation of the scores, a constant, mean + standard deviation per class, or per class the score "
+                + "above which there are as many predictions as the labelled recordings' rate of actions lets expect "
+                + "([methods.md](methods.md#selection))")
         try keys.value("selection_score", &selectionScore, meaning: "score that is selected by, after Soft-NMS: P_cls x P_diou, or P_cls")
         try keys.value("selection_floor", &selectionFloor, .within(0...1), meaning: "predictions below are dropped first")
         try keys.value("fixed_threshold", &fixedThreshold, .within(0...1), meaning: "for `fixed`")
