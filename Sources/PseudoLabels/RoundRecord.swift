@@ -21,6 +21,9 @@ public enum RoundRecord {
         _ labels: [PseudoLabel], _ thresholds: PseudoLabelThresholds, round number: Int, name: String, videos: [Int],
         previous: PseudoLabelQuality?, _ run: RunContext
     ) throws -> PseudoLabelQuality? {
+        // A checkpoint does not keep it.
+        var previous = previous
+        previous?.recall = nil
         let annotations = videos.map { run.store.videos[$0].annotation }
         // Weak labels say nothing of segments.
         let truth = annotations.filter { !$0.isWeaklyLabelled }

@@ -25,7 +25,7 @@ final class PseudoLabelFileTests: XCTestCase {
                 PseudoLabel(video: "a", segment: Segment(start: 2, end: 3), label: 0, score: 0.2, classScore: 0.2, tIoU: 1, fate: .rejected),
             ],
             videos: ["a", "none"], thresholds: PseudoLabelThresholds(theta: 0.5, thetaPerClass: ["run": 0.4], removedBelow: 0.3, promotedFrom: nil),
-            quality: PseudoLabelQuality(classAccuracy: 0.5, averageTIoU: 1.0 / 3, positiveAccuracy: 0.25, count: 2))
+            quality: PseudoLabelQuality(classAccuracy: 0.5, averageTIoU: 1.0 / 3, positiveAccuracy: 0.25, count: 2, recall: 0.75))
     }
 
     func testTheFileAsWritten() throws {
@@ -40,7 +40,7 @@ final class PseudoLabelFileTests: XCTestCase {
             "none": [],
             "b": [{"label": "throw \"far\"", "segment": [0.30000000000000004, 5.0], "score": 0.699999988079071, "P_cls": 0.9, "P_tiou": 0.8, "P_tnd": 1e-07, "similarity": 0.25, "fate": "removed"},
               {"label": "run", "segment": [6.0, 7.5], "score": 0.5, "P_cls": 0.5, "P_tiou": null, "P_tnd": null, "similarity": null, "fate": "positive"}]
-            }, "external_data": {"round": 2, "theta": 0.5, "theta_per_class": {"run": 0.4}, "removed_below": 0.3, "promoted_from": null, "labels": 2, "quality": {"class_accuracy": 0.5, "average_tIoU": 0.3333333333333333, "positive_accuracy": 0.25, "count": 2}, "previous_quality": null}}
+            }, "external_data": {"round": 2, "theta": 0.5, "theta_per_class": {"run": 0.4}, "removed_below": 0.3, "promoted_from": null, "labels": 2, "quality": {"class_accuracy": 0.5, "average_tIoU": 0.3333333333333333, "positive_accuracy": 0.25, "count": 2, "recall": 0.75}, "previous_quality": null}}
 
             """#)
         XCTAssertNotNil(try JSONSerialization.jsonObject(with: Data(contentsOf: URL(fileURLWithPath: path))))

@@ -62,4 +62,15 @@ final class PseudoLabelQualityTests: XCTestCase {
         check([], truths, (0, 0, 0, 0))
         check([label("unknown", 0, 10, 0)], truths, (0, 0, 0, 0))
     }
+
+    /// The part of the actions with a label of their class that fits: each once, however many labels meet it.
+    func testRecall() {
+        let truths = [truth("a", [(0, 10, 0), (20, 30, 0), (40, 50, 1)]), truth("b", [(0, 10, 0)])]
+        func recall(_ labels: [PseudoLabel], _ truths: [VideoAnnotation]) -> Double? { PseudoLabelQuality(labels: labels, truth: truths).recall }
+        XCTAssertEqual(recall([label("a", 0, 10, 0), label("a", 0, 9, 0), label("a", 20, 25, 0), label("a", 40, 50, 0)], truths), 0.25)
+        XCTAssertEqual(recall([label("a", 0, 10, 0), label("b", 0, 9, 0, .promoted), label("a", 40, 50, 1, .rejected)], truths), 0.5)
+        XCTAssertEqual(recall([label("a", -5, 35, 0), label("c", 0, 10, 0)], truths), 0)
+        XCTAssertEqual(recall([], truths), 0)
+        XCTAssertEqual(recall([label("a", 0, 10, 0)], []), 0)
+    }
 }

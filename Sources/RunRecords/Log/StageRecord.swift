@@ -28,17 +28,21 @@ public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
         public var classAccuracy: Double
         public var averageTIoU: Double
         public var positiveAccuracy: Double
+        /// Of the present round alone.
+        public var recall: Double?
 
         enum CodingKeys: String, CodingKey {
             case classAccuracy = "class_accuracy"
             case averageTIoU = "average_tIoU"
             case positiveAccuracy = "positive_accuracy"
+            case recall
         }
 
         public init(_ quality: PseudoLabelQuality) {
             classAccuracy = quality.classAccuracy
             averageTIoU = quality.averageTIoU
             positiveAccuracy = quality.positiveAccuracy
+            recall = quality.recall
         }
     }
 

@@ -95,6 +95,8 @@ extension PseudoLabelFile {
         else {
             throw malformed(key, parent, path, "an object of class_accuracy, average_tIoU, positive_accuracy and count, or null")
         }
-        return PseudoLabelQuality(classAccuracy: classAccuracy, averageTIoU: averageTIoU, positiveAccuracy: positiveAccuracy, count: Int(count))
+        return PseudoLabelQuality(
+            classAccuracy: classAccuracy, averageTIoU: averageTIoU, positiveAccuracy: positiveAccuracy, count: Int(count),
+            recall: node["recall"]?.number)
     }
 }

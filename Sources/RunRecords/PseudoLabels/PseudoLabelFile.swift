@@ -155,6 +155,7 @@ public struct PseudoLabelFile: Equatable, Sendable {
     private func json(_ quality: PseudoLabelQuality?) throws -> String {
         guard let quality else { return "null" }
         return "{\"class_accuracy\": \(try decimal(quality.classAccuracy)), \"average_tIoU\": \(try decimal(quality.averageTIoU)), "
-            + "\"positive_accuracy\": \(try decimal(quality.positiveAccuracy)), \"count\": \(quality.count)}"
+            + "\"positive_accuracy\": \(try decimal(quality.positiveAccuracy)), \"count\": \(quality.count)"
+            + (try quality.recall.map { ", \"recall\": \(try decimal($0))" } ?? "") + "}"
     }
 }

@@ -1,9 +1,9 @@
 import TemporalAnnotations
 
 /// The quality of pseudo-labels, measured on recordings whose ground truth is known: the three numbers of the APL paper (section 4.3, "Ablation on
-/// the quality of pseudo labels", and Fig. 3c), as fractions.
+/// the quality of pseudo labels", and Fig. 3c), and what they do not see, the part of the actions that has a label; as fractions.
 ///
-/// Only labels that are learnt from (`PseudoLabelFate.isLabel`) in recordings whose truth is given count. Without any, all three are 0.
+/// Only labels that are learnt from (`PseudoLabelFate.isLabel`) in recordings whose truth is given count. Without any, all are 0.
 ///
 /// *Choices* where the paper is silent: a label is compared with the true instance of highest tIoU, of any class (of equally high ones one of the
 /// label's class); several labels may meet the same true instance; a label that meets none counts as a wrong class and with tIoU 0.
@@ -16,6 +16,8 @@ public struct PseudoLabelQuality: Equatable, Sendable {
     public var positiveAccuracy: Double
     /// Labels that were measured.
     public var count: Int
+    /// True instances that a label of their class meets with a tIoU above `tIoU`; nil where nobody measured it.
+    public var recall: Double?
 
     /// - Parameters:
     ///   - labels: of any fate, in any order.
@@ -24,29 +26,33 @@ public struct PseudoLabelQuality: Equatable, Sendable {
     public init(labels: [PseudoLabel], truth: [VideoAnnotation], tIoU threshold: Double = 0.5) {
         let instances = Dictionary(truth.map { ($0.id, $0.instances) }, uniquingKeysWith: +)
         var sameClass = 0, positive = 0, count = 0
-        var overlap = 0.0
+        var overlap = 0.0, met: [VideoID: Set<Int>] = [:]
         for label in labels where label.fate.isLabel {
             guard let instances = instances[label.video] else { continue }
             var best = 0.0, bestOfClass = 0.0
-            for instance in instances {
+            for (place, instance) in instances.enumerated() {
                 let tIoU = instance.segment.tIoU(label.segment)
                 best = max(best, tIoU)
-                if instance.label == label.label { bestOfClass = max(bestOfClass, tIoU) }
+                guard instance.label == label.label else { continue }
+                bestOfClass = max(bestOfClass, tIoU)
+                if tIoU > threshold { met[label.video, default: []].insert(place) }
             }
             count += 1
             overlap += best
             if best > 0, bestOfClass == best { sameClass += 1 }
             if bestOfClass > threshold { positive += 1 }
         }
-        let total = Double(max(count, 1))
+        let total = Double(max(count, 1)), actions = instances.values.reduce(0) { $0 + $1.count }
         self.init(
-            classAccuracy: Double(sameClass) / total, averageTIoU: overlap / total, positiveAccuracy: Double(positive) / total, count: count)
+            classAccuracy: Double(sameClass) / total, averageTIoU: overlap / total, positiveAccuracy: Double(positive) / total, count: count,
+            recall: Double(met.values.reduce(0) { $0 + $1.count }) / Double(max(actions, 1)))
     }
 
-    public init(classAccuracy: Double, averageTIoU: Double, positiveAccuracy: Double, count: Int) {
+    public init(classAccuracy: Double, averageTIoU: Double, positiveAccuracy: Double, count: Int, recall: Double? = nil) {
         self.classAccuracy = classAccuracy
         self.averageTIoU = averageTIoU
         self.positiveAccuracy = positiveAccuracy
         self.count = count
+        self.recall = recall
     }
 }
