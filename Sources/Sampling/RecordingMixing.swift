@@ -30,6 +30,7 @@ public struct RecordingMixing: Sendable {
     ///
     /// - Parameters:
     ///   - groups: of the shard's recordings at `position`.
+    ///   - position: of the step and the shard.
     ///   - partner: draws one of a group's kind.
     public func withPartners(
         _ groups: [[TrainingVideo]], at position: StepPosition, partner: (_ group: Int, _ random: inout RandomStream) -> TrainingVideo
