@@ -35,13 +35,21 @@ public struct Cropping: Equatable, Sendable {
     ) -> (
         rows: Range<Int>, instances: [GridInstance]
     ) {
-        guard let length = length(rows, &random), length < rows else { return (0..<rows, instances) }
-        var result = (rows: 0..<length, instances: [GridInstance]())
+        let (rows, kept) = draw(rows: rows, instances: instances, halfWindow: halfWindow, random: &random)
+        return (rows, kept.map(\.instance))
+    }
+
+    /// Like `crop`, with the actions' places in the list.
+    private func draw(
+        rows: Int, instances: [GridInstance], halfWindow: Float, random: inout RandomStream
+    ) -> (rows: Range<Int>, kept: [(index: Int, instance: GridInstance)]) {
+        guard let length = length(rows, &random), length < rows else { return (0..<rows, instances.enumerated().map { ($0, $1) }) }
+        var result = (rows: 0..<length, kept: [(index: Int, instance: GridInstance)]())
         for _ in 0..<Self.trials {
             let start = random.uniformIndex(below: rows - length + 1)
             result.rows = start..<start + length
-            result.instances = kept(instances, in: result.rows, halfWindow: halfWindow).map(\.instance)
-            if !result.instances.isEmpty { break }
+            result.kept = kept(instances, in: result.rows, halfWindow: halfWindow)
+            if !result.kept.isEmpty { break }
         }
         return result
     }
@@ -95,14 +103,11 @@ extension Cropping {
         _ index: Int, of store: FeatureStore, instances: [ActionInstance], weights: [Float]? = nil, ignored: [Segment] = [],
         random: inout RandomStream
     ) -> TrainingVideo {
-        let video = store.videos[index], onGrid = Self.onGrid(instances, of: video), half = Self.halfWindow(video.grid)
-        let crop = crop(rows: video.rows, instances: onGrid, halfWindow: half, random: &random)
-        var result = TrainingVideo(index: index, rows: crop.rows, instances: crop.instances)
-        if let weights {
-            // What is not cropped keeps all its actions.
-            let isWhole = crop.rows == 0..<video.rows
-            result.weights = isWhole ? weights : kept(onGrid, in: crop.rows, halfWindow: half).map { weights[$0.index] }
-        }
+        let video = store.videos[index], half = Self.halfWindow(video.grid)
+        let crop = draw(rows: video.rows, instances: Self.onGrid(instances, of: video), halfWindow: half, random: &random)
+        var result = TrainingVideo(
+            index: index, rows: crop.rows, instances: crop.kept.map(\.instance),
+            weights: weights.map { weights in crop.kept.map { weights[$0.index] } })
         let first = Float(crop.rows.lowerBound), low = -half, high = Float(crop.rows.count) + half
         result.ignored = ignored.compactMap { segment in
             let onGrid = video.grid.gridSegment(segment), start = max(low, onGrid.start - first), end = min(high, onGrid.end - first)

@@ -8,6 +8,8 @@ import RandomStreams
 public struct TrainingSampler: Sendable {
     /// Per shard, indices of recordings.
     public let shards: [[Int]]
+    /// All recordings, shard by shard.
+    private let all: [Int]
     /// Recordings per shard and step.
     public let perStep: Int
     private let seed: UInt64
@@ -34,6 +36,7 @@ public struct TrainingSampler: Sendable {
                 at: .key("data.virtual_shards"), advice: "use at most \(max(videos.count, 1)) virtual shards, or label more recordings")
         }
         self.shards = shards
+        all = shards.flatMap { $0 }
         self.seed = seed
         perStep = batchSize / shardCount
     }
@@ -53,8 +56,11 @@ public struct TrainingSampler: Sendable {
         }
     }
 
+    /// Any of the recordings, each as likely as another.
+    public func any(_ random: inout RandomStream) -> Int { all[random.uniformIndex(below: all.count)] }
+
     /// Steps in which about every recording is seen once, as the published loader counts them (the last incomplete batch is left out).
     public var stepsPerEpoch: Int {
-        max(1, shards.reduce(0) { $0 + $1.count } / (perStep * shards.count))
+        max(1, all.count / (perStep * shards.count))
     }
 }

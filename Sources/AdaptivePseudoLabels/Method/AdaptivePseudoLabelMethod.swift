@@ -109,10 +109,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
             let others = unlabeled?.videos(step: position.step - first, shard: shard) ?? []
             groups.append(others.map { crop($0, group: 1, &second) })
         }
-        let pools = [labeled, unlabeled].map { $0?.shards.flatMap { $0 } ?? [] }
-        return mixing.withPartners(groups, at: position) { group, random in
-            crop(pools[group][random.uniformIndex(below: pools[group].count)], group: group, &random)
-        }
+        let pools = [labeled, unlabeled ?? labeled]
+        return mixing.withPartners(groups, at: position) { group, random in crop(pools[group].any(&random), group: group, &random) }
     }
 
     /// A labelled recording (group 0) with its actions, or an unlabelled one (group 1) with what the round says of it.

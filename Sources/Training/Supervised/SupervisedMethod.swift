@@ -59,8 +59,7 @@ public final class SupervisedMethod: TrainingMethod {
         }
         var random = RandomStream(seed: seed, "crop", position.shard, position.step)
         let own = sampler.videos(step: position.step, shard: position.shard).map { crop($0, &random) }
-        let pool = sampler.shards.flatMap { $0 }
-        return mixing.withPartners([own], at: position) { _, random in crop(pool[random.uniformIndex(below: pool.count)], &random) }
+        return mixing.withPartners([own], at: position) { _, random in crop(sampler.any(&random), &random) }
     }
 
     /// The detector's ordinary step.

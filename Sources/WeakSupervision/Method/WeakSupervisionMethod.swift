@@ -94,15 +94,14 @@ public final class WeakSupervisionMethod: TrainingMethod {
             ]
         case .student, .distillation:
             let isDistilled = phase == .distillation
-            let sampler = isDistilled ? allRecordings : labelled
+            guard let sampler = isDistilled ? allRecordings : labelled else { return [[]] }
             // Distillation finds its labels in the step itself; crops look for an action all the same.
             func crop(_ index: Int, _ random: inout RandomStream) -> TrainingVideo {
                 cropping.crop(index, of: store, instances: round.instances[index] ?? [], random: &random)
             }
             var random = RandomStream(seed: seed, "crop", position.shard, position.step)
-            let own = (sampler?.videos(step: step, shard: position.shard) ?? []).map { crop($0, &random) }
-            let pool = sampler?.shards.flatMap { $0 } ?? []
-            return mixing.withPartners([own], at: position) { _, random in crop(pool[random.uniformIndex(below: pool.count)], &random) }
+            let own = sampler.videos(step: step, shard: position.shard).map { crop($0, &random) }
+            return mixing.withPartners([own], at: position) { _, random in crop(sampler.any(&random), &random) }
         }
     }
 
