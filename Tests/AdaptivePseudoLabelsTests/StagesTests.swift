@@ -25,7 +25,7 @@ final class StagesTests: XCTestCase {
     }
     override func tearDown() { try? FileManager.default.removeItem(atPath: path) }
 
-    private func configuration(_ overrides: [String]) throws -> RunConfiguration {
+    func configuration(_ overrides: [String]) throws -> RunConfiguration {
         try RunConfiguration(
             yaml: """
                 data: {store: \(path), virtual_shards: 2, batch_size: 2}

@@ -74,9 +74,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "5c56a009e4cd3e69bf1f6ac9be2142f6c140be2f412c5fd6a938ffa1bfaeaa73")
+        XCTAssertEqual(run.digest, "548ad714785dca97fdfa420ba13a5e2b8e4cc77f27ea81ea1ea5a053d21c1551")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "2718766c4d8b9bc920cc60936f41a70550790d4615cb9b4e001fec54e9871160")
+        XCTAssertEqual(run.digest, "48424ae6666a3b6fc41780fef3fcd40f53a1f8f2915a8590a90d53d87839050b")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

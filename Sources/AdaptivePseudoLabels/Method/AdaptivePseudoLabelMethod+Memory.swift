@@ -30,6 +30,9 @@ extension AdaptivePseudoLabelMethod {
             add(joint("a round", [labeled, unlabeled]))
             add(planner.detection("labelling", videos: recordings.unlabeled))
         }
+        if hasStudents, stages.first?.name == "pre-training" {
+            demand.parts.append(.init("the pre-trained pyramid", bytes: 4 * pyramid.reduce(0) { $0 + $1.count }))
+        }
         if let discriminator {
             let reduction = GradientReduction.Options(bucketElements: discriminator.arena.count)
             demand.parts = planner.trainedParts(

@@ -33,6 +33,7 @@ extension AdaptivePseudoLabelMethod {
         case .soft: next.weigh(uncertain, overlap: Self.uncertainOverlap, store: store)
         }
         try take(next)
+        beginStudent(round: number, run.state)
         if run.communicator.isRoot { run.say(warnings(next, name: name)) }
     }
 

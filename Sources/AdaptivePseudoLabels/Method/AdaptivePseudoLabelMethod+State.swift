@@ -5,7 +5,7 @@ import PseudoLabels
 ///
 /// `apl_round`: round, first normaliser, whether the quality is known and its four numbers, the discriminator's steps. `apl_normalizers`: the others, where the detector has several. `apl_labels`: position of the
 /// recording in the store, start, end (seconds), class of each pseudo-label. `apl_label_weights`: their weights, unless all are 1. `apl_ignored`:
-/// position of the recording, start, end of each stretch of which nothing is known. `icd_weights`, `icd_first_moments`, `icd_second_moments`: in the order
+/// position of the recording, start, end of each stretch of which nothing is known. `apl_pyramid`: the pre-trained pyramid that students begin with. `icd_weights`, `icd_first_moments`, `icd_second_moments`: in the order
 /// of the discriminator's parameters.
 extension AdaptivePseudoLabelMethod {
     private var discriminatorArrays: [(name: String, values: UnsafeMutablePointer<Float>, count: Int)] {
@@ -27,6 +27,7 @@ extension AdaptivePseudoLabelMethod {
         if !labels.isEmpty { result["apl_labels"] = StateBytes.bytes(labels) }
         if !round.weights.isEmpty { result["apl_label_weights"] = StateBytes.bytes(round.rowWeights) }
         if !round.ignored.isEmpty { result["apl_ignored"] = StateBytes.bytes(round.ignoredRows) }
+        if !pretrained.isEmpty { result["apl_pyramid"] = StateBytes.bytes(pretrained) }
         for (name, values, count) in discriminatorArrays { result[name] = StateBytes.bytes(values, count: count) }
         return result
     }
@@ -47,6 +48,11 @@ extension AdaptivePseudoLabelMethod {
         guard labels.add(rowWeights: weights, ignoredRows: ignored, store: store) else {
             throw StateBytes.damaged(weights.isEmpty ? "apl_ignored" : "apl_label_weights", in: state)
         }
+        let values: [Float] = StateBytes.values(state["apl_pyramid"] ?? [])
+        guard values.isEmpty || values.count == pyramid.reduce(0, { $0 + $1.count }) else {
+            throw StateBytes.damaged("apl_pyramid", in: state)
+        }
+        pretrained = values
         for (name, values, count) in discriminatorArrays { try StateBytes.restore(name, of: state, into: values, count: count) }
         discriminator?.optimizer.step = steps
         try take(labels)

@@ -39,6 +39,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     /// Of the present round; part of the state.
     package var round = RoundLabels()
     private var unlabeled: TrainingSampler?
+    /// The pyramid's values after pre-training, where students are restarted; empty: it was not pre-trained. Part of the state.
+    var pretrained: [Float] = []
 
     /// - Throws: `Failure` for a detector without a pyramid, and when a part of the recordings is too small for the virtual shards.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
@@ -134,7 +136,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         unlabeled = try TrainingSampler(
             videos: chosen.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards,
             batchSize: settings.pseudoLabels.unlabeledBatchSize,
-            seed: seed &+ UInt64(labels.round) &* 0x9E37_79B9_7F4A_7C15)
+            seed: Self.seed(seed, round: labels.round))
     }
 
     // MARK: Stages
@@ -151,24 +153,48 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     public func begin(stage: Int, _ run: RunContext) throws {
         switch plan.phases[stage] {
         case .pretraining: break
-        case .burnIn where stage > 0: try leavePretraining(run.state)
+        case .burnIn where stage > 0: leavePretraining(run.state)
         case .burnIn: break
         case .round(let number): try beginRound(number, name: stages[stage].name, run)
         }
     }
 
-    /// Burn-in begins with the pre-trained pyramid, heads as if never touched, and a new optimiser and average.
-    private func leavePretraining(_ state: TrainingState) throws {
-        let prefixes = detector.levelParameters
-        let trained = state.arena.parameters.filter { parameter in prefixes.contains { parameter.name.hasPrefix($0) } }
-        let values = trained.map { Array($0.values) }
+    /// Whether rounds begin with new detectors.
+    var hasStudents: Bool { settings.pseudoLabels.student == .restarted && settings.pseudoLabels.rounds > 0 }
+
+    /// Burn-in begins with the pre-trained pyramid.
+    private func leavePretraining(_ state: TrainingState) {
+        let values = pyramid.flatMap { Array($0.values) }
+        if hasStudents { pretrained = values }
+        restart(state, pyramid: values, seed: seed)
+    }
+
+    /// Heads as if never touched, a new optimiser and a new average; the pyramid too where it was not pre-trained.
+    private func restart(_ state: TrainingState, pyramid values: [Float], seed: UInt64) {
         detector.initializeParameters(seed: seed)
-        for (parameter, array) in zip(trained, values) {
-            for (i, value) in array.enumerated() { parameter.values[i] = value }
+        var first = 0
+        if !values.isEmpty {
+            for parameter in pyramid {
+                for i in 0..<parameter.values.count { parameter.values[i] = values[first + i] }
+                first += parameter.values.count
+            }
         }
         state.optimizer.reset()
         state.average.reset()
     }
+
+    /// Backbone and neck.
+    var pyramid: [Parameter] {
+        detector.namedParameters.filter { one in detector.levelParameters.contains { one.name.hasPrefix($0) } }.map(\.parameter)
+    }
+
+    /// A round's student, where it is a new one. Its heads are drawn anew, so that it does not repeat the errors of its teacher.
+    func beginStudent(round: Int, _ state: TrainingState) {
+        guard hasStudents else { return }
+        restart(state, pyramid: pretrained, seed: Self.seed(seed, round: round))
+    }
+
+    static func seed(_ seed: UInt64, round: Int) -> UInt64 { seed &+ UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }
 
     public func step(_ step: TrainingStep) throws -> [[String: Double]] {
         switch plan.phases[step.stage] {
@@ -205,10 +231,12 @@ extension StagePlan<AdaptivePseudoLabelMethod.Phase> {
         }
         add(TrainingStage("burn-in", iterations: burnIn, schedule: own), .burnIn)
         let length = apl.roundIterations ?? (apl.roundEpochs ?? 0) * unlabeledEpoch
-        let rounds = schedule(apl.roundLearningRate, warmup: apl.roundWarmupIterations, iterations: apl.rounds * length)
+        let share = apl.student == .restarted ? 1 : apl.rounds
+        let rounds = schedule(apl.roundLearningRate, warmup: apl.roundWarmupIterations, iterations: share * length)
         for number in 0..<apl.rounds {
             add(
-                TrainingStage("round \(number + 1)", iterations: length, schedule: rounds, firstIteration: number * length), .round(number + 1))
+                TrainingStage("round \(number + 1)", iterations: length, schedule: rounds, firstIteration: number % share * length),
+                .round(number + 1))
         }
     }
 }

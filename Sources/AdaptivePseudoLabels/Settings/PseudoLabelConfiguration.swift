@@ -18,6 +18,9 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     /// What candidates are learnt as that are predicted, but are no labels.
     public enum Uncertain: String, ConfigurationChoice, Sendable { case background, ignore, soft }
 
+    /// The detector that a round begins with.
+    public enum Student: String, ConfigurationChoice, Sendable { case continued, restarted }
+
     /// Branches that assess predicted segments.
     public var alqa = QualityBranches.tiouTND
     /// The probability in the focal loss.
@@ -33,10 +36,12 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     /// Length of a round; exactly one of the two when there are rounds.
     public var roundIterations: Int?
     public var roundEpochs: Int?
-    /// Linear warm-up of the first round.
+    /// Linear warm-up of the first round; of each, where students are restarted.
     public var roundWarmupIterations = 0
     /// null: that of `training`.
     public var roundLearningRate: Double?
+    /// What each round begins with.
+    public var student = Student.continued
     /// Unlabelled recordings per iteration over all ranks.
     public var unlabeledBatchSize = 2
     public var unlabeledWeight = 2.0
@@ -77,8 +82,12 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
             meaning: "length of each round")
         try keys.value(
             "round_warmup_iterations", &roundWarmupIterations, .within(0...ConfigurationLimits.iterations), unit: "iterations",
-            meaning: "linear warm-up of the first round; one schedule goes over all rounds")
+            meaning: "linear warm-up of the first round; one schedule goes over all rounds, or over each where students are restarted")
         try keys.value("round_learning_rate", &roundLearningRate, rate.orNull, meaning: "`null`: that of `training`")
+        try keys.value(
+            "student", &student,
+            meaning: "the detector that a round begins with: the one before, or a new one over the pre-trained pyramid "
+                + "([methods.md](methods.md#students))")
         try keys.value(
             "unlabeled_batch_size", &unlabeledBatchSize, .within(1...ConfigurationLimits.batch), unit: "recordings",
             meaning: "unlabelled ones per iteration over all ranks, beside `data.batch_size`; a multiple of `virtual_shards`")
