@@ -74,9 +74,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "548ad714785dca97fdfa420ba13a5e2b8e4cc77f27ea81ea1ea5a053d21c1551")
+        XCTAssertEqual(run.digest, "d24ed11a7e6f03bd494947bf6f8670853d26969dd756cc178a4575e4f885f374")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "48424ae6666a3b6fc41780fef3fcd40f53a1f8f2915a8590a90d53d87839050b")
+        XCTAssertEqual(run.digest, "d991972129e03d417a9b417aa24ab1f15d87d1b233a9a09745bb86887230d055")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

@@ -98,4 +98,24 @@ final class ProposalTests: XCTestCase {
         XCTAssertEqual(filter.keeps(list), [true, true, true, true, true])
         XCTAssertEqual(filter.keeps([]), [])
     }
+
+    /// Of labels that overlap, of whatever class, the best stays; what the filter dropped is in nobody's way.
+    func testLabelsApart() {
+        let list = [detection(0, 4, 0.9), detection(0, 5, 0.8, label: 1), detection(4, 6, 0.7), detection(3, 9, 0.6), detection(10, 12, 0.2)]
+        var filter = ProposalFilter(WeakSupervisionConfiguration())
+        filter.kind = .none
+        XCTAssertEqual(filter.overlap, 1)
+        for (overlap, expected) in [
+            (1, [true, true, true, true, true]), (0.8, [true, true, true, true, true]), (0.79, [true, false, true, true, true]),
+            (0.3, [true, false, true, false, true]), (0, [true, false, true, false, true]),
+        ] {
+            filter.overlap = overlap
+            XCTAssertEqual(filter.keeps(list), expected, "\(overlap)")
+        }
+        filter.kind = .score
+        filter.score = 0.5
+        XCTAssertEqual(filter.keeps(list), [true, false, true, false, false])
+        filter.overlap = 0.17
+        XCTAssertEqual(filter.keeps([detection(0, 4, 0.4)] + list.dropFirst()), [false, true, true, false, false])
+    }
 }

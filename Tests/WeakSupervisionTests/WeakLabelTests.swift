@@ -86,6 +86,24 @@ final class WeakLabelTests: XCTestCase {
         XCTAssertEqual(weights[0], weights[1])
     }
 
+    /// With `label_overlap`, labels of the student and of distillation lie apart, over all classes.
+    func testLabelsApart() throws {
+        try store("apart") { _, _ in false }
+        let classes = try FeatureStore(path: "\(folder)/apart.h5").classes
+        for (overlap, isApart) in [(1.0, false), (0.2, true)] {
+            let name = "apart \(overlap)"
+            _ = try run(name, "apart", ["fustal.label_overlap=\(overlap)"]).run()
+            for round in 1...2 {
+                let labels = try RunFolder("\(folder)/\(name)").readPseudoLabels(round: round, classes: classes).labels.filter(\.fate.isLabel)
+                XCTAssertFalse(labels.isEmpty)
+                let worst = labels.indices.flatMap { i in
+                    labels[..<i].filter { $0.video == labels[i].video }.map { $0.segment.tIoU(labels[i].segment) }
+                }.max()
+                XCTAssertEqual((worst ?? 0) <= 0.2, isApart, "\(name), round \(round): \(worst ?? 0)")
+            }
+        }
+    }
+
     func testWhatNeedsSegmentsRefuses() throws {
         try store("mixed") { index, video in index == 2 || video.subset == "Test" && index % 2 == 0 }
         refuses(

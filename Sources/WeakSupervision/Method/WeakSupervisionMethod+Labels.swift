@@ -71,11 +71,12 @@ extension WeakSupervisionMethod {
     }
 
     /// Places in a list of predictions, best first, of those that become labels: scores above the threshold, the best one when there is none; of the
-    /// known classes alone when these are used.
+    /// known classes alone when these are used, and apart from each other.
     func choice(_ found: [AssessedDetection], recording: Int) -> [Int] {
         let known = settings.knownClasses ? Set(classes(of: recording)) : nil
         let allowed = found.indices.filter { known?.contains(found[$0].detection.label) ?? true && found[$0].gridSegment.length > 0 }
         let sure = allowed.filter { found[$0].detection.score > settings.distillScore }
-        return sure.isEmpty ? Array(allowed.prefix(1)) : sure
+        guard !sure.isEmpty else { return Array(allowed.prefix(1)) }
+        return ProposalFilter(settings).apart(sure) { found[$0].detection.segment }
     }
 }

@@ -65,6 +65,8 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
     public var filterScore = 0.4
     /// Sum of tIoU with the recording's other proposals, at least.
     public var filterDensity = 0.2
+    /// Labels that overlap a better one of their recording, of any class, by more are dropped. 1: none is.
+    public var labelOverlap = 1.0
 
     // The student.
     /// Trains a detector; otherwise the generator's proposals are the result.
@@ -159,6 +161,9 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
         try keys.value("filter", &filter, meaning: "which proposals become labels: all, by score, by score and density")
         try keys.value("filter_score", &filterScore, .within(-10...10), meaning: "scores must be above")
         try keys.value("filter_density", &filterDensity, .atLeast(0), meaning: "sum of tIoU with the recording's other proposals, at least")
+        try keys.value(
+            "label_overlap", &labelOverlap, Self.part, unit: "tIoU",
+            meaning: "proposals, and predictions in distillation, that overlap a better one of any class by more become no labels; 1: all may")
         try keys.value(
             "student", &student,
             meaning: "false: the run ends with the generator, `predictions.json` holds its proposals, and `training` needs no length")
