@@ -47,6 +47,8 @@ struct ImportFeaturesCommand: ParsableCommand {
     var array: [String] = []
     @Option(help: "Resample every video to this number of rows by linear interpolation, as is usual for ActivityNet.")
     var rescale: Int?
+    @Option(help: "Cut videos into clips of this many seconds, each with the parts of the actions inside it.")
+    var clipSeconds: Double?
     @Flag(help: "Leave videos without features out instead of refusing.")
     var allowMissing = false
     @Flag(
@@ -80,9 +82,13 @@ struct ImportFeaturesCommand: ParsableCommand {
                 return (source, set?.version ?? "", background)
             }
             StoreOutput.warn(source.notes)
-            try StoreOutput.write(
-                source, to: output, storage: storage, annotationsOutput: annotationsOutput, version: version, inputs: [annotations],
-                missing: source.missing, parts: source.partDimensions, background: background, output: report)
+            func write(_ videos: some FeatureSource) throws {
+                try StoreOutput.write(
+                    videos, to: output, storage: storage, annotationsOutput: annotationsOutput, version: version, inputs: [annotations],
+                    missing: source.missing, parts: source.partDimensions, background: background, output: report)
+            }
+            guard let clipSeconds else { return try write(source) }
+            try write(try world.throwTogether { try ClippedFeatures(source, seconds: clipSeconds) })
         }
     }
 

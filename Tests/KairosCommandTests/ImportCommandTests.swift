@@ -31,6 +31,23 @@ final class ImportCommandTests: CommandTestCase {
             ["import", "features", "--features", folder + "/f", "--output", folder + "/s.h5", "--feature-stride", "15", "--window", "30"] + arguments)
     }
 
+    /// 10 s of 20 rows, cut every 4 s: the last clip has the rest.
+    func testClips() throws {
+        try makeFeatures(["a", "b,c"])
+        try makeAnnotations()
+        let made = try importFeatures(
+            "--annotations", folder + "/a.json", "--clip-seconds", "4", "--annotations-output", folder + "/clips.json", "--json")
+        XCTAssertEqual(made.code, 0, made.errors)
+        let summary = try object(made)
+        XCTAssertEqual(summary["rows"] as? Int, 2 * (7 + 7 + 4))
+        XCTAssertEqual(summary["instances"] as? Int, 2 * 3, "the action from 3 to 4 s ends with its clip, the one from 5 to 6 s lies in the second")
+        let clips = try String(contentsOfFile: folder + "/clips.json", encoding: .utf8)
+        XCTAssertTrue(clips.contains("\"b,c_clip002\""), clips)
+        let refused = try importFeatures("--annotations", folder + "/a.json", "--clip-seconds", "0.5")
+        XCTAssertEqual(refused.code, 2)
+        XCTAssertTrue(refused.errors.hasPrefix("error: clips of 0.5 s are shorter than one window of 30.0 frames (1.0 s)\n"), refused.errors)
+    }
+
     func testVideosWithoutAnnotations() throws {
         try makeFeatures(["x", "y"])
         let made = try importFeatures("--fps", "30", "--subset-name", "new", "--annotations-output", folder + "/out.json")
