@@ -24,6 +24,24 @@ extension StagesTests {
         }
     }
 
+    /// Where their length is not given, students are trained as long as the burn-in, with its schedule.
+    func testLengthOfRestartedStudents() throws {
+        let stages = try method(Self.students + ["apl.round_iterations=null"]).0.stages
+        XCTAssertEqual(stages.map(\.iterations), [2, 10, 10, 10, 10])
+        for stage in stages[2...] { XCTAssertEqual(stage.schedule, stages[1].schedule) }
+        // A warm-up that is longer than a round ends with it.
+        XCTAssertEqual(try method(["apl.student=restarted", "apl.round_iterations=2"]).0.stages[1].schedule.warmupIterations, 2)
+        XCTAssertThrowsError(try configuration(["apl.round_iterations=null", "apl.student=continued"])) {
+            XCTAssertEqual(
+                "\($0)",
+                """
+                error: the length of a round is not given
+                  where: key '--set apl.round_iterations'
+                  do: set one of apl.round_iterations and apl.round_epochs, or apl.student to restarted: rounds are then as long as the burn-in
+                """)
+        }
+    }
+
     private func run(_ overrides: [String], folder: String, resume: Bool = false) throws -> String {
         let overrides =
             [

@@ -74,9 +74,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "d24ed11a7e6f03bd494947bf6f8670853d26969dd756cc178a4575e4f885f374")
+        XCTAssertEqual(run.digest, "91c4773cff4d523d86149565ec956ded06b756db72c45dbf6dc7eaad1a2db992")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "d991972129e03d417a9b417aa24ab1f15d87d1b233a9a09745bb86887230d055")
+        XCTAssertEqual(run.digest, "f0739dd125779f4ee9030fd91c3a8b8ae486968bba45f768aeaa5d9fec733ffa")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

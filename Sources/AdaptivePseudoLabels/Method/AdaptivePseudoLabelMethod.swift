@@ -230,9 +230,10 @@ extension StagePlan<AdaptivePseudoLabelMethod.Phase> {
                     schedule: schedule(apl.pretrainingLearningRate, warmup: min(warmup, pretraining), iterations: pretraining)), .pretraining)
         }
         add(TrainingStage("burn-in", iterations: burnIn, schedule: own), .burnIn)
-        let length = apl.roundIterations ?? (apl.roundEpochs ?? 0) * unlabeledEpoch
-        let share = apl.student == .restarted ? 1 : apl.rounds
-        let rounds = schedule(apl.roundLearningRate, warmup: apl.roundWarmupIterations, iterations: share * length)
+        let isRestarted = apl.student == .restarted, share = isRestarted ? 1 : apl.rounds
+        let length = apl.roundIterations ?? apl.roundEpochs.map { $0 * unlabeledEpoch } ?? burnIn
+        let rounds = schedule(
+            apl.roundLearningRate, warmup: apl.roundWarmupIterations ?? (isRestarted ? min(warmup, length) : 0), iterations: share * length)
         for number in 0..<apl.rounds {
             add(
                 TrainingStage("round \(number + 1)", iterations: length, schedule: rounds, firstIteration: number % share * length),

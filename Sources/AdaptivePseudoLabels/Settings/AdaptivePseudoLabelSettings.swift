@@ -24,7 +24,9 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
     }
 
     public var mainStage: String { "burn-in" }
-    public func warmupKey(ofStage name: String) -> String? { name.hasPrefix("round") ? "apl.round_warmup_iterations" : nil }
+    public func warmupKey(ofStage name: String) -> String? {
+        name.hasPrefix("round") && pseudoLabels.roundWarmupIterations != nil ? "apl.round_warmup_iterations" : nil
+    }
     /// By MixUp.
     public var movesActions: Bool { pseudoLabels.mixupAlpha != nil }
 
@@ -53,9 +55,10 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
             throw keys.refusal(
                 "both round_iterations and round_epochs are given", at: "apl.round_epochs",
                 advice: "keep one of apl.round_iterations and apl.round_epochs")
-        case (nil, nil):
+        case (nil, nil) where apl.student == .continued:
             throw keys.refusal(
-                "the length of a round is not given", at: "apl.round_iterations", advice: "set one of apl.round_iterations and apl.round_epochs")
+                "the length of a round is not given", at: "apl.round_iterations",
+                advice: "set one of apl.round_iterations and apl.round_epochs, or apl.student to restarted: rounds are then as long as the burn-in")
         default: break
         }
         try run.requireWholeBatches(apl.unlabeledBatchSize, named: "unlabeled_batch_size", at: "apl.unlabeled_batch_size", keys)

@@ -33,11 +33,11 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public var pretrainingLearningRate: Double?
     /// Rounds of labelling and joint training.
     public var rounds = 2
-    /// Length of a round; exactly one of the two when there are rounds.
+    /// Length of a round; at most one of the two. Neither: that of the burn-in, for restarted students alone.
     public var roundIterations: Int?
     public var roundEpochs: Int?
-    /// Linear warm-up of the first round; of each, where students are restarted.
-    public var roundWarmupIterations = 0
+    /// Linear warm-up of the first round; of each, where students are restarted. null: that of the burn-in for restarted students, none for others.
+    public var roundWarmupIterations: Int?
     /// null: that of `training`.
     public var roundLearningRate: Double?
     /// What each round begins with.
@@ -76,13 +76,14 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
         try keys.value("rounds", &rounds, .within(0...1000), meaning: "rounds of labelling and joint training")
         try keys.value(
             "round_iterations", &roundIterations, Requirement<Int>.within(steps).orNull, unit: "iterations",
-            meaning: "length of each round; one of the two")
+            meaning: "length of each round; at most one of the two, neither: that of the burn-in, if students are restarted")
         try keys.value(
             "round_epochs", &roundEpochs, Requirement<Int>.within(epochs).orNull, unit: "epochs over the unlabelled recordings",
             meaning: "length of each round")
         try keys.value(
-            "round_warmup_iterations", &roundWarmupIterations, .within(0...ConfigurationLimits.iterations), unit: "iterations",
-            meaning: "linear warm-up of the first round; one schedule goes over all rounds, or over each where students are restarted")
+            "round_warmup_iterations", &roundWarmupIterations, Requirement<Int>.within(0...ConfigurationLimits.iterations).orNull, unit: "iterations",
+            meaning: "linear warm-up of the first round, of each where students are restarted; `null`: that of the burn-in for restarted students, "
+                + "otherwise none")
         try keys.value("round_learning_rate", &roundLearningRate, rate.orNull, meaning: "`null`: that of `training`")
         try keys.value(
             "student", &student,
