@@ -27,7 +27,8 @@ public enum RoundRecord {
         let annotations = videos.map { run.store.videos[$0].annotation }
         // Weak labels say nothing of segments.
         let truth = annotations.filter { !$0.isWeaklyLabelled }
-        let quality = truth.contains { !$0.instances.isEmpty } ? PseudoLabelQuality(labels: labels, truth: truth) : nil
+        let isMeasured = truth.contains { !$0.instances.isEmpty }
+        let quality = isMeasured ? PseudoLabelQuality(labels: labels, truth: truth) : nil
         let folder = run.folder.pseudoLabels
         if !FileManager.default.fileExists(atPath: folder) {
             do {
@@ -38,7 +39,8 @@ public enum RoundRecord {
             }
         }
         let file = PseudoLabelFile(
-            round: number, labels: labels, videos: annotations.map(\.id), thresholds: thresholds, quality: quality, previousQuality: previous)
+            round: number, labels: labels, videos: annotations.map(\.id), thresholds: thresholds, quality: quality, previousQuality: previous,
+            reliability: isMeasured ? PseudoLabelReliability(labels: labels, truth: truth) : nil)
         try file.write(classes: run.store.classes, to: run.folder.pseudoLabels(round: number))
         let record = PseudoLabelRoundRecord(
             step: run.state.step, stage: name, labels: labels, theta: thresholds.theta, quality: quality, previous: previous)

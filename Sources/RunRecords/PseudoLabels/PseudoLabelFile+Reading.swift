@@ -36,7 +36,16 @@ extension PseudoLabelFile {
             thresholds: PseudoLabelThresholds(
                 theta: try Self.number("theta", external, path), thetaPerClass: perClass,
                 removedBelow: try Self.number("removed_below", external, path), promotedFrom: try Self.number("promoted_from", external, path)),
-            quality: try Self.quality("quality", external, path), previousQuality: try Self.quality("previous_quality", external, path))
+            quality: try Self.quality("quality", external, path), previousQuality: try Self.quality("previous_quality", external, path),
+            reliability: try Self.reliability(external, path))
+    }
+
+    private static func reliability(_ external: JSONNode, _ path: String) throws -> PseudoLabelReliability? {
+        guard let node = external["reliability"], !node.isNull else { return nil }
+        guard let curves = PseudoLabelReliability(node) else {
+            throw malformed("reliability", external, path, "an object of lists of [count, claimed, observed]")
+        }
+        return curves
     }
 
     private static func label(_ node: JSONNode, of video: VideoID, classes: ClassMap, path: String) throws -> PseudoLabel {

@@ -24,7 +24,7 @@ public struct PseudoLabelThresholds: Equatable, Sendable {
 /// A round's pseudo-labels as people read them: ActivityNet's results JSON, which `kairos evaluate` reads too. Beside label, segment and score an
 /// entry has `P_cls`, `P_tiou`, `P_tnd`, `similarity` (null where there is none) and `fate`; `external_data` has `round`, `theta`,
 /// `theta_per_class`, `removed_below`, `promoted_from`, `labels` (how many are learnt from), `quality` and `previous_quality` (null when not
-/// measured).
+/// measured), and, when measured, `reliability`.
 public struct PseudoLabelFile: Equatable, Sendable {
     public var round: Int
     /// Those of a recording stand together.
@@ -36,6 +36,8 @@ public struct PseudoLabelFile: Equatable, Sendable {
     public var quality: PseudoLabelQuality?
     /// Of the round before.
     public var previousQuality: PseudoLabelQuality?
+    /// nil when the truth is unknown.
+    public var reliability: PseudoLabelReliability?
 
     /// - Parameters:
     ///   - round: number of the round, from 1.
@@ -44,9 +46,10 @@ public struct PseudoLabelFile: Equatable, Sendable {
     ///   - thresholds: those that selected.
     ///   - quality: measured, where the truth is known.
     ///   - previousQuality: of the round before.
+    ///   - reliability: measured, where the truth is known.
     public init(
         round: Int, labels: [PseudoLabel], videos: [VideoID] = [], thresholds: PseudoLabelThresholds, quality: PseudoLabelQuality? = nil,
-        previousQuality: PseudoLabelQuality? = nil
+        previousQuality: PseudoLabelQuality? = nil, reliability: PseudoLabelReliability? = nil
     ) {
         self.round = round
         self.labels = labels
@@ -61,6 +64,7 @@ public struct PseudoLabelFile: Equatable, Sendable {
         self.thresholds = thresholds
         self.quality = quality
         self.previousQuality = previousQuality
+        self.reliability = reliability
     }
 
     // MARK: Writing
@@ -121,12 +125,13 @@ public struct PseudoLabelFile: Equatable, Sendable {
             try emit(text + "]")
         }
         let perClass = try thresholds.thetaPerClass.sorted { $0.key < $1.key }.map { "\(try quoted($0.key)): \(try decimal($0.value))" }
-        let external = [
-            "\"round\": \(round)", "\"theta\": \(try decimal(thresholds.theta))", "\"theta_per_class\": {\(perClass.joined(separator: ", "))}",
-            "\"removed_below\": \(try decimal(thresholds.removedBelow))", "\"promoted_from\": \(try decimal(thresholds.promotedFrom))",
-            "\"labels\": \(labels.reduce(0) { $0 + ($1.fate.isLabel ? 1 : 0) })", "\"quality\": \(try json(quality))",
-            "\"previous_quality\": \(try json(previousQuality))",
-        ]
+        let external =
+            [
+                "\"round\": \(round)", "\"theta\": \(try decimal(thresholds.theta))", "\"theta_per_class\": {\(perClass.joined(separator: ", "))}",
+                "\"removed_below\": \(try decimal(thresholds.removedBelow))", "\"promoted_from\": \(try decimal(thresholds.promotedFrom))",
+                "\"labels\": \(labels.reduce(0) { $0 + ($1.fate.isLabel ? 1 : 0) })", "\"quality\": \(try json(quality))",
+                "\"previous_quality\": \(try json(previousQuality))",
+            ] + (try reliability.map { ["\"reliability\": \(try $0.json(decimal))"] } ?? [])
         try emit("\n}, \"external_data\": {\(external.joined(separator: ", "))}}\n")
     }
 
