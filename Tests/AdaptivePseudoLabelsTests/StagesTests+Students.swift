@@ -2,6 +2,7 @@ import AdaptivePseudoLabels
 import Checkpoints
 import Collectives
 import Foundation
+import NeuralNetworks
 import RunRecords
 import Training
 import XCTest
@@ -95,6 +96,31 @@ extension StagesTests {
                 XCTAssertEqual(try run(overrides + ["training.iterations=2"], folder: folder, resume: true), whole, "after step \(step)")
             }
         }
+    }
+
+    /// A run of a version without students and uncertain candidates goes on as it was begun, and is not continued in another way.
+    func testRunsOfEarlierVersions() throws {
+        let folder = NSTemporaryDirectory() + "kairos-students-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let before = ["training.iterations=2", "apl.student=continued", "apl.uncertain=background"]
+        let whole = try run(before, folder: folder)
+        let checkpoints = RunFolder(folder).checkpoints(keep: 100)
+        checkpoints.removeAll(after: 3)
+        let path = checkpoints.file(step: 3), checkpoint = try Checkpoint(path: path)
+        let detector = try configuration(before).detector(inputDimension: checkpoint.header.inputDimension, classes: checkpoint.header.classes.count)
+        let state = TrainingState(arena: ParameterArena(detector), weightDecay: 0, emaDecay: 0.9, initialLossNormalizer: 1)
+        try checkpoint.restore(into: state)
+        var header = checkpoint.header
+        header.configuration = header.configuration.split(separator: "\n").filter { !$0.contains("  student: ") && !$0.contains("  uncertain: ") }
+            .joined(separator: "\n")
+        _ = try Checkpoint.write(state, header: header, to: path)
+        for change in ["apl.student=restarted", "apl.uncertain=soft"] {
+            XCTAssertThrowsError(try run(before + [change], folder: folder, resume: true)) {
+                let (key, value) = change == "apl.student=restarted" ? ("student", "continued") : ("uncertain", "background")
+                XCTAssertTrue("\($0)".hasPrefix("error: the run was begun with apl.\(key) = \(value), now it is "), "\($0)")
+            }
+        }
+        XCTAssertEqual(try run(before, folder: folder, resume: true), whole)
     }
 
     func testStateOfStudentsIsChecked() throws {

@@ -132,7 +132,7 @@ extension TrainingRun {
                 "the run multiplies with \(used.rawValue), but training.gemm is now \(wanted.rawValue)", at: .file(checkpoint.path),
                 .key("training.gemm"), advice: "set it to \(used.rawValue) or auto, or choose another --output")
         }
-        let before = try RunConfiguration(yaml: header.configuration, file: checkpoint.path, registry: configuration.registry)
+        let before = try configurationBefore(checkpoint)
         for (old, new) in zip(before.lines, configuration.lines) where old != new && !isFree(new.key) {
             throw Failure.wrongUsage(
                 "the run was begun with \(old.key) = \(old.value), now it is \(new.value)", at: .file(checkpoint.path), .key(new.key),
@@ -146,5 +146,25 @@ extension TrainingRun {
                 at: .file(checkpoint.path), .key("data.labeled_order"),
                 advice: "resume with the run's list of labelled recordings, or choose another --output")
         }
+    }
+    /// That of a checkpoint; what its program did not know yet is as it was then.
+    private func configurationBefore(_ checkpoint: Checkpoint) throws -> RunConfiguration {
+        let text = checkpoint.header.configuration
+        let earlier = type(of: configuration.method).earlierValues.filter { !RunConfiguration.names($0.key, canonicalYAML: text) }
+        return try RunConfiguration(
+            yaml: text, file: checkpoint.path, overrides: earlier.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }, registry: configuration.registry)
+    }
+}
+
+extension RunConfiguration {
+    /// Whether a canonical configuration has a key, `section.key`.
+    static func names(_ key: String, canonicalYAML text: String) -> Bool {
+        let parts = key.split(separator: ".", maxSplits: 1)
+        var section = Substring()
+        for line in text.split(separator: "\n") {
+            if !line.hasPrefix(" ") { section = line.prefix { $0 != ":" } }
+            if section == parts[0], line.hasPrefix("  \(parts[1]):") { return true }
+        }
+        return false
     }
 }

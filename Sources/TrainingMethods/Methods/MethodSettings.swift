@@ -18,6 +18,9 @@ public protocol MethodSettings: ConfigurationSection {
     /// Whether what is detected in training decides what is learnt: then the keys of `test` belong to the run.
     static var learnsFromDetections: Bool { get }
 
+    /// What the method did before keys existed whose defaults do otherwise, by the keys' full names: runs that do not name them did that.
+    static var earlierValues: [String: String] { get }
+
     /// Whether a detector is trained, so that the length in `training` must be given.
     var trainsDetector: Bool { get }
     /// The stage whose length is that of `training`.
@@ -48,6 +51,7 @@ public protocol MethodSettings: ConfigurationSection {
 extension MethodSettings {
     public static var needsSegments: Bool { true }
     public static var learnsFromDetections: Bool { false }
+    public static var earlierValues: [String: String] { [:] }
     public var trainsDetector: Bool { true }
     public var mainStage: String { "training" }
     /// nil: the stage's warm-up has no key in the method's sections.
