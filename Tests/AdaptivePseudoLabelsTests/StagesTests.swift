@@ -32,7 +32,7 @@ final class StagesTests: XCTestCase {
                 model: {backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 8], [8, 10000]]}
                 training: {iterations: 10, warmup_iterations: 3, learning_rate: 0.01}
                 method: {name: apl}
-                apl: {round_iterations: 4, rounds: 3, unlabeled_batch_size: 4}
+                apl: {round_iterations: 4, rounds: 3, unlabeled_batch_size: 4, student: continued, uncertain: background}
                 """, file: "run.yaml", overrides: overrides)
     }
 

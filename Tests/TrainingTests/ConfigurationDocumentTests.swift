@@ -74,9 +74,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "91c4773cff4d523d86149565ec956ded06b756db72c45dbf6dc7eaad1a2db992")
+        XCTAssertEqual(run.digest, "398644b1a150a76477d446f449e7425bd09e6da84e3df11d61334743278f8283")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "f0739dd125779f4ee9030fd91c3a8b8ae486968bba45f768aeaa5d9fec733ffa")
+        XCTAssertEqual(run.digest, "70ea04bc5590b8cc87b59106591640837aa0c80f76c3981cc187ed5f53d5c2ee")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

@@ -10,7 +10,7 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
     public static let name = "apl"
     public static let summary = "the labelled recordings, and pseudo-labels of the others; sections `apl`, `icd` and `acp`"
     public static let learnsFromDetections = true
-    public static let earlierValues = ["apl.student": "continued", "apl.uncertain": "background"]
+    public static let earlierValues = ["apl.uncertain": "background"]
 
     public var pseudoLabels = PseudoLabelConfiguration()
     public var discriminator = DiscriminatorConfiguration()

@@ -54,7 +54,7 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     /// For `fixed`.
     public var fixedThreshold = 0.3
     /// What the other predictions above `selectionFloor` are.
-    public var uncertain = Uncertain.background
+    public var uncertain = Uncertain.soft
     /// MixUp's Beta(alpha, alpha). null: that of `training.mixup_alpha`.
     public var mixupAlpha: Double?
 
