@@ -14,12 +14,13 @@ public enum RoundRecord {
     ///   - name: of the stage.
     ///   - videos: the recordings that were examined, as positions in the store.
     ///   - previous: of the round before.
+    ///   - expectedActions: how many the recordings should have; nil: unknown, or scores are no probabilities.
     ///   - run: store, ranks, folder and observers of the run.
     /// - Returns: the labels' quality, where the store holds the truth.
     /// - Throws: `Failure` (`.failed`) when the folder or the file cannot be written; whatever an observer throws.
     public static func write(
         _ labels: [PseudoLabel], _ thresholds: PseudoLabelThresholds, round number: Int, name: String, videos: [Int],
-        previous: PseudoLabelQuality?, _ run: RunContext
+        previous: PseudoLabelQuality?, expectedActions: Double? = nil, _ run: RunContext
     ) throws -> PseudoLabelQuality? {
         // A checkpoint does not keep it.
         var previous = previous
@@ -43,7 +44,8 @@ public enum RoundRecord {
             reliability: isMeasured ? PseudoLabelReliability(labels: labels, truth: truth) : nil)
         try file.write(classes: run.store.classes, to: run.folder.pseudoLabels(round: number))
         let record = PseudoLabelRoundRecord(
-            step: run.state.step, stage: name, labels: labels, theta: thresholds.theta, quality: quality, previous: previous)
+            step: run.state.step, stage: name, labels: labels, theta: thresholds.theta, expectedActions: expectedActions, quality: quality,
+            previous: previous)
         try run.observers.tell { try $0.recorded(record) }
         return quality
     }

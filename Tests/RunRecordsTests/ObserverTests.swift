@@ -32,7 +32,7 @@ final class ObserverTests: XCTestCase {
             PseudoLabel(video: "b", segment: Segment(start: 1, end: 2), label: 0, score: 0.5, classScore: 0.5, fate: .rejected),
         ]
         let quality = PseudoLabelQuality(classAccuracy: 0.5, averageTIoU: 0.25, positiveAccuracy: 0.125, count: 8)
-        let round = PseudoLabelRoundRecord(step: 2, stage: "round 1", labels: labels, theta: nil, quality: quality, previous: nil)
+        let round = PseudoLabelRoundRecord(step: 2, stage: "round 1", labels: labels, theta: nil, expectedActions: 4, quality: quality, previous: nil)
         XCTAssertEqual([round.recordings, round.positive, round.removed, round.promoted, round.rejected], [1, 1, 0, 1, 1])
         let other = StageRecord(step: 3, stage: "distillation")
         let observer = LogObserver()
@@ -56,6 +56,24 @@ final class ObserverTests: XCTestCase {
         XCTAssertEqual(time * 1000, (time * 1000).rounded(), accuracy: 1e-3)
         XCTAssertTrue(try String(contentsOfFile: folder.log, encoding: .utf8).contains(#""time":1700000000.125"#))
         XCTAssertEqual(try RunLog.read(folder.log).map(\.step), [2, 3])
+    }
+
+    /// What labels claim together: only those that are learnt from count.
+    func testExpectedQualityOfARound() {
+        func round(_ labels: [(Double, PseudoLabelFate)], _ expected: Double?) -> [Double?] {
+            let labels = labels.map {
+                PseudoLabel(video: "a", segment: Segment(start: 0, end: 1), label: 0, score: $0.0, classScore: 0.5, fate: $0.1)
+            }
+            let record = PseudoLabelRoundRecord(
+                step: 2, stage: "round 1", labels: labels, theta: nil, expectedActions: expected, quality: nil, previous: nil)
+            return [record.expectedPrecision, record.expectedRecall]
+        }
+        let labels: [(Double, PseudoLabelFate)] = [(0.75, .positive), (0.5, .promoted), (1, .removed), (1, .rejected)]
+        XCTAssertEqual(round(labels, 5), [0.625, 0.25])
+        XCTAssertEqual(round(labels, 0.5), [0.625, 1])
+        XCTAssertEqual(round(labels, 0), [0.625, nil])
+        XCTAssertEqual(round(labels, nil), [nil, nil])
+        XCTAssertEqual(round([(1, .rejected)], 5), [nil, nil])
     }
 
     func testLogsOfOlderVersionsAndHalfLinesAreRead() throws {

@@ -20,7 +20,8 @@ extension AdaptivePseudoLabelMethod {
             guard let gathered else { return [] }
             let (labels, thresholds) = selected(gathered)
             quality = try RoundRecord.write(
-                labels, thresholds, round: number, name: name, videos: recordings.unlabeled, previous: round.quality, run)
+                labels, thresholds, round: number, name: name, videos: recordings.unlabeled, previous: round.quality,
+                expectedActions: expectedActions.reduce(0, +), run)
             return settings.pseudoLabels.uncertain == .background ? labels.filter(\.fate.isLabel) : labels
         }
         let labels = try PseudoLabelExchange.broadcast(chosen, communicator: run.communicator)

@@ -58,6 +58,10 @@ public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
     public var rejected: Int
     /// The threshold of the scores; nil when there was none for all classes.
     public var theta: Double?
+    /// The precision that the labels claim: the mean of their scores. nil without labels, or where scores claim nothing.
+    public var expectedPrecision: Double?
+    /// The part of the actions that have a label, as the labels' scores and the labelled recordings' rate of actions let expect; at most 1.
+    public var expectedRecall: Double?
     /// nil when the truth is unknown.
     public var quality: Quality?
     /// Of the round before.
@@ -65,6 +69,8 @@ public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
 
     enum CodingKeys: String, CodingKey {
         case step, stage, time, recordings, positive, removed, promoted, rejected, theta, quality
+        case expectedPrecision = "expected_precision"
+        case expectedRecall = "expected_recall"
         case previousQuality = "previous_quality"
     }
 
@@ -74,11 +80,12 @@ public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
     ///   - time: seconds since 1970; nil: unknown.
     ///   - labels: all predictions that were examined, of any fate.
     ///   - theta: the threshold; nil where there is none.
+    ///   - expectedActions: how many the examined recordings should have; nil: unknown, or the scores are no probabilities.
     ///   - quality: measured, where the truth is known.
     ///   - previous: the quality of the round before.
     public init(
-        step: Int, stage: String, time: Double? = RecordTime.now(), labels: [PseudoLabel], theta: Double?, quality: PseudoLabelQuality?,
-        previous: PseudoLabelQuality?
+        step: Int, stage: String, time: Double? = RecordTime.now(), labels: [PseudoLabel], theta: Double?,
+        expectedActions: Double? = nil, quality: PseudoLabelQuality?, previous: PseudoLabelQuality?
     ) {
         func count(_ fate: PseudoLabelFate) -> Int { labels.reduce(0) { $0 + ($1.fate == fate ? 1 : 0) } }
         self.step = step
@@ -87,6 +94,11 @@ public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
         recordings = Set(labels.filter(\.fate.isLabel).map(\.video)).count
         (positive, removed, promoted, rejected) = (count(.positive), count(.removed), count(.promoted), count(.rejected))
         self.theta = theta
+        let scores = labels.filter(\.fate.isLabel).map(\.score), sum = scores.reduce(0, +)
+        if let expectedActions, !scores.isEmpty {
+            expectedPrecision = sum / Double(scores.count)
+            if expectedActions > 0 { expectedRecall = min(1, sum / expectedActions) }
+        }
         self.quality = quality.map(Quality.init)
         previousQuality = previous.map(Quality.init)
     }
