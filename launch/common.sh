@@ -80,6 +80,11 @@ metrics_of() {
         awk -F, '{ for (i = 1; i <= NF; i++) printf "%s%.1f", (i > 1 ? "," : ""), 100 * $i; print "" }'
 }
 
+# tests_of BUNDLE: all tests of a test bundle, TARGET.SUITE/TEST on a line.
+tests_of() {
+    "$1" --list-tests 2> /dev/null | sed -n 's/^ *\([A-Za-z0-9]*\.[^ ]*\)$/\1/p'
+}
+
 # results_of LOG...: tests that passed and that failed, two numbers. One passed when it passed on all ranks; one that began and never ended failed.
 results_of() {
     cat "$@" | awk '
