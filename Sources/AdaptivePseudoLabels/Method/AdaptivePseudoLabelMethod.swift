@@ -172,12 +172,10 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     /// Heads as if never touched, a new optimiser and a new average; the pyramid too where it was not pre-trained.
     private func restart(_ state: TrainingState, pyramid values: [Float], seed: UInt64) {
         detector.initializeParameters(seed: seed)
-        var first = 0
-        if !values.isEmpty {
-            for parameter in pyramid {
-                for i in 0..<parameter.values.count { parameter.values[i] = values[first + i] }
-                first += parameter.values.count
-            }
+        var rest = values[...]
+        for parameter in values.isEmpty ? [] : pyramid {
+            for (i, value) in rest.prefix(parameter.count).enumerated() { parameter.values[i] = value }
+            rest = rest.dropFirst(parameter.count)
         }
         state.optimizer.reset()
         state.average.reset()

@@ -84,8 +84,9 @@ public final class ClippedFeatures<Source: FeatureSource>: FeatureSource {
             }
             loaded = (video, rows)
         }
-        guard let rows = loaded?.rows else { return }
-        let range = firstRow * dimension..<(firstRow + videos[index].rows) * dimension
-        for (i, value) in rows[range].enumerated() { target[i] = value }
+        loaded?.rows.withUnsafeBufferPointer { source in
+            guard let base = source.baseAddress else { return }
+            target.update(from: base + firstRow * dimension, count: videos[index].rows * dimension)
+        }
     }
 }

@@ -29,18 +29,14 @@ public struct PseudoLabelQuality: Equatable, Sendable {
         var overlap = 0.0, met: [VideoID: Set<Int>] = [:]
         for label in labels where label.fate.isLabel {
             guard let instances = instances[label.video] else { continue }
-            var best = 0.0, bestOfClass = 0.0
-            for (place, instance) in instances.enumerated() {
-                let tIoU = instance.segment.tIoU(label.segment)
-                best = max(best, tIoU)
-                guard instance.label == label.label else { continue }
-                bestOfClass = max(bestOfClass, tIoU)
-                if tIoU > threshold { met[label.video, default: []].insert(place) }
+            let fit = TrueFit(label, instances)
+            for (place, tIoU) in fit.overlaps.enumerated() where instances[place].label == label.label && tIoU > threshold {
+                met[label.video, default: []].insert(place)
             }
             count += 1
-            overlap += best
-            if best > 0, bestOfClass == best { sameClass += 1 }
-            if bestOfClass > threshold { positive += 1 }
+            overlap += fit.best
+            if fit.isOfClass { sameClass += 1 }
+            if fit.bestOfClass > threshold { positive += 1 }
         }
         let total = Double(max(count, 1)), actions = instances.values.reduce(0) { $0 + $1.count }
         self.init(
@@ -55,4 +51,23 @@ public struct PseudoLabelQuality: Equatable, Sendable {
         self.count = count
         self.recall = recall
     }
+}
+
+/// How a label lies on the true instances of its recording.
+struct TrueFit {
+    /// tIoU with each of them.
+    let overlaps: [Double]
+    /// The highest, of any class; 0 without instances.
+    let best: Double
+    /// The highest of the label's class; 0 without any.
+    let bestOfClass: Double
+
+    init(_ label: PseudoLabel, _ instances: [ActionInstance]) {
+        overlaps = instances.map { $0.segment.tIoU(label.segment) }
+        best = overlaps.max() ?? 0
+        bestOfClass = zip(instances, overlaps).filter { $0.0.label == label.label }.map(\.1).max() ?? 0
+    }
+
+    /// Whether the instance of highest tIoU has the label's class; of equally high ones, any.
+    var isOfClass: Bool { best > 0 && bestOfClass == best }
 }

@@ -48,17 +48,15 @@ public struct PseudoLabelReliability: Equatable, Sendable {
         var right: [Double] = [], wrong: [Double] = []
         for label in labels {
             guard let instances = instances[label.video] else { continue }
-            let overlaps = instances.map { $0.segment.tIoU(label.segment) }, best = overlaps.max() ?? 0
-            let isOfClass = best > 0 && zip(instances, overlaps).contains { $0.label == label.label && $1 == best }
-            let isRight = zip(instances, overlaps).contains { $0.label == label.label && $1 > 0.5 }
-            score.add(label.score, isRight ? 1 : 0)
-            classScore.add(label.classScore, isOfClass ? 1 : 0)
-            if let claim = label.tIoU { tIoU.add(claim, best) }
+            let fit = TrueFit(label, instances)
+            score.add(label.score, fit.bestOfClass > 0.5 ? 1 : 0)
+            classScore.add(label.classScore, fit.isOfClass ? 1 : 0)
+            if let claim = label.tIoU { tIoU.add(claim, fit.best) }
             if let claim = label.tND {
-                let nearest = best > 0 ? zip(instances, overlaps).first { $1 == best }?.0.segment : nil
-                tND.add(claim, nearest.map { Self.normalizedDistance(label.segment, $0) } ?? 1)
+                let nearest = fit.best > 0 ? fit.overlaps.firstIndex(of: fit.best) : nil
+                tND.add(claim, nearest.map { Self.normalizedDistance(label.segment, instances[$0].segment) } ?? 1)
             }
-            if let similarity = label.similarity { if isOfClass { right.append(similarity) } else { wrong.append(similarity) } }
+            if let similarity = label.similarity { if fit.isOfClass { right.append(similarity) } else { wrong.append(similarity) } }
         }
         self.init(
             score: score.bins, classScore: classScore.bins, tIoU: tIoU.bins, tND: tND.bins, similarityAUC: Self.areaUnderCurve(right, wrong))

@@ -1,5 +1,6 @@
 import Checkpoints
 import Collectives
+import Configuration
 import Diagnostics
 import Foundation
 import RunRecords
@@ -149,22 +150,11 @@ extension TrainingRun {
     }
     /// That of a checkpoint; what its program did not know yet is as it was then.
     private func configurationBefore(_ checkpoint: Checkpoint) throws -> RunConfiguration {
-        let text = checkpoint.header.configuration
-        let earlier = type(of: configuration.method).earlierValues.filter { !RunConfiguration.names($0.key, canonicalYAML: text) }
+        let text = checkpoint.header.configuration, known = try ConfigurationNode(yaml: text, file: checkpoint.path)
+        let earlier = type(of: configuration.method).earlierValues.filter { key, _ in
+            key.split(separator: ".").reduce(known as ConfigurationNode?) { $0?[String($1)] } == nil
+        }
         return try RunConfiguration(
             yaml: text, file: checkpoint.path, overrides: earlier.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }, registry: configuration.registry)
-    }
-}
-
-extension RunConfiguration {
-    /// Whether a canonical configuration has a key, `section.key`.
-    static func names(_ key: String, canonicalYAML text: String) -> Bool {
-        let parts = key.split(separator: ".", maxSplits: 1)
-        var section = Substring()
-        for line in text.split(separator: "\n") {
-            if !line.hasPrefix(" ") { section = line.prefix { $0 != ":" } }
-            if section == parts[0], line.hasPrefix("  \(parts[1]):") { return true }
-        }
-        return false
     }
 }
