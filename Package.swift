@@ -52,6 +52,11 @@ let package = Package(
             dependencies: [
                 "Autograd", "Configuration", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
             ]),
+        .target(
+            name: "PyramidDetectors",
+            dependencies: [
+                "Autograd", "Configuration", "Detectors", "Kernels", "NeuralNetworks", "TemporalAnnotations",
+            ]),
         // Floor 5
         .target(
             name: "Checkpoints",
@@ -104,7 +109,8 @@ let package = Package(
                 "NeuralNetworks", "RandomStreams", "Sampling", "TemporalAnnotations", "TrainingMethods",
             ]),
         // Floor 8
-        .target(name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "Detectors", "Training", "TrainingMethods", "WeakSupervision"]),
+        .target(
+            name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "PyramidDetectors", "Training", "TrainingMethods", "WeakSupervision"]),
         .executableTarget(
             name: "kairos",
             dependencies: [
@@ -130,19 +136,20 @@ let package = Package(
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel"]),
-        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "HDF5", "Kernels", "RandomStreams", "TestSupport"]),
+        .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "HDF5", "Kernels", "PyramidDetectors", "RandomStreams", "TestSupport"]),
         .testTarget(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Checkpoints", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels",
-                "NeuralNetworks", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "StandardRegistry", "TemporalAnnotations", "TestSupport",
-                "Training", "TrainingMethods",
+                "NeuralNetworks", "PseudoLabels", "PyramidDetectors", "RandomStreams", "RunRecords", "Sampling", "StandardRegistry",
+                "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",
             dependencies: [
-                "Autograd", "Checkpoints", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "PostProcessing", "RandomStreams",
-                "RunRecords", "Sampling", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods", "WeakSupervision",
+                "Autograd", "Checkpoints", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "PostProcessing", "PyramidDetectors",
+                "RandomStreams", "RunRecords", "Sampling", "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods",
+                "WeakSupervision",
             ]),
         .testTarget(name: "RunRecordsTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations"]),
         .testTarget(
@@ -158,8 +165,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Ablation", "Checkpoints", "HDF5", "Kernels", "RunRecords", "Sampling", "StandardRegistry", "TestSupport", "Training",
-                "TrainingMethods",
+                "Ablation", "Checkpoints", "HDF5", "Kernels", "PyramidDetectors", "RunRecords", "Sampling", "StandardRegistry", "TestSupport",
+                "Training", "TrainingMethods",
             ]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["Detectors", "PseudoLabels", "RunRecords", "TemporalAnnotations"]),
         .testTarget(

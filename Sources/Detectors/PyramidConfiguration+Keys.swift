@@ -1,17 +1,17 @@
 import Configuration
 
 extension PyramidConfiguration {
-    static var odd: Requirement<Int> {
+    package static var odd: Requirement<Int> {
         Requirement("odd and from 1 to \(ConfigurationLimits.window)") { (1...ConfigurationLimits.window).contains($0) && $0 % 2 == 1 }
     }
-    static var channels: Requirement<Int> { .within(1...ConfigurationLimits.channels) }
+    package static var channels: Requirement<Int> { .within(1...ConfigurationLimits.channels) }
 
     /// The keys that pyramids share, in the order of the canonical form; a detector's own keys stand among them.
     ///
     /// - Parameters:
     ///   - blocks: names the keys of the backbone's blocks.
     ///   - positions: names further keys of positions.
-    mutating func visit(_ keys: ConfigurationKeys, blocks: () throws -> Void = {}, positions: () throws -> Void = {}) throws {
+    package mutating func visit(_ keys: ConfigurationKeys, blocks: () throws -> Void = {}, positions: () throws -> Void = {}) throws {
         try visitBackbone(keys, blocks)
         try keys.value("fpn_type", &neck, meaning: "neck")
         try keys.value("fpn_dim", &neckDimension, Self.channels, unit: "channels", meaning: "width of the neck; with `identity` equal to `embd_dim`")
@@ -54,7 +54,7 @@ extension PyramidConfiguration {
     }
 
     /// Checks of several keys that pyramids share.
-    func check(_ keys: ConfigurationKeys) throws {
+    package func check(_ keys: ConfigurationKeys) throws {
         guard regressionRanges.count == levels else {
             throw keys.refusal(
                 "\(regressionRanges.count) regression ranges are given for \(levels) pyramid levels", at: "model.regression_range",

@@ -21,7 +21,7 @@ extension PyramidDetector {
     /// `seedLosses` of distances that do not depend on the class: ActionFormer's losses.
     ///
     /// - Parameter offsets: predictions, [points, 2].
-    func seedLosses(_ outputs: Outputs, offsets: Tensor, targets: PointTargets, normalizer: Float) -> [String: Double] {
+    package func seedLosses(_ outputs: Outputs, offsets: Tensor, targets: PointTargets, normalizer: Float) -> [String: Double] {
         let shared = configuration.pyramid
         let regression = PointLosses.regression(
             offsets, targets: targets.offsets, positives: targets.positives, pointWeights: targets.positiveWeights, weight: shared.regressionWeight,
@@ -39,7 +39,7 @@ extension PyramidDetector {
     ///   - regression: the loss of the distances, without its weight.
     ///   - offsets: predictions that the quality branches learn from, [points, 2].
     ///   - classification: seeds the classification loss when there are no quality branches.
-    func seedLosses(
+    package func seedLosses(
         _ outputs: Outputs, regression: Double, offsets: () -> Tensor, targets: PointTargets, normalizer: Float, classification: () -> Double
     ) -> [String: Double] {
         let shared = configuration.pyramid, weighted = Double(shared.regressionWeight) * regression

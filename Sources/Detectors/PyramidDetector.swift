@@ -94,7 +94,7 @@ extension PyramidDetector {
 }
 
 /// The levels as one sequence, and the rows at which they end, first 0: for heads that run once over all of them.
-func concatenated(_ levels: [PackedSequence], _ pass: ForwardPass) -> (pyramid: PackedSequence, levelOffsets: [Int]) {
+package func concatenated(_ levels: [PackedSequence], _ pass: ForwardPass) -> (pyramid: PackedSequence, levelOffsets: [Int]) {
     var offsets = [0]
     for level in levels { offsets.append(offsets[offsets.count - 1] + level.rows) }
     return (pass.tape.concatenated(levels), offsets)

@@ -49,7 +49,7 @@ extension PyramidDetectorConfiguration {
     public var sizeKeys: [String] { ["model.embd_dim", "model.fpn_dim", "model.head_dim", "model.head_kernel_size"] }
 
     /// The configuration with what the data and the other sections say.
-    func completed(inputDimension: Int, classes: Int, options: DetectorOptions) -> Self {
+    package func completed(inputDimension: Int, classes: Int, options: DetectorOptions) -> Self {
         var result = self
         (result.pyramid.inputDimension, result.pyramid.classes, result.pyramid.options) = (inputDimension, classes, options)
         return result

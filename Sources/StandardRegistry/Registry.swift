@@ -1,5 +1,5 @@
 import AdaptivePseudoLabels
-import Detectors
+import PyramidDetectors
 import Training
 import TrainingMethods
 import WeakSupervision

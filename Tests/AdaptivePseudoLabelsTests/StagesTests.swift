@@ -5,6 +5,7 @@ import Detectors
 import FeatureStore
 import NeuralNetworks
 import PseudoLabels
+import PyramidDetectors
 import RunRecords
 import Sampling
 import StandardRegistry

@@ -1,6 +1,7 @@
 import Autograd
 import Detectors
 import NeuralNetworks
+import PyramidDetectors
 import RandomStreams
 import TemporalAnnotations
 import TestSupport

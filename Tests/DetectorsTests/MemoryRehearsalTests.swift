@@ -3,6 +3,7 @@ import Detectors
 import Diagnostics
 import Kernels
 import NeuralNetworks
+import PyramidDetectors
 import RandomStreams
 import TemporalAnnotations
 import XCTest

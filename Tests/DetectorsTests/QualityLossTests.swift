@@ -3,6 +3,7 @@ import Detectors
 import Foundation
 import NeuralNetworks
 import PostProcessing
+import PyramidDetectors
 import RandomStreams
 import TemporalAnnotations
 import TestSupport

@@ -1,4 +1,5 @@
 import Detectors
+import PyramidDetectors
 import RandomStreams
 import TemporalAnnotations
 import XCTest

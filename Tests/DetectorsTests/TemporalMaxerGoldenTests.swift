@@ -3,6 +3,7 @@ import Detectors
 import HDF5
 import NeuralNetworks
 import PostProcessing
+import PyramidDetectors
 import RandomStreams
 import TestSupport
 import XCTest

@@ -2,6 +2,7 @@ import Autograd
 import Detectors
 import HDF5
 import NeuralNetworks
+import PyramidDetectors
 import TestSupport
 import XCTest
 

@@ -2,6 +2,7 @@ import Autograd
 import Detectors
 import Kernels
 import NeuralNetworks
+import PyramidDetectors
 import RandomStreams
 import TemporalAnnotations
 import TestSupport

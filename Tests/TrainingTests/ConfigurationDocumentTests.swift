@@ -1,6 +1,7 @@
 import Ablation
 import Detectors
 import Foundation
+import PyramidDetectors
 import StandardRegistry
 import TrainingMethods
 import XCTest

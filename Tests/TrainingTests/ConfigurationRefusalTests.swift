@@ -1,4 +1,5 @@
 import Detectors
+import PyramidDetectors
 import TrainingMethods
 import XCTest
 

@@ -7,6 +7,7 @@ import Diagnostics
 import FeatureStore
 import Foundation
 import NeuralNetworks
+import PyramidDetectors
 import RandomStreams
 import RunRecords
 import StandardRegistry

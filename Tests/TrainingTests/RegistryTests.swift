@@ -1,6 +1,7 @@
 import Configuration
 import Detectors
 import FeatureStore
+import PyramidDetectors
 import Sampling
 import StandardRegistry
 import Training

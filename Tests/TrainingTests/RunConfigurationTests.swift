@@ -1,5 +1,6 @@
 import Detectors
 import Diagnostics
+import PyramidDetectors
 import StandardRegistry
 import TrainingMethods
 import XCTest

@@ -3,6 +3,7 @@ import Collectives
 import Detectors
 import FeatureStore
 import NeuralNetworks
+import PyramidDetectors
 import RandomStreams
 import Sampling
 import StandardRegistry

@@ -8,7 +8,6 @@ public protocol BackboneBlock: Module {
 }
 
 extension TransformerBlock: BackboneBlock {}
-extension SGPBlock: BackboneBlock {}
 
 /// The detectors' backbone: embedding convolutions (each with norm and ReLU), stem blocks at full length, branch blocks that halve it.
 ///

@@ -57,7 +57,7 @@ public struct DetectionDecoder: Sendable {
     public typealias Distances = (_ point: Int, _ label: Int, _ sequence: Range<Int>) -> (start: Float, end: Float)
 
     /// Distances that do not depend on the class.
-    static func regressed(_ offsets: UnsafePointer<Float>) -> Distances {
+    package static func regressed(_ offsets: UnsafePointer<Float>) -> Distances {
         { point, _, _ in (offsets[2 * point], offsets[2 * point + 1]) }
     }
 

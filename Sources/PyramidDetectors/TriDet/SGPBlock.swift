@@ -1,4 +1,5 @@
 import Autograd
+import Detectors
 import NeuralNetworks
 
 /// Scalable-granularity perception block of TriDet (arXiv 2303.07347, Eqs. 1 to 3): with u = LN(pool(x)),
@@ -7,7 +8,7 @@ import NeuralNetworks
 /// Means and group norms stop at the ends of a sequence. Like the published code it has layer scales only when its drop-path probability is above 0.
 ///
 /// Input [rows, channels]; output ceil(length / stride) rows per sequence.
-public final class SGPBlock: Module {
+public final class SGPBlock: BackboneBlock {
     public let stride: Int
     /// The window branch's second kernel.
     public let wideKernel: Int

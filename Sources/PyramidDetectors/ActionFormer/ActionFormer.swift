@@ -1,4 +1,5 @@
 import Autograd
+import Detectors
 import NeuralNetworks
 
 /// ActionFormer (arXiv 2202.07925): a transformer over a feature pyramid, whose every point classifies the action around it and predicts the

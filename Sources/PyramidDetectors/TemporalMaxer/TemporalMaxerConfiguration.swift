@@ -1,4 +1,5 @@
 import Configuration
+import Detectors
 
 /// Everything that shapes a TemporalMaxer: what pyramids share, and how SimOTA assigns its targets; at the values of the published configurations.
 ///

@@ -1,4 +1,5 @@
 import Configuration
+import Detectors
 
 /// The configuration of ActionFormer: what pyramids share, and its attention.
 public struct ActionFormerConfiguration: PyramidDetectorConfiguration {

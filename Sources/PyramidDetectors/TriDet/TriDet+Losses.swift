@@ -1,4 +1,5 @@
 import Autograd
+import Detectors
 import Kernels
 import NeuralNetworks
 

@@ -1,4 +1,5 @@
 import Autograd
+import Detectors
 import NeuralNetworks
 
 /// TemporalMaxer (arXiv 2303.09055): convolutions, then nothing but max-pooling from level to level of the pyramid; heads as ActionFormer's, and

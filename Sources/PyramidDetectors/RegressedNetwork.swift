@@ -1,4 +1,5 @@
 import Autograd
+import Detectors
 import NeuralNetworks
 
 /// The parts of a detector over a pyramid whose every point regresses distances that do not depend on the class. Parameters carry the published names.

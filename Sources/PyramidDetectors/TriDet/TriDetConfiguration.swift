@@ -1,4 +1,5 @@
 import Configuration
+import Detectors
 
 /// The configuration of TriDet: what pyramids share, its blocks and its trident head.
 public struct TriDetConfiguration: PyramidDetectorConfiguration {
