@@ -45,6 +45,25 @@ final class ContrastivePretrainingTests: XCTestCase {
             [-1, 0, 1, 1, 0, 0, -1, -1])
     }
 
+    /// Uncertain labels give the contrast no class, and no background either; a sure label over the same frames does.
+    func testFramesOfUncertainLabelsTakeNoPart() {
+        func instance(_ start: Float, _ end: Float, _ label: Int) -> GridInstance {
+            GridInstance(segment: GridSegment(start: start, end: end), label: label)
+        }
+        let instances = [[instance(2, 4, 0), instance(3, 8, 1), instance(10, 12, 1)], [instance(0, 3, 2)]]
+        let weights = LabelWeights(instances: [[1, 0.4, 0.9], [1]], ignored: [[GridSegment(start: 20, end: 21)], []])
+        let (certain, ignored) = FrameSampling.certain(instances, weights: weights)
+        XCTAssertEqual(certain, [[instances[0][0]], instances[1]])
+        XCTAssertEqual(ignored[0], [GridSegment(start: 20, end: 21), GridSegment(start: 3, end: 8), GridSegment(start: 10, end: 12)])
+        XCTAssertEqual(ignored[1], [])
+        XCTAssertEqual(
+            FrameSampling.labels(frames: [1, 2, 3, 4, 5, 9, 11, 20], instances: certain[0], ignored: ignored[0], background: 3),
+            [3, 0, 0, 0, -1, 3, -1, -1])
+        let plain = FrameSampling.certain(instances, weights: nil)
+        XCTAssertEqual(plain.instances, instances)
+        XCTAssertEqual(plain.ignored, [[], []])
+    }
+
     // MARK: k-means
 
     func testSeparatedClustersAreFound() {

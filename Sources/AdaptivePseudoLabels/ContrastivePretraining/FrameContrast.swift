@@ -24,8 +24,9 @@ package struct FrameContrast {
         package let inputs: [Float]
         /// Per recording, the frames.
         package let frames: [[Int]]
+        /// Per recording, the actions that are sure.
         let instances: [[GridInstance]]
-        /// Per recording, stretches of which nothing is known.
+        /// Per recording, stretches of which nothing is known, those of uncertain labels among them.
         let ignored: [[GridSegment]]
 
         /// Classes of a recording's frames, those in ignored stretches negative: they take no part.
@@ -55,9 +56,10 @@ package struct FrameContrast {
             }
             frames.append(chosen)
         }
+        let (instances, ignored) = FrameSampling.certain(batch.instances, weights: batch.weights)
         return ShardFrames(
             shard: shard, group: group, embedding: tape.multiScaleRows(levels, frames: frames), inputs: inputs, frames: frames,
-            instances: batch.instances, ignored: batch.weights?.ignored ?? batch.instances.map { _ in [] })
+            instances: instances, ignored: ignored)
     }
 
     /// Computes both losses over all ranks and seeds the gradient of `weight` times their sum.

@@ -33,4 +33,24 @@ public enum FrameSampling {
             return label
         }
     }
+
+    /// The actions that the contrast may learn classes from, and the stretches that it leaves alone, per video.
+    ///
+    /// A contrast has no weight per frame, so labels that count less than 1 (uncertain ones) give no class: their frames are neither their action
+    /// nor background (choice).
+    ///
+    /// - Parameters:
+    ///   - instances: per video, on its grid.
+    ///   - weights: of these instances; nil: all count 1, and nothing is ignored.
+    package static func certain(
+        _ instances: [[GridInstance]], weights: LabelWeights?
+    ) -> (instances: [[GridInstance]], ignored: [[GridSegment]]) {
+        guard let weights else { return (instances, instances.map { _ in [] }) }
+        var certain: [[GridInstance]] = [], ignored = weights.ignored
+        for (video, (own, counts)) in zip(instances, weights.instances).enumerated() {
+            certain.append(zip(own, counts).filter { $1 >= 1 }.map(\.0))
+            ignored[video] += zip(own, counts).filter { $1 < 1 }.map(\.0.segment)
+        }
+        return (certain, ignored)
+    }
 }
