@@ -70,14 +70,18 @@ let package = Package(
             name: "TrainingMethods",
             dependencies: [
                 "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
-                "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", crypto,
+                "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", crypto,
             ]),
+        .target(
+            name: "TrainingReview",
+            dependencies: ["Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks", "Sampling", "TemporalAnnotations", "TrainingMethods"]),
         // Floor 6
         .target(
             name: "Training",
             dependencies: [
                 "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics",
                 "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "TrainingMethods",
+                "TrainingReview",
             ]),
         .target(
             name: "Ablation",
@@ -87,20 +91,22 @@ let package = Package(
         .target(
             name: "PseudoLabels",
             dependencies: [
-                "Collectives", "Detectors", "Diagnostics", "FeatureStore", "RunRecords", "TemporalAnnotations", "TrainingMethods",
+                "Collectives", "Detectors", "Diagnostics", "FeatureStore", "RunRecords", "TemporalAnnotations", "TrainingMethods", "TrainingReview",
             ]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
-                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
-                "NeuralNetworks", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "Training", "TrainingMethods",
+                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics",
+                "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations",
+                "Training", "TrainingMethods", "TrainingReview",
             ]),
         .target(
             name: "WeakSupervision",
             dependencies: [
                 "Autograd", "Checkpoints", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
                 "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "Training", "TrainingMethods",
+                "TrainingReview",
             ]),
         .target(
             name: "Benchmarks",
@@ -142,7 +148,7 @@ let package = Package(
             dependencies: [
                 "AdaptivePseudoLabels", "Autograd", "Checkpoints", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels",
                 "NeuralNetworks", "PseudoLabels", "PyramidDetectors", "RandomStreams", "RunRecords", "Sampling", "StandardRegistry",
-                "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods",
+                "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods", "TrainingReview",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",
@@ -166,7 +172,7 @@ let package = Package(
             name: "TrainingTests",
             dependencies: [
                 "Ablation", "Checkpoints", "HDF5", "Kernels", "PyramidDetectors", "RunRecords", "Sampling", "StandardRegistry", "TestSupport",
-                "Training", "TrainingMethods",
+                "Training", "TrainingMethods", "TrainingReview",
             ]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["Detectors", "PseudoLabels", "RunRecords", "TemporalAnnotations"]),
         .testTarget(

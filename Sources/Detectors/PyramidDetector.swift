@@ -87,7 +87,8 @@ extension PyramidDetector {
         let shared = configuration.pyramid, outputs = self(batch.features, .inference())
         return withExtendedLifetime(outputs) {
             DetectionDecoder(settings: shared.detection, classes: shared.classes).assessedDetections(
-                logits: outputs.logits.values, quality: outputs.quality.map { QualityScores($0, settings: shared.quality) },
+                logits: outputs.logits.values,
+                quality: outputs.quality.map { QualityScores($0, settings: shared.quality).raised(to: shared.quality.power) },
                 points: points(batch.features), videos: batch.videos, distances: distances(outputs))
         }
     }

@@ -3,6 +3,7 @@ import FeatureStore
 import RunRecords
 import TemporalAnnotations
 import TrainingMethods
+import TrainingReview
 
 /// The pseudo-labels of a round.
 public struct RoundLabels: Equatable, Sendable {

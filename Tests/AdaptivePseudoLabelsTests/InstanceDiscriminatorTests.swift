@@ -50,6 +50,24 @@ final class InstanceDiscriminatorTests: XCTestCase {
         }
     }
 
+    /// Means of four parts of the instance and half its length on both sides.
+    func testPoolingOfAnInstanceAndItsSurroundings() {
+        for columns in [1, 5] {
+            let video = (0..<12 * columns).map { _ in random.normal() }
+            var bank = InstanceSet(columns: 4 * columns, pooling: .context)
+            // [4, 8] and what surrounds it, [2, 10]: parts of 2. [0, 1]: parts of a half, the first beyond the beginning. [5, 5]: one row.
+            let segments: [(Float, Float)] = [(4, 8), (0, 1), (5, 5)]
+            let expected = [[2...4, 4...6, 6...8, 8...10], [0...0, 0...0, 1...1, 1...1], [5...5, 5...5, 5...5, 5...5]]
+            for segment in segments { bank.append(GridSegment(start: segment.0, end: segment.1), label: 2, video: video, rows: 12) }
+            let naive = expected.joined().flatMap { rows in
+                (0..<columns).map { c in rows.reduce(Float(0)) { $0 + video[$1 * columns + c] } / Float(rows.count) }
+            }
+            XCTAssertEqual(bank.features.count, naive.count)
+            for (a, b) in zip(bank.features, naive) { XCTAssertEqual(a, b, accuracy: 1e-6) }
+        }
+        XCTAssertEqual(InstancePooling.max.parts, 1)
+    }
+
     func testBalancedPairs() {
         let labels = [0, 0, 0, 1, 1, 2] + [Int](repeating: 3, count: 30)
         var stream = RandomStream(seed: 9, "pairs")

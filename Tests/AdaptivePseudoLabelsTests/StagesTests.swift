@@ -13,6 +13,7 @@ import TemporalAnnotations
 import TestSupport
 import Training
 import TrainingMethods
+import TrainingReview
 import XCTest
 
 /// The stages of a run: lengths and learning rates, and what each step sees.

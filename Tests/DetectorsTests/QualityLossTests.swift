@@ -265,6 +265,32 @@ final class QualityLossTests: XCTestCase {
         }
     }
 
+    /// Scores are P_cls times P_diou to a power.
+    func testPowerOfTheReliability() throws {
+        let logits = QualityLogits([Tensor(rows: 3, columns: 1, [1, 2, -3]), Tensor(rows: 3, columns: 1, [-1, -2, 1])])
+        let scores = QualityScores(logits, settings: QualitySettings(.tiouTND))
+        for (power, expected) in [
+            (Float(1), scores.reliability), (0, [1, 1, 1]), (0.5, scores.reliability.map { $0.squareRoot() }),
+            (2, scores.reliability.map { $0 * $0 }),
+        ] {
+            let raised = scores.raised(to: power)
+            for (a, b) in zip(raised.reliability, expected) { XCTAssertEqual(a, b, accuracy: 1e-6 * b, "power \(power)") }
+            XCTAssertEqual(raised.overlap, scores.overlap)
+            XCTAssertEqual(raised.distance, scores.distance)
+        }
+        var (model, _) = model(.tiouTND)
+        var configuration = model.configuration
+        configuration.pyramid.options.quality.power = 0
+        let plain = model
+        model = ActionFormer(configuration)
+        for (a, b) in zip(model.namedParameters, plain.namedParameters) {
+            for i in 0..<a.parameter.count { a.parameter.values[i] = b.parameter.values[i] }
+        }
+        let found = model.detectWithParts(batch()).joined()
+        XCTAssertGreaterThan(found.count, 3)
+        for detection in found { XCTAssertEqual(Float(detection.detection.score), detection.classScore) }
+    }
+
     func testSuppressionKeepsThePartsOfEachDetection() throws {
         var settings = DetectionSettings(preNMSThresh: 0.001, minScore: 0.001, nmsMethod: .soft, multiclassNMS: true)
         let points = PyramidPoints(rows: [6], levels: 1)

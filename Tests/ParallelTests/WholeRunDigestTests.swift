@@ -51,6 +51,12 @@ final class WholeRunDigestTests: StoreTestCase {
             case .round(var record):
                 record.time = nil
                 return .round(record)
+            case .judged(var record):
+                record.time = nil
+                return .judged(record)
+            case .validation(var record):
+                record.time = nil
+                return .validation(record)
             case .stage(var record):
                 record.time = nil
                 return .stage(record)
@@ -90,13 +96,12 @@ final class WholeRunDigestTests: StoreTestCase {
             log: resume ? [] : timeless(try RunFolder("\(folder)/\(name)").readLog()))
     }
 
-    private func requireEqual(_ precision: String) throws -> Left {
-        let kind = ["training.gradient_precision=\(precision)"]
-        let expected = try XCTUnwrap(try run("\(precision)-alone", alone: true, kind))
+    private func requireEqual(_ kindName: String, _ kind: [String]) throws -> Left {
+        let expected = try XCTUnwrap(try run("\(kindName)-alone", alone: true, kind))
         // In pre-training, in burn-in, in the first and in the second round.
         var stops = [1, 5, 8, 10][...]
         for overlap in [true, false] {
-            let ways = kind + ["training.overlap=\(overlap)"], name = "\(precision)-\(overlap)"
+            let ways = kind + ["training.overlap=\(overlap)"], name = "\(kindName)-\(overlap)"
             XCTAssertEqual(try run(name, ways), expected, "\(name), \(world.size) ranks")
             for alone in [true, false] {
                 let stop = stops.removeFirst(), part = "\(name)-stopped-\(stop)"
@@ -111,7 +116,20 @@ final class WholeRunDigestTests: StoreTestCase {
     }
 
     func testAllRanksAndOneAloneEndInTheSameBits() throws {
-        let exact = try requireEqual("float32"), rounded = try requireEqual("bfloat16")
+        let exact = try requireEqual("float32", ["training.gradient_precision=float32"])
+        let rounded = try requireEqual("bfloat16", ["training.gradient_precision=bfloat16"])
         XCTAssertNotEqual(exact.digest, rounded.digest, "rounding shows")
+    }
+
+    /// What looks at recordings between steps: evaluations, the guard, selection by precision, a teacher of several views.
+    func testRunsThatLookAtTheirDetectorEndInTheSameBits() throws {
+        let left = try requireEqual(
+            "looking",
+            [
+                "training.evaluate_every=2", "training.evaluate_checkpoint=best", "data.validation_subset=Validation", "apl.held_out_fraction=0.3",
+                "apl.guard=true", "apl.selection=precision", "apl.teacher_views=3", "icd.pooling=context",
+            ])
+        XCTAssertEqual(left.log.filter { if case .judged = $0 { true } else { false } }.count, 3)
+        XCTAssertEqual(left.log.compactMap { if case .validation(let record) = $0 { record.step } else { nil } }, [2, 4, 6, 8, 10, 11])
     }
 }

@@ -132,6 +132,23 @@ final class ObserverTests: XCTestCase {
         XCTAssertEqual(written.count, 3)
     }
 
+    func testProgressNamesTheStageWhereThereAreSeveral() throws {
+        var written: [String] = [], time = 0.0
+        let observer = ProgressObserver {
+            ProgressBar("training", total: $0, done: $1, isTerminal: true, now: { time }, write: { written.append($0) })
+        }
+        let stages = [RunStage(name: "burn-in", steps: 0..<5), RunStage(name: "round 1", steps: 5..<10)]
+        try observer.runBegins(RunStart(folder: folder, step: 0, iterations: 10, stages: stages))
+        try observer.stageBegins(stages[0], step: 0)
+        time = 3
+        try observer.stepEnds(StepEnd(step: 5, loss: ["total": 0.5]))
+        try observer.stageBegins(stages[1], step: 5)
+        time = 6
+        try observer.stepEnds(StepEnd(step: 6, loss: ["total": 0.25]))
+        XCTAssertTrue(written.contains { $0.hasSuffix("burn-in, loss 0.5000") }, "\(written)")
+        XCTAssertTrue(written.contains { $0.hasSuffix("round 1, loss 0.2500") }, "\(written)")
+    }
+
     func testObserversAreToldInTheirOrderAndOnRankZeroAlone() throws {
         final class Noting: RunObserver {
             var note: (String) -> Void = { _ in }

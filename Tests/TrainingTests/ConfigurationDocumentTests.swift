@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "398644b1a150a76477d446f449e7425bd09e6da84e3df11d61334743278f8283")
+        XCTAssertEqual(run.digest, "88c9c254157de61c76730a2381cfacbf35d7eb9e0b800732831bc9e4ed484f72")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "70ea04bc5590b8cc87b59106591640837aa0c80f76c3981cc187ed5f53d5c2ee")
+        XCTAssertEqual(run.digest, "7f421ac32ded20ce5f20738b6b9e1c3e6bfdaddcddabb93af30a4f623e5b3634")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

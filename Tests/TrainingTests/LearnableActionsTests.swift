@@ -11,6 +11,7 @@ import TemporalAnnotations
 import TestSupport
 import Training
 import TrainingMethods
+import TrainingReview
 import XCTest
 
 /// Actions that can never be positive are counted before the first step; a run that can learn none is refused.

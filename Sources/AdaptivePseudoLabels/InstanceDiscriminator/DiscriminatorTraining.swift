@@ -19,15 +19,17 @@ final class DiscriminatorTraining {
     /// By position of the recording in the store.
     private var instances: [Int: Range<Int>] = [:]
 
+    /// - Parameter columns: of the store's rows.
     /// - Throws: `Failure` when the machine has no room for its parameters.
     init(_ settings: DiscriminatorConfiguration, columns: Int, seed: UInt64) throws {
         self.settings = settings
+        let columns = columns * settings.pooling.parts
         discriminator = InstanceDiscriminator(columns: columns, hidden: settings.hidden)
         try MemoryCheck.requireAlone(MemoryPlanner.parameters(discriminator, arrays: 4, keys: ["icd.hidden"], file: nil))
         discriminator.initializeParameters(seed: seed)
         arena = ParameterArena(discriminator)
         optimizer = AdamW(arena, weightDecay: settings.weightDecay)
-        bank = InstanceSet(columns: columns)
+        bank = InstanceSet(columns: columns, pooling: settings.pooling)
     }
 
     /// Gathers the labelled instances' features: each rank reads its part of the recordings, once.
@@ -35,9 +37,9 @@ final class DiscriminatorTraining {
         guard reduction == nil else { return }
         reduction = GradientReduction(
             arena: arena, communicator: run.communicator, shards: run.shards, options: .init(bucketElements: arena.count))
-        let store = run.store, columns = store.dimension, videos = labeled.sorted()
+        let store = run.store, columns = bank.columns, videos = labeled.sorted()
         let own = stride(from: run.communicator.rank, to: videos.count, by: run.communicator.size).map { videos[$0] }
-        var part = InstanceSet(columns: columns), places: [Int] = []
+        var part = emptySet, places: [Int] = []
         try Inference.forEach(own, store: store, communicator: run.communicator, title: "reading labelled instances") { place, batch in
             for instance in store.videos[own[place]].annotation.instances {
                 let segment = store.videos[own[place]].grid.gridSegment(instance.segment)
@@ -58,8 +60,11 @@ final class DiscriminatorTraining {
             all += features[rank][range.lowerBound * columns..<range.upperBound * columns]
             classes += labels[rank][range]
         }
-        bank = InstanceSet(columns: columns, features: all, labels: classes)
+        bank = InstanceSet(columns: columns, features: all, labels: classes, pooling: settings.pooling)
     }
+
+    /// For instances that are compared with the labelled ones.
+    var emptySet: InstanceSet { InstanceSet(columns: bank.columns, pooling: settings.pooling) }
 
     /// One step on the labelled instances of the mini-batch (Eq. 7, 8); all ranks together.
     ///

@@ -1,6 +1,19 @@
+import Configuration
 import Foundation
 import Kernels
 import TemporalAnnotations
+
+/// What the feature of an action instance is made of.
+public enum InstancePooling: String, ConfigurationChoice, Sendable {
+    /// The maximum over the rows of the instance: the paper's.
+    case max
+    /// The means of four equal parts of the instance widened by half its length on both sides, one after another (choice): they tell what comes before
+    /// from what comes after, which a maximum cannot.
+    case context
+
+    /// Parts, each as wide as a row.
+    public var parts: Int { self == .max ? 1 : 4 }
+}
 
 /// Features of action instances: the maximum over time of the *input* features inside the instance.
 public enum InstanceFeatures {
@@ -28,20 +41,51 @@ public enum InstanceFeatures {
     ) {
         Pooling.largest(features, channels: columns, rows: rows, into: result)
     }
+
+    /// The means of four parts of a segment and its surroundings, see `InstancePooling.context`. A part that holds no row takes the nearest one.
+    ///
+    /// - Parameters:
+    ///   - features: [rows, columns].
+    ///   - columns: values of a row.
+    ///   - segment: the instance, on the grid.
+    ///   - rows: rows of the recording.
+    ///   - result: receives [4 * columns].
+    public static func poolContext(
+        _ features: UnsafePointer<Float>, columns: Int, segment: GridSegment, rows: Int, into result: UnsafeMutablePointer<Float>
+    ) {
+        let begin = segment.start - 0.5 * segment.length, part = 0.5 * segment.length
+        for i in 0..<InstancePooling.context.parts {
+            let own = Self.rows(of: GridSegment(start: begin + Float(i) * part, end: begin + Float(i + 1) * part), rows: rows)
+            let target = result + i * columns
+            target.update(repeating: 0, count: columns)
+            for row in own { for column in 0..<columns { target[column] += features[row * columns + column] } }
+            for column in 0..<columns { target[column] /= Float(own.count) }
+        }
+    }
 }
 
 /// Features and classes of many instances: all labelled ones, gathered over ranks once, or those of a mini-batch.
 public struct InstanceSet: Equatable, Sendable {
+    /// Width of an instance's feature.
     public let columns: Int
+    public let pooling: InstancePooling
     /// [instances, columns].
     public private(set) var features: [Float] = []
     public private(set) var labels: [Int] = []
 
-    public init(columns: Int) { self.columns = columns }
+    /// - Parameters:
+    ///   - columns: width of an instance's feature: of a row, times the parts of the pooling.
+    ///   - pooling: what the feature is made of.
+    public init(columns: Int, pooling: InstancePooling = .max) {
+        precondition(columns % pooling.parts == 0)
+        self.columns = columns
+        self.pooling = pooling
+    }
 
-    public init(columns: Int, features: [Float], labels: [Int]) {
+    public init(columns: Int, features: [Float], labels: [Int], pooling: InstancePooling = .max) {
         precondition(features.count == labels.count * columns, "\(features.count) values for \(labels.count) instances of \(columns)")
         self.columns = columns
+        self.pooling = pooling
         self.features = features
         self.labels = labels
     }
@@ -53,14 +97,18 @@ public struct InstanceSet: Equatable, Sendable {
     /// - Parameters:
     ///   - segment: the instance, on the grid.
     ///   - label: the instance's class.
-    ///   - video: [rows, columns].
+    ///   - video: [rows, columns / parts of the pooling].
     ///   - rows: rows of the video.
     public mutating func append(_ segment: GridSegment, label: Int, video: UnsafePointer<Float>, rows: Int) {
         let begin = features.count
         features += [Float](repeating: 0, count: columns)
         features.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
-            InstanceFeatures.pool(video, columns: columns, rows: InstanceFeatures.rows(of: segment, rows: rows), into: base + begin)
+            switch pooling {
+            case .max: InstanceFeatures.pool(video, columns: columns, rows: InstanceFeatures.rows(of: segment, rows: rows), into: base + begin)
+            case .context:
+                InstanceFeatures.poolContext(video, columns: columns / pooling.parts, segment: segment, rows: rows, into: base + begin)
+            }
         }
         labels.append(label)
     }

@@ -28,18 +28,21 @@ extension AdaptivePseudoLabelMethod {
         }
         if apl.rounds > 0 {
             add(joint("a round", [labeled, unlabeled]))
-            add(planner.detection("labelling", videos: recordings.unlabeled))
+            add(planner.detection("labelling", videos: recordings.unlabeled + heldOut))
         }
         if hasStudents, stages.first?.name == "pre-training" {
             demand.parts.append(.init("the pre-trained pyramid", bytes: 4 * pyramid.reduce(0) { $0 + $1.count }))
         }
+        if apl.guardsRounds, apl.rounds > 0 {
+            demand.parts.append(.init("the best weights and their average", bytes: 2 * 4 * MemoryPlanner.count(detector)))
+        }
         if let discriminator {
             let reduction = GradientReduction.Options(bucketElements: discriminator.arena.count)
-            demand.parts = planner.trainedParts(
+            demand.parts += planner.trainedParts(
                 discriminator.discriminator, name: "the discriminator", hasAverage: false, reduction: reduction)
             let instances = recordings.labeled.reduce(0) { $0 + store.videos[$1].annotation.instances.count }
             // The bank, and what was gathered for it.
-            demand.parts.append(.init("labelled instances", bytes: 3 * 4 * instances * store.dimension))
+            demand.parts.append(.init("labelled instances", bytes: 3 * 4 * instances * store.dimension * settings.discriminator.pooling.parts))
         }
         return demand
     }

@@ -1,7 +1,9 @@
 import Collectives
 import Detectors
 import Diagnostics
+import Foundation
 import PseudoLabels
+import RandomStreams
 import RunRecords
 import TemporalAnnotations
 import Training
@@ -11,14 +13,13 @@ extension AdaptivePseudoLabelMethod {
     /// Labels the unlabelled recordings again: each rank predicts on its part, rank 0 selects and refines over the whole set and writes the round's
     /// file, all ranks receive what is to be learnt from.
     func beginRound(_ number: Int, name: String, _ run: RunContext) throws {
-        func predict() throws -> [PseudoLabel] { try predictions(run, title: "\(name): labelling") }
-        let isAveraged = settings.pseudoLabels.teacher == .ema
-        let own = isAveraged ? try run.state.average.withAveragedWeights(predict) : try predict()
-        let gathered = try PseudoLabelExchange.gather(own, communicator: run.communicator)
+        let gathered = try taught(recordings.unlabeled, round: number, run, title: "\(name): labelling")
+        let precise = settings.pseudoLabels.selection == .precision
+        let known = precise ? try taught(heldOut, round: number, run, title: "\(name): held-out recordings, labelling") : nil
         var quality: PseudoLabelQuality?
         let chosen = try run.communicator.throwTogether { () throws -> [PseudoLabel] in
             guard let gathered else { return [] }
-            let (labels, thresholds) = selected(gathered)
+            let (labels, thresholds) = selected(gathered, knowing: known)
             quality = try RoundRecord.write(
                 labels, thresholds, round: number, name: name, videos: recordings.unlabeled, previous: round.quality,
                 expectedActions: expectedActions.reduce(0, +), run)
@@ -31,7 +32,10 @@ extension AdaptivePseudoLabelMethod {
         switch settings.pseudoLabels.uncertain {
         case .background: break
         case .ignore: next.ignore(uncertain, store: store)
-        case .soft: next.weigh(uncertain, overlap: Self.uncertainOverlap, store: store)
+        case .soft:
+            next.weigh(uncertain.filter { $0.fate == .rejected }, overlap: Self.uncertainOverlap, store: store)
+            // Sure of itself and unlike its class: nothing is known of it.
+            next.ignore(uncertain.filter { $0.fate == .removed }, store: store)
         }
         try take(next)
         beginStudent(round: number, run.state)
@@ -56,19 +60,28 @@ extension AdaptivePseudoLabelMethod {
             + learnable.warnings("pseudo-labels", prefix: "\(name): ")
     }
 
-    /// Of this rank's part of the unlabelled recordings, those that are not too unsure, with their similarity to the labelled instances.
-    private func predictions(_ run: RunContext, title: String) throws -> [PseudoLabel] {
-        let all = recordings.unlabeled
+    /// The teacher's predictions on recordings that are not trained on with their labels, gathered on rank 0; nil on the other ranks.
+    private func taught(_ all: [Int], round: Int, _ run: RunContext, title: String) throws -> [PseudoLabel]? {
+        func predict() throws -> [PseudoLabel] { try predictions(on: all, round: round, run, title: title) }
+        let isAveraged = settings.pseudoLabels.teacher == .ema
+        let own = isAveraged ? try run.state.average.withAveragedWeights(predict) : try predict()
+        return try PseudoLabelExchange.gather(own, communicator: run.communicator)
+    }
+
+    /// Of this rank's part of the recordings, those that are not too unsure, with their similarity to the labelled instances.
+    private func predictions(on all: [Int], round: Int, _ run: RunContext, title: String) throws -> [PseudoLabel] {
         let own = stride(from: run.communicator.rank, to: all.count, by: run.communicator.size).map { all[$0] }
         let labelled = discriminator.map { $0.discriminator.projected($0.bank) }
+        let views = TeacherViews(count: settings.pseudoLabels.teacherViews, dropout: settings.pseudoLabels.viewDropout)
         var result: [PseudoLabel] = []
-        try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { _, batch in
-            let found = try detector.detectWithParts(batch)[0].filter {
+        try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { place, batch in
+            let predicted = try views.predictions(detector, batch) { RandomStream(seed: seed, "view", own[place], round, $0) }
+            let found = predicted.filter {
                 score(PseudoLabel($0)) >= settings.pseudoLabels.selectionFloor && $0.detection.segment.length > 0
             }
             var similarities = [Float](repeating: .nan, count: found.count)
             if let discriminator, let labelled, !found.isEmpty {
-                var instances = InstanceSet(columns: store.dimension)
+                var instances = discriminator.emptySet
                 for one in found {
                     instances.append(
                         one.gridSegment, label: one.detection.label, video: batch.features.tensor.values, rows: batch.features.rows)
@@ -80,12 +93,18 @@ extension AdaptivePseudoLabelMethod {
         return result
     }
 
+    /// The score from which on predictions on the held-out recordings have the wanted precision; nil without any prediction there.
+    private func preciseThreshold(_ known: [PseudoLabel]) -> Double? {
+        PrecisionThreshold.threshold(
+            known, truth: heldOut.map { store.videos[$0].annotation }, target: settings.pseudoLabels.precisionTarget, score: score)
+    }
+
     /// Per class, how many actions the unlabelled recordings would have at the labelled ones' rate per second.
     package var expectedActions: [Double] {
         func seconds(_ videos: [Int]) -> Double { videos.reduce(0) { $0 + store.videos[$1].annotation.duration } }
-        let ratio = seconds(recordings.unlabeled) / seconds(recordings.labeled)
+        let labeled = recordings.labeled + heldOut, ratio = seconds(recordings.unlabeled) / seconds(labeled)
         var counts = [Double](repeating: 0, count: store.classes.count)
-        for video in recordings.labeled { for instance in store.videos[video].annotation.instances { counts[instance.label] += 1 } }
+        for video in labeled { for instance in store.videos[video].annotation.instances { counts[instance.label] += 1 } }
         return counts.map { $0 * ratio }
     }
 
@@ -93,12 +112,16 @@ extension AdaptivePseudoLabelMethod {
     private func score(_ label: PseudoLabel) -> Double {
         guard settings.pseudoLabels.selectionScore == .classScore else { return label.score }
         guard let overlap = label.tIoU else { return label.score }
-        let floor = Double(QualitySettings().floor)
-        return min(1, label.score / (label.tND.map { max(overlap - $0, floor) } ?? max(overlap, .leastNormalMagnitude)))
+        let quality = settings.quality, reliability = label.tND.map { max(overlap - $0, Double(quality.floor)) } ?? overlap
+        return min(1, label.score / max(pow(reliability, Double(quality.power)), .leastNormalMagnitude))
     }
 
     /// Selection by score (Eq. 6), refinement by similarity (EAP, MPP), over all recordings.
-    func selected(_ gathered: [PseudoLabel]) -> (labels: [PseudoLabel], thresholds: PseudoLabelThresholds) {
+    ///
+    /// - Parameters:
+    ///   - gathered: predictions on the unlabelled recordings.
+    ///   - known: those on the held-out ones, for selection by precision.
+    func selected(_ gathered: [PseudoLabel], knowing known: [PseudoLabel]? = nil) -> (labels: [PseudoLabel], thresholds: PseudoLabelThresholds) {
         let apl = settings.pseudoLabels, icd = settings.discriminator, classes = store.classes
         let threshold: SelectionSettings.Threshold =
             switch apl.selection {
@@ -106,6 +129,8 @@ extension AdaptivePseudoLabelMethod {
             case .adaptivePerClass: .adaptivePerClass
             case .fixed: .fixed(apl.fixedThreshold)
             case .matched: .matched(expected: expectedActions)
+            case .mixture: .mixture
+            case .precision: preciseThreshold(known ?? []).map { .fixed($0) } ?? .adaptive
             }
         var videos: [VideoID: Int] = [:]
         let instances = gathered.map { label in

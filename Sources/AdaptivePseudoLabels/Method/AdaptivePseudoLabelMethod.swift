@@ -10,6 +10,7 @@ import RandomStreams
 import Sampling
 import TemporalAnnotations
 import TrainingMethods
+import TrainingReview
 
 /// APL: pre-training without labels, burn-in on the labelled recordings with the discriminator beside, then rounds of labelling the others again and
 /// training on both. docs/methods.md says which file holds which equation.
@@ -27,7 +28,10 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     let settings: AdaptivePseudoLabelSettings
     let store: FeatureStore
     let detector: any LevelFeatures & AssessedLocalizer
-    let recordings: TrainingRecordings
+    /// Those that are trained on.
+    package let recordings: TrainingRecordings
+    /// Labelled ones that are not trained on, as positions in the store.
+    package let heldOut: [Int]
     let seed: UInt64
     private let plan: StagePlan<Phase>
     private let cropping: Cropping
@@ -41,6 +45,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     private var unlabeled: TrainingSampler?
     /// The pyramid's values after pre-training, where students are restarted; empty: it was not pre-trained. Part of the state.
     var pretrained: [Float] = []
+    /// The best weights so far, where rounds are guarded; part of the state.
+    var best: GuardedWeights?
 
     /// - Throws: `Failure` for a detector without a pyramid, and when a part of the recordings is too small for the virtual shards.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
@@ -53,8 +59,17 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         settings = configuration[AdaptivePseudoLabelSettings.self]
         self.store = store
         self.detector = detector
-        self.recordings = recordings
         let data = configuration.data, apl = settings.pseudoLabels
+        let heldOut = apl.rounds > 0 ? recordings.heldOutCount(apl.heldOutFraction) : 0, kept = recordings.labeled.count - heldOut
+        self.heldOut = recordings.labeled.suffix(heldOut).sorted()
+        guard heldOut == 0 || kept >= data.virtualShards else {
+            throw Failure.badInput(
+                "\(counted(kept, "labelled recording")) \(kept == 1 ? "is" : "are") left to train on, of \(recordings.labeled.count), for "
+                    + "\(data.virtualShards) virtual shards",
+                at: .key("apl.held_out_fraction"), advice: "hold out fewer recordings, label more, or use fewer virtual shards")
+        }
+        let recordings = TrainingRecordings(labeled: Array(recordings.labeled.prefix(kept)), unlabeled: recordings.unlabeled)
+        self.recordings = recordings
         seed = UInt64(configuration.training.seed)
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
         if apl.rounds > 0, recordings.unlabeled.count < data.virtualShards {
@@ -190,6 +205,14 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     func beginStudent(round: Int, _ state: TrainingState) {
         guard hasStudents else { return }
         restart(state, pyramid: pretrained, seed: Self.seed(seed, round: round))
+    }
+
+    /// A guarded round that was no gain is undone.
+    public func end(stage: Int, _ run: RunContext) throws {
+        switch plan.phases[stage] {
+        case .pretraining: break
+        case .burnIn, .round: try guardRound(named: stages[stage].name, run)
+        }
     }
 
     static func seed(_ seed: UInt64, round: Int) -> UInt64 { seed &+ UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }

@@ -9,6 +9,8 @@ public struct SelectionSettings: Equatable, Sendable {
         case adaptivePerClass
         /// A constant.
         case fixed(Double)
+        /// Where the upper of two normal distributions of scores becomes the likelier one (`ScoreMixture`).
+        case mixture
         /// Per class the score of the n-th best prediction, n being the number of actions expected, rounded (label matching).
         case matched(expected: [Double])
     }
@@ -39,7 +41,7 @@ public struct ScoreStatistics: Equatable, Sendable {
     public var count: Int
     public var mean: Double
     public var deviation: Double
-    /// `mean + deviation`, the fixed threshold, or the matched one of a class.
+    /// `mean + deviation`, the fixed threshold, the mixture's, or the matched one of a class.
     public var threshold: Double
 
     public init(count: Int, mean: Double, deviation: Double, threshold: Double) {
@@ -74,6 +76,8 @@ public struct PseudoLabelSelection: Equatable, Sendable {
         if case .matched(let expected) = settings.threshold {
             matched = Self.matchedThresholds(scores, labels: instances.map(\.label), expected: expected, floor: settings.floor)
         }
+        var mixed: Double?
+        if case .mixture = settings.threshold { mixed = ScoreMixture(scores.filter { Double($0) >= settings.floor }).threshold }
         let isPerClass = settings.threshold == .adaptivePerClass || matched != nil
         // One group for all predictions, then one per class.
         let groups = 1 + (isPerClass ? classes : 0)
@@ -99,6 +103,7 @@ public struct PseudoLabelSelection: Equatable, Sendable {
             let deviation = counts[group] > 0 ? (squares[group] / Double(counts[group])).squareRoot() : 0
             var threshold = counts[group] > 0 ? means[group] + deviation : .infinity
             if case .fixed(let value) = settings.threshold { threshold = value }
+            if let mixed { threshold = mixed }
             if let matched { threshold = group > 0 ? matched[group - 1] : .infinity }
             return ScoreStatistics(count: counts[group], mean: means[group], deviation: deviation, threshold: threshold)
         }

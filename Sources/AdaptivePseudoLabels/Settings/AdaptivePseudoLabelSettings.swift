@@ -35,6 +35,7 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
         var result = QualitySettings(pseudoLabels.alqa)
         result.focalScore = pseudoLabels.alqaScore
         result.localizationWeight = Float(pseudoLabels.localizationWeight)
+        result.power = Float(pseudoLabels.scorePower)
         return result
     }
 
@@ -51,6 +52,13 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
                 advice: "set one of acp.coarse and acp.fine, or the length of the pre-training to 0")
         }
         guard apl.rounds > 0 else { return }
+        if apl.heldOutFraction == 0, apl.guardsRounds || apl.selection == .precision {
+            let key = apl.guardsRounds ? "apl.guard" : "apl.selection"
+            throw keys.refusal(
+                "\(apl.guardsRounds ? "the guard of the rounds" : "selection by precision") needs labelled recordings that are not trained on",
+                at: key,
+                advice: "set apl.held_out_fraction, for example to 0.25, or \(key) to \(apl.guardsRounds ? "false" : "adaptive")")
+        }
         switch (apl.roundIterations, apl.roundEpochs) {
         case (.some, .some):
             throw keys.refusal(

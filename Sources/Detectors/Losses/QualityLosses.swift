@@ -41,6 +41,8 @@ public struct QualitySettings: Equatable, Sendable {
     public var floor: Float = 1e-3
     /// Factor of `L_loc` in the total (Eq. 12).
     public var localizationWeight: Float = 0.1
+    /// Power of P_diou in the scores of detections; losses do not depend on it.
+    public var power: Float = 1
     /// Focal loss's alpha.
     public var alpha: Float = 0.25
 
@@ -82,6 +84,14 @@ public struct QualityScores: Equatable, Sendable {
         } else {
             reliability = probabilities[0]
         }
+    }
+
+    /// The same with the reliability to a power: 1 changes no bit.
+    package func raised(to power: Float) -> QualityScores {
+        guard power != 1 else { return self }
+        var result = self
+        result.reliability = reliability.map { pow($0, power) }
+        return result
     }
 
     /// `P = P_cls * P_diou` (Eq. 4), [points, classes].

@@ -14,6 +14,9 @@ public struct CheckpointFolder: Sendable {
     /// The path of the checkpoint of a step.
     public func file(step: Int) -> String { "\(path)/\(String(format: "step-%08ld.h5", step))" }
 
+    /// The path of the checkpoint of the best evaluation while the run trained.
+    public var best: String { "\(path)/best.h5" }
+
     /// Steps of the checkpoints there are, ascending.
     public var steps: [Int] { RunFolder.numbers(in: path, prefix: "step-", suffix: ".h5", digits: 8) }
 
@@ -36,5 +39,6 @@ public struct CheckpointFolder: Sendable {
     /// Removes checkpoints beyond `step`: those of a run that is begun again.
     public func removeAll(after step: Int) {
         for later in steps where later > step { try? FileManager.default.removeItem(atPath: file(step: later)) }
+        if step < 0 { try? FileManager.default.removeItem(atPath: best) }
     }
 }

@@ -7,6 +7,10 @@ public enum LogLine: Equatable, Sendable {
     case steps(StepRecord)
     /// On a round of pseudo-labels: has counts of their fates.
     case round(PseudoLabelRoundRecord)
+    /// On a round that held-out recordings judged: has `kept`.
+    case judged(GuardRecord)
+    /// On an evaluation while the run trained: has `best_step`.
+    case validation(ValidationRecord)
     /// On the beginning of a stage, by a method whose records are not known here.
     case stage(StageRecord)
 
@@ -15,6 +19,8 @@ public enum LogLine: Equatable, Sendable {
         switch self {
         case .steps(let record): record.step
         case .round(let record): record.step
+        case .judged(let record): record.step
+        case .validation(let record): record.step
         case .stage(let record): record.step
         }
     }
@@ -24,6 +30,8 @@ public enum LogLine: Equatable, Sendable {
         switch self {
         case .steps(let record): record.stage
         case .round(let record): record.stage
+        case .judged(let record): record.stage
+        case .validation(let record): record.stage
         case .stage(let record): record.stage
         }
     }
@@ -33,13 +41,15 @@ public enum LogLine: Equatable, Sendable {
         switch self {
         case .steps(let record): record.time
         case .round(let record): record.time
+        case .judged(let record): record.time
+        case .validation(let record): record.time
         case .stage(let record): record.time
         }
     }
 }
 
 extension LogLine: Decodable {
-    private enum Sign: String, CodingKey { case loss, promoted, rejected }
+    private enum Sign: String, CodingKey { case loss, promoted, rejected, kept, bestStep = "best_step" }
 
     public init(from decoder: any Decoder) throws {
         let signs = try decoder.container(keyedBy: Sign.self)
@@ -47,6 +57,10 @@ extension LogLine: Decodable {
             self = .steps(try StepRecord(from: decoder))
         } else if signs.contains(.promoted), signs.contains(.rejected) {
             self = .round(try PseudoLabelRoundRecord(from: decoder))
+        } else if signs.contains(.kept) {
+            self = .judged(try GuardRecord(from: decoder))
+        } else if signs.contains(.bestStep) {
+            self = .validation(try ValidationRecord(from: decoder))
         } else {
             self = .stage(try StageRecord(from: decoder))
         }

@@ -42,17 +42,17 @@ public final class RunLog {
             throw Failure.failed(
                 "the log of the run so far cannot be read", at: .file(path), advice: "check its permissions, or move it away to begin a new one")
         }
-        // What a stage notes before its first step is noted again when the run goes on from just there.
+        // What a stage notes before its first step is noted again when the run goes on from just there; what is found after a step is not.
         struct Stepped: Decodable {
             let step: Int
             let isOfSteps: Bool
 
-            enum CodingKeys: String, CodingKey { case step, loss }
+            enum CodingKeys: String, CodingKey { case step, loss, kept, bestStep = "best_step" }
 
             init(from decoder: any Decoder) throws {
                 let container = try decoder.container(keyedBy: CodingKeys.self)
                 step = try container.decode(Int.self, forKey: .step)
-                isOfSteps = container.contains(.loss)
+                isOfSteps = container.contains(.loss) || container.contains(.kept) || container.contains(.bestStep)
             }
         }
         var result = Data()

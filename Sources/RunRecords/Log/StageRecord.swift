@@ -21,6 +21,71 @@ public struct StageRecord: MethodRecord, Codable, Equatable {
     }
 }
 
+/// The line after an evaluation while the run trains (`training.evaluate_every`).
+public struct ValidationRecord: MethodRecord, Codable, Equatable {
+    public var step: Int
+    public var stage: String
+    public var time: Double?
+    public var tiouThresholds: [Double]
+    /// At each of them, 0 to 1.
+    public var mAP: [Double]
+    public var averageMAP: Double
+    /// The highest so far, this one among them.
+    public var bestAverageMAP: Double
+    /// Steps done when that was found.
+    public var bestStep: Int
+
+    enum CodingKeys: String, CodingKey {
+        case step, stage, time, mAP
+        case tiouThresholds = "tiou_thresholds"
+        case averageMAP = "average_mAP"
+        case bestAverageMAP = "best_average_mAP"
+        case bestStep = "best_step"
+    }
+
+    public init(
+        step: Int, stage: String, tiouThresholds: [Double], mAP: [Double], averageMAP: Double, bestAverageMAP: Double, bestStep: Int,
+        time: Double? = RecordTime.now()
+    ) {
+        self.step = step
+        self.stage = stage
+        self.tiouThresholds = tiouThresholds
+        self.mAP = mAP
+        self.averageMAP = averageMAP
+        self.bestAverageMAP = bestAverageMAP
+        self.bestStep = bestStep
+        self.time = time
+    }
+}
+
+/// The line after a stage whose weights are kept only if they are no worse on held-out labelled recordings.
+public struct GuardRecord: MethodRecord, Codable, Equatable {
+    public var step: Int
+    public var stage: String
+    public var time: Double?
+    /// On the held-out recordings, 0 to 1: of the stage's weights.
+    public var averageMAP: Double
+    /// Of the weights that training goes on with.
+    public var bestAverageMAP: Double
+    public var isKept: Bool
+
+    enum CodingKeys: String, CodingKey {
+        case step, stage, time
+        case averageMAP = "held_out_average_mAP"
+        case bestAverageMAP = "best_held_out_average_mAP"
+        case isKept = "kept"
+    }
+
+    public init(step: Int, stage: String, averageMAP: Double, bestAverageMAP: Double, isKept: Bool, time: Double? = RecordTime.now()) {
+        self.step = step
+        self.stage = stage
+        self.averageMAP = averageMAP
+        self.bestAverageMAP = bestAverageMAP
+        self.isKept = isKept
+        self.time = time
+    }
+}
+
 /// The line that a stage begins with which learns from pseudo-labels.
 public struct PseudoLabelRoundRecord: MethodRecord, Codable, Equatable {
     /// As fractions; see `PseudoLabelQuality`.

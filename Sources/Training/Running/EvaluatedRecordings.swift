@@ -15,20 +15,41 @@ struct EvaluatedRecordings {
     /// What the user should know of `data.annotations`, one sentence each.
     var notes: [String] = []
 
-    /// - Parameter readsAnnotations: on the rank that evaluates; the others keep the store's annotations, unused.
-    /// - Returns: nil when the configuration names no subset.
+    /// - Parameters:
+    ///   - subset: nil: nothing is evaluated.
+    ///   - key: that names the subset.
+    ///   - annotations: a file whose annotations replace the store's.
+    ///   - store: the feature store of the run.
+    ///   - readsAnnotations: on the rank that evaluates; the others keep the store's annotations, unused.
+    /// - Returns: nil without a subset.
     /// - Throws: `Failure.badInput` for a subset that does not exist, for recordings with weak labels beside others with segments, and for
     ///   `data.annotations` that cannot be read, lack the subset or a recording of it, or whose segments cannot be in seconds.
-    init?(_ configuration: RunConfiguration, _ store: FeatureStore, readsAnnotations: Bool) throws {
-        guard let subset = configuration.data.evaluationSubset else { return nil }
+    init?(subset: String?, key: String, annotations: String?, _ store: FeatureStore, readsAnnotations: Bool) throws {
+        guard let subset else { return nil }
         self.subset = subset
-        videos = try store.videos(inSubset: subset, key: "data.evaluation_subset")
+        videos = try store.videos(inSubset: subset, key: key)
         truth = videos.map { store.videos[$0].annotation }
-        if let path = configuration.data.annotations {
-            if readsAnnotations { try read(path, store) }
+        if let annotations {
+            if readsAnnotations { try read(annotations, store) }
         } else {
             try WeakLabelCheck.check(truth: truth, path: store.path)
         }
+    }
+
+    /// The recordings that the run is evaluated on at its end.
+    static func atTheEnd(_ configuration: RunConfiguration, _ store: FeatureStore, readsAnnotations: Bool) throws -> EvaluatedRecordings? {
+        let data = configuration.data
+        return try EvaluatedRecordings(
+            subset: data.evaluationSubset, key: "data.evaluation_subset", annotations: data.annotations, store, readsAnnotations: readsAnnotations)
+    }
+
+    /// The recordings that a run which evaluates while it trains is evaluated on: by `data.annotations` only where these are the same ones.
+    static func whileTraining(_ configuration: RunConfiguration, _ store: FeatureStore, readsAnnotations: Bool) throws -> EvaluatedRecordings? {
+        let data = configuration.data
+        guard configuration.training.evaluateEvery != nil else { return nil }
+        guard let own = data.validationSubset else { return try atTheEnd(configuration, store, readsAnnotations: readsAnnotations) }
+        return try EvaluatedRecordings(
+            subset: own, key: "data.validation_subset", annotations: nil, store, readsAnnotations: readsAnnotations)
     }
 
     private mutating func read(_ path: String, _ store: FeatureStore) throws {

@@ -37,6 +37,10 @@ public final class Trainer {
     private var waitedMPI = 0.0
     /// JSON of the metrics known last, kept in checkpoints.
     public private(set) var metrics = ""
+    /// Evaluates while the run trains; nil: nobody does.
+    var validation: Validation?
+    /// What that has found; kept in checkpoints.
+    var validated = ValidationState()
     /// Of the recordings whose labels are used, kept in checkpoints.
     var labeledDigest = ""
 
@@ -78,6 +82,7 @@ public final class Trainer {
     public func restore(_ checkpoint: Checkpoint) throws {
         try checkpoint.restore(into: state)
         try method.restore(checkpoint.header.methodState)
+        validated = try ValidationState(checkpoint.header.methodState) ?? ValidationState()
         metrics = checkpoint.header.metrics
     }
 
@@ -101,11 +106,14 @@ public final class Trainer {
             store: store, communicator: communicator, shards: shards, state: state, folder: folder, observers: observers,
             prefetch: configuration.data.prefetch)
         try Activity.during(stage: "preparing") { try method.prepare(run) }
-        for (stage, steps) in stageSteps.enumerated() where state.step < min(last, steps.upperBound) {
+        for (stage, steps) in stageSteps.enumerated() where state.step < min(last, steps.upperBound) && !hasEndedEarly {
             Activity.begin(stage: stages[stage].name)
             try observers.tell { try $0.stageBegins(RunStage(name: stages[stage].name, steps: steps), step: state.step) }
-            if state.step == steps.lowerBound { try method.begin(stage: stage, run) }
-            try train(stage, from: steps.lowerBound, to: min(last, steps.upperBound))
+            if state.step == steps.lowerBound {
+                validated.since = 0
+                try method.begin(stage: stage, run)
+            }
+            try train(stage, from: steps.lowerBound, to: min(last, steps.upperBound), run)
         }
         try endTraining()
     }
@@ -113,14 +121,14 @@ public final class Trainer {
     private func endTraining() throws { try together { try observers.tell { try $0.trainingEnds(step: state.step) } } }
 
     /// Trains from the present step to step `end` of one stage. A checkpoint is left at the last step of the run and before it is stopped.
-    private func train(_ stage: Int, from first: Int, to end: Int) throws {
+    private func train(_ stage: Int, from first: Int, to end: Int, _ run: RunContext) throws {
         let training = configuration.training
         let loader = BatchLoader(
             store: store, owned: shards.owned, steps: state.step..<end, ahead: configuration.data.prefetch
         ) { [method] in method.videos(at: $0) }
         var interval = Interval()
         var timelineBefore = Timeline.current?.summary ?? Timeline.Summary()
-        while state.step < end {
+        while state.step < end, !hasEndedEarly {
             let waitedBefore = (data: loader.waitedSeconds, mpi: waitedMPI + reduction.waitedSeconds)
             let began = Self.now()
             Activity.begin(step: state.step + 1)
@@ -133,7 +141,9 @@ public final class Trainer {
             let data = loader.waitedSeconds - waitedBefore.data, mpi = waitedMPI + reduction.waitedSeconds - waitedBefore.mpi
             interval.add(report.loss, norm: report.gradientNorm, videos: report.videos, seconds: Self.now() - began, data: data, mpi: mpi)
             try observers.tell { try $0.stepEnds(StepEnd(step: state.step, loss: report.loss)) }
-            let isLast = state.step == end || report.signal != nil
+            if state.step == stageSteps[stage].upperBound { try method.end(stage: stage, run) }
+            if isToBeValidated(stage: stage) { try validate(stage: stage) }
+            let isLast = state.step == end || report.signal != nil || hasEndedEarly
             if state.step % training.logEvery == 0 || isLast {
                 var record = interval.record(
                     step: state.step, epoch: Double(state.step) / Double(method.iterationsPerEpoch), learningRate: rate,
@@ -225,6 +235,7 @@ public final class Trainer {
     public var header: Checkpoint.Header {
         var methodState = method.state
         if !isDetectorTrained { methodState[Checkpoint.untrainedMark] = [1] }
+        if validated.best >= 0 { methodState[ValidationState.key] = validated.bytes }
         return Checkpoint.Header(
             programVersion: ProgramVersion.current, programDigest: ProgramVersion.buildDigest, step: state.step, optimizerStep: state.optimizer.step,
             seed: configuration.training.seed, lossNormalizer: state.lossNormalizer, furtherNormalizers: state.furtherNormalizers,

@@ -111,6 +111,7 @@ extension TrainingRun {
     /// Keys that may change between a run and its continuation: they change no bit of the result. `training.gemm` is compared with what the run used.
     private static let freeKeys = RunConfiguration.keysWithoutConsequence.union([
         "data.annotations", "data.labeled_order", "data.evaluation_subset", "training.evaluate_weights", "training.gemm",
+        "data.validation_subset", "training.evaluate_every", "training.patience", "training.evaluate_checkpoint",
     ])
 
     /// What is detected may decide what is learnt; otherwise the run detects at its end alone.

@@ -11,6 +11,7 @@ import RunRecords
 import Sampling
 import TemporalAnnotations
 import TrainingMethods
+import TrainingReview
 
 /// A run from its configuration to its metrics: opens the store, checks that all ranks agree, trains or continues, detects, evaluates, writes `RUN/`.
 public final class TrainingRun {
@@ -18,7 +19,7 @@ public final class TrainingRun {
     public let folder: RunFolder
     let communicator: Communicator
     let store: FeatureStore
-    private let detector: any Detector
+    let detector: any Detector
     let trainer: Trainer
     private let observers: RunObservers
     /// Whether the observers know of the run's beginning and end.
@@ -82,12 +83,18 @@ public final class TrainingRun {
         // Every rank reads the same files and comes to the same verdict, but one may fail to read them.
         let (detector, method, recordings) = try communicator.throwTogether { try Self.build(configuration, store, makeDetector, makeMethod) }
         self.detector = detector
-        let evaluated = try communicator.throwTogether { try EvaluatedRecordings(configuration, store, readsAnnotations: communicator.isRoot) }
+        let evaluated = try communicator.throwTogether {
+            try EvaluatedRecordings.atTheEnd(configuration, store, readsAnnotations: communicator.isRoot)
+        }
         self.evaluated = evaluated
+        let validated = try communicator.throwTogether {
+            try EvaluatedRecordings.whileTraining(configuration, store, readsAnnotations: communicator.isRoot)
+        }
         let planner = try communicator.throwTogether {
             try MemoryPlanner(configuration, detector: detector, store: store, communicator: communicator)
         }
-        warnings += try MemoryCheck.require(planner.run(method, evaluated: evaluated?.videos ?? []), communicator: communicator)
+        warnings += try MemoryCheck.require(
+            planner.run(method, evaluated: (evaluated?.videos ?? []) + (validated?.videos ?? [])), communicator: communicator)
         (trainer, notes) = try communicator.throwTogether {
             let trainer = try Trainer(
                 configuration: configuration, store: store, detector: detector, method: method, communicator: communicator, folder: folder,
@@ -98,6 +105,7 @@ public final class TrainingRun {
         warnings += try takeFolder()
         notes += warnings + RateComparison.warnings(configuration, evaluated: evaluated?.videos ?? [], store)
         if communicator.isRoot { notes += (evaluated?.notes ?? []).map { "warning: \($0)" } }
+        try validate(on: validated)
         try goOn(resume: resume)
         if timeline { try startTimeline() }
     }
@@ -231,7 +239,8 @@ public final class TrainingRun {
         if trainer.state.step < trainer.iterations { try trainer.train(stopAfter: stopAfter) }
         let seconds = Double(DispatchTime.now().uptimeNanoseconds - began) * 1e-9
         var evaluation: EvaluationResult?
-        if trainer.state.step >= trainer.iterations, let evaluated { evaluation = try evaluate(evaluated) }
+        if trainer.hasEndedEarly { notes.append(earlyEnd) }
+        if trainer.state.step >= trainer.iterations || trainer.hasEndedEarly, let evaluated { evaluation = try evaluate(evaluated) }
         let timeline = try finishTimeline()
         let memory = try communicator.allGather(ComputeThreads.peakResidentMiB)
         let path = trainer.checkpoints.file(step: trainer.state.step)
@@ -249,13 +258,7 @@ public final class TrainingRun {
 
     /// On rank 0 the metrics, nil on the others.
     private func evaluate(_ evaluated: EvaluatedRecordings) throws -> EvaluationResult? {
-        let videos = evaluated.videos, truth = evaluated.truth
-        // Buffers of the training's sizes would lie beside those of whole recordings.
-        BufferPool.shared.releaseFree()
-        func detect() throws -> [(video: VideoID, detections: [Detection])]? {
-            try Inference.detect(trainer.method.localizer(detector), store: store, videos: videos, communicator: communicator)
-        }
-        let found = configuration.training.evaluateWeights == .ema ? try trainer.state.average.withAveragedWeights(detect) : try detect()
+        let truth = evaluated.truth, found = try withEvaluatedWeights { try detections(on: evaluated.videos, title: "detecting") }
         let result = try communicator.throwTogether { () throws -> EvaluationResult? in
             guard let found else { return nil }
             RunWindow.writingDetections.pass()

@@ -3,6 +3,7 @@ import FeatureStore
 import RandomStreams
 import Sampling
 import TrainingMethods
+import TrainingReview
 
 /// Learns from the labelled recordings alone.
 public final class SupervisedMethod: TrainingMethod {

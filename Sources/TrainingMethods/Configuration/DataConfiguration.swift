@@ -9,6 +9,8 @@ public struct DataConfiguration: ConfigurationSection {
     public var trainingSubset = "Validation"
     /// null: no evaluation at the end.
     public var evaluationSubset: String? = "Test"
+    /// For the evaluations while the run trains. null: the evaluation subset.
+    public var validationSubset: String?
     /// Part of the training recordings whose labels may be used.
     public var labeledFraction = 1.0
     /// JSON list of recording names: the first ones are the labelled ones. null: a seeded order.
@@ -38,6 +40,11 @@ public struct DataConfiguration: ConfigurationSection {
             "training_subset", &trainingSubset, unit: "name", meaning: "subset to learn from (case does not matter when it is unmistakable)")
         try keys.value(
             "evaluation_subset", &evaluationSubset, unit: "name", meaning: "subset to detect and evaluate at the end; `null`: no evaluation")
+        try keys.value(
+            "validation_subset", &validationSubset, unit: "name",
+            meaning:
+                "subset of the evaluations of `training.evaluate_every`; `null`: `evaluation_subset`, which the choice of the best checkpoint then "
+                + "favours")
         try keys.value(
             "labeled_fraction", &labeledFraction, .upTo(1, above: 0),
             meaning: "part of the training recordings whose labels are used: the first round(fraction x count), at least 1")

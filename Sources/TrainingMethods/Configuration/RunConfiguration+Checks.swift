@@ -13,6 +13,7 @@ extension RunConfiguration {
                 "schedule_steps are given, but the schedule is \(training.schedule.rawValue)", at: "training.schedule_steps",
                 advice: "set training.schedule to multistep, or remove the steps")
         }
+        try checkEvaluation(keys)
         try model.check(keys)
         let detector = type(of: model)
         if training.dropout > 0, !detector.hasDropout {
@@ -21,6 +22,22 @@ extension RunConfiguration {
                 advice: "remove the key; training.droppath is there")
         }
         try method.check(self, keys)
+    }
+
+    /// What evaluations while the run trains need.
+    private func checkEvaluation(_ keys: ConfigurationKeys) throws {
+        if training.evaluateEvery == nil {
+            let asked = training.patience != nil ? "patience" : training.evaluateCheckpoint == .best ? "evaluate_checkpoint" : nil
+            if let asked {
+                throw keys.refusal(
+                    "\(asked) needs evaluations while the run trains", at: "training.\(asked)",
+                    advice: "set training.evaluate_every, or remove the key")
+            }
+        } else if data.validationSubset ?? data.evaluationSubset == nil {
+            throw keys.refusal(
+                "there is no subset to evaluate on while the run trains", at: "training.evaluate_every",
+                advice: "name data.validation_subset, or set training.evaluate_every to null")
+        }
     }
 
     private func checkLength(_ keys: ConfigurationKeys) throws {

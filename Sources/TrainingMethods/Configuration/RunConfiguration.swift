@@ -109,7 +109,7 @@ public struct RunConfiguration: Equatable, Sendable {
     }
 
     /// Whether a key was set where the configuration was read, not left at its default.
-    func isWritten(_ key: String) -> Bool { written.contains(key) }
+    package func isWritten(_ key: String) -> Bool { written.contains(key) }
 
     /// Every key with its value.
     public var lines: [ConfigurationKeys.Line] { listing.lines }

@@ -11,6 +11,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }
     /// The library of matrix products.
     public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
+    /// The checkpoint whose weights are evaluated at the end.
+    public enum EvaluatedCheckpoint: String, ConfigurationChoice, Sendable { case last, best }
     public typealias Weights = StoredWeights
 
     /// Length of the run, warm-up included; either this or `epochs`.
@@ -49,6 +51,12 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var gemm = Gemm.onednn
     public var emaDecay = 0.999
     public var evaluateWeights = Weights.current
+    /// Iterations between evaluations while the run trains. null: none before the end.
+    public var evaluateEvery: Int?
+    /// Evaluations without a gain after which the run ends. null: it never ends early.
+    public var patience: Int?
+    /// The weights that the run ends with: those of its last step, or of the best evaluation.
+    public var evaluateCheckpoint = EvaluatedCheckpoint.last
     /// Iterations between checkpoints; the last iteration always leaves one.
     public var checkpointEvery = 1000
     /// Checkpoints kept, newest ones.
@@ -143,6 +151,16 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value("gemm", &gemm, meaning: "library of float32 matrix products; `auto`: see [matrix products](#matrix-products)")
         try keys.value("ema_decay", &emaDecay, .below(1, atLeast: 0), meaning: "of the moving average of the weights")
         try keys.value("evaluate_weights", &evaluateWeights, meaning: "weights that the evaluation, `detect` and `export` use")
+        try keys.value(
+            "evaluate_every", &evaluateEvery, Self.positive.orNull, unit: "iterations",
+            meaning: "between evaluations on `data.validation_subset`, besides that at the last iteration; the weights of the best one are kept in "
+                + "`checkpoints/best.h5`; `null`: evaluated at the end alone")
+        try keys.value(
+            "patience", &patience, Self.positive.orNull, unit: "evaluations",
+            meaning: "in a row without a higher average mAP, after which the run ends; `null`: it never ends early")
+        try keys.value(
+            "evaluate_checkpoint", &evaluateCheckpoint,
+            meaning: "weights that the evaluation at the end uses: of the last step, or of the best evaluation before (needs `evaluate_every`)")
         try keys.value(
             "checkpoint_every", &checkpointEvery, Self.positive, unit: "iterations",
             meaning: "between checkpoints; the last iteration always leaves one")

@@ -101,7 +101,7 @@ public struct MemoryPlanner {
     }
 
     /// Numbers in a module's arena.
-    static func count(_ module: any Module) -> Int {
+    public static func count(_ module: any Module) -> Int {
         module.namedParameters.reduce(0) { $0 + ($1.parameter.count + 15) / 16 * 16 }
     }
 

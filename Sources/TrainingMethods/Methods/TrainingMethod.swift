@@ -49,6 +49,8 @@ public protocol TrainingMethod: AnyObject {
     func prepare(_ run: RunContext) throws
     /// Called on all ranks together before the first step of a stage; not when a run continues within one.
     func begin(stage: Int, _ run: RunContext) throws
+    /// Called on all ranks together after the last step of a stage, before the checkpoint of that step.
+    func end(stage: Int, _ run: RunContext) throws
     /// What detects when the run is evaluated.
     func localizer(_ detector: any Detector) -> any ActionLocalizer
     /// What a checkpoint must keep for this method; the same on all ranks.
@@ -70,6 +72,8 @@ extension TrainingMethod {
     public func prepare(_ run: RunContext) throws {}
     /// Stages differ in nothing but their schedules.
     public func begin(stage: Int, _ run: RunContext) throws {}
+    /// Nothing is left to do after a stage's last step.
+    public func end(stage: Int, _ run: RunContext) throws {}
     /// The trained detector itself.
     public func localizer(_ detector: any Detector) -> any ActionLocalizer { detector }
     public var state: [String: [UInt8]] { [:] }

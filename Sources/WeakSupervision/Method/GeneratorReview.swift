@@ -2,6 +2,7 @@ import Detectors
 import Diagnostics
 import FeatureStore
 import TrainingMethods
+import TrainingReview
 
 /// Whether the generator can learn from the recordings' classes, and the student from any proposal: known before the first step. Where actions lie is
 /// not looked at.

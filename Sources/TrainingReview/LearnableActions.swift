@@ -3,6 +3,7 @@ import Diagnostics
 import FeatureStore
 import Sampling
 import TemporalAnnotations
+import TrainingMethods
 
 /// How many actions can be learnt, and why the others can never be positive: known from annotations, lengths and settings, before a feature is read.
 ///

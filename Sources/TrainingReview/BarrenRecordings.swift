@@ -1,6 +1,7 @@
 import Detectors
 import FeatureStore
 import TemporalAnnotations
+import TrainingMethods
 
 /// Recordings in which no action could be positive, wherever it lay: known of recordings whose actions are not.
 public struct BarrenRecordings {

@@ -1,6 +1,7 @@
 import Detectors
 import FeatureStore
 import TemporalAnnotations
+import TrainingMethods
 
 extension LearnableActions {
     /// Looks at the labelled recordings of a run that learns from their actions.

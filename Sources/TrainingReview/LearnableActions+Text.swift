@@ -2,6 +2,7 @@ import Detectors
 import Foundation
 import Sampling
 import TemporalAnnotations
+import TrainingMethods
 
 /// What is said of actions that cannot be learnt.
 extension LearnableActions {

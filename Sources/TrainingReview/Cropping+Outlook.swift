@@ -1,5 +1,6 @@
 import Detectors
 import Sampling
+import TrainingMethods
 
 /// Why an action can never be positive in training.
 enum LearningObstacle: CaseIterable, Hashable, Sendable {

@@ -2,6 +2,7 @@ import FeatureStore
 import NeuralNetworks
 import Sampling
 import TemporalAnnotations
+import TrainingMethods
 
 /// The review of a run before its first step: what it is trained on, and which of its settings look like mistakes.
 package struct RunReview {

@@ -1,0 +1,77 @@
+import Autograd
+import Checkpoints
+import DetectionMetrics
+import Detectors
+import Diagnostics
+import Foundation
+import NeuralNetworks
+import RunRecords
+import TemporalAnnotations
+import TrainingMethods
+
+/// Evaluation while the run trains, and with the weights of its best moment.
+extension TrainingRun {
+    /// The detections on rank 0, nil on the others, with the weights that the configuration names (current ones or their average).
+    func detections(on videos: [Int], title: String) throws -> [(video: VideoID, detections: [Detection])]? {
+        // Buffers of the training's sizes would lie beside those of whole recordings.
+        BufferPool.shared.releaseFree()
+        func detect() throws -> [(video: VideoID, detections: [Detection])]? {
+            try Inference.detect(trainer.method.localizer(detector), store: store, videos: videos, communicator: communicator, title: title)
+        }
+        return configuration.training.evaluateWeights == .ema ? try trainer.state.average.withAveragedWeights(detect) : try detect()
+    }
+
+    /// Has the trainer evaluate on these recordings; says so where the choice of the best weights favours the final evaluation.
+    func validate(on recordings: EvaluatedRecordings?) throws {
+        guard let every = configuration.training.evaluateEvery, let recordings else { return }
+        guard recordings.truth.contains(where: { !$0.instances.isEmpty }) else {
+            throw Failure.badInput(
+                "subset '\(recordings.subset)' has no annotated action to evaluate on", at: .file(store.path), .key("training.evaluate_every"),
+                advice: "name another data.validation_subset, or set training.evaluate_every to null")
+        }
+        trainer.validation = Validation(every: every, patience: configuration.training.patience) { [self] in
+            guard let found = try detections(on: recordings.videos, title: "validating") else { return nil }
+            return Evaluation(videos: recordings.truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
+                .evaluate(found.flatMap(\.detections))
+        }
+        let chooses = configuration.training.patience != nil || configuration.training.evaluateCheckpoint == .best
+        if chooses, configuration.data.validationSubset == nil || configuration.data.validationSubset == configuration.data.evaluationSubset {
+            notes.append(
+                "warning: the best weights are chosen on subset '\(recordings.subset)', on which the run is evaluated too: its figures are too good; "
+                    + "name another data.validation_subset")
+        }
+    }
+
+    /// Runs with the weights of the best evaluation in the place of the last ones, if the configuration wants that and there was one.
+    func withEvaluatedWeights<Result>(_ body: () throws -> Result) throws -> Result {
+        guard configuration.training.evaluateCheckpoint == .best, trainer.validated.best >= 0 else { return try body() }
+        let state = trainer.state, arena = state.arena, path = trainer.checkpoints.best
+        let last = Array(UnsafeBufferPointer(start: arena.values, count: arena.count))
+        let lastAverage = Array(UnsafeBufferPointer(start: state.average.values, count: arena.count))
+        defer {
+            for (i, value) in last.enumerated() { arena.values[i] = value }
+            for (i, value) in lastAverage.enumerated() { state.average.values[i] = value }
+            RoundedWeights.forget()
+        }
+        try communicator.throwTogether {
+            let checkpoint = try Checkpoint(path: path)
+            guard checkpoint.header.step == trainer.validated.bestStep else {
+                throw Failure.badInput(
+                    "it is of step \(checkpoint.header.step), the best evaluation was at step \(trainer.validated.bestStep)", at: .file(path),
+                    advice: "set training.evaluate_checkpoint to last, or train the run again")
+            }
+            try checkpoint.loadWeights(.ema, into: arena)
+            for i in 0..<arena.count { state.average.values[i] = arena.values[i] }
+            try checkpoint.loadWeights(.current, into: arena)
+            RoundedWeights.forget()
+        }
+        return try body()
+    }
+
+    /// Why the run ended before its last step.
+    var earlyEnd: String {
+        let found = trainer.validated
+        return "ended at step \(trainer.state.step) of \(trainer.iterations): \(counted(found.since, "evaluation")) without a gain over the average "
+            + "mAP of \(String(format: "%.2f", 100 * found.best)) % at step \(found.bestStep)"
+    }
+}
