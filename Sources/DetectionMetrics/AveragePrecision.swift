@@ -6,24 +6,8 @@ extension Evaluation {
     func averagePrecision(_ detections: [Detection], truth: [VideoID: [Segment]]) -> [Double] {
         let instances = truth.values.reduce(0) { $0 + $1.count }
         guard !detections.isEmpty, instances > 0 else { return [Double](repeating: 0, count: thresholds.count) }
-        let order = descendingOrder(detections.map(\.score))
-        var isHit = [[Bool]](repeating: [Bool](repeating: false, count: detections.count), count: thresholds.count)
-        var claimed = truth.mapValues { [[Bool]](repeating: [Bool](repeating: false, count: $0.count), count: thresholds.count) }
-        for (rank, index) in order.enumerated() {
-            let detection = detections[index]
-            guard let segments = truth[detection.video] else { continue }
-            let overlaps = segments.map { detection.segment.tIoU($0) }
-            let nearest = descendingOrder(overlaps)
-            for (t, threshold) in thresholds.enumerated() {
-                for j in nearest where overlaps[j] >= threshold {
-                    guard claimed[detection.video]?[t][j] == false else { continue }
-                    claimed[detection.video]?[t][j] = true
-                    isHit[t][rank] = true
-                    break
-                }
-            }
-        }
-        return isHit.map { interpolatedAveragePrecision($0, instances: instances) }
+        let matching = ClassMatching(detections, truth: truth, thresholds: thresholds)
+        return matching.claims.map { interpolatedAveragePrecision($0.map { $0 != nil }, instances: instances) }
     }
 
     /// Share of one class's instances that some detection among the best `multiple` times the video's number of instances finds,
@@ -50,16 +34,5 @@ extension Evaluation {
 ///   - hits: whether each detection, best first, found an instance.
 ///   - instances: how many instances there are to be found.
 public func interpolatedAveragePrecision(_ hits: [Bool], instances: Int) -> Double {
-    var precision: [Double] = [0], recall: [Double] = [0], found = 0.0
-    for (i, hit) in hits.enumerated() {
-        if hit { found += 1 }
-        precision.append(found / Double(i + 1))
-        recall.append(found / Double(instances))
-    }
-    precision.append(0)
-    recall.append(1)
-    for i in (0..<precision.count - 1).reversed() { precision[i] = max(precision[i], precision[i + 1]) }
-    var area = 0.0
-    for i in 1..<recall.count where recall[i] != recall[i - 1] { area += (recall[i] - recall[i - 1]) * precision[i] }
-    return area
+    PrecisionRecall(hits, instances: instances).averagePrecision
 }

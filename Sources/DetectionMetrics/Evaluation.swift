@@ -33,7 +33,8 @@ public struct Evaluation: Sendable {
 
     static let repetitionTolerance = 1e-3
 
-    static func withoutRepetitions(_ instances: [ActionInstance]) -> [ActionInstance] {
+    /// The instances that count: without those shorter than 1e-3 s and without repetitions.
+    public static func withoutRepetitions(_ instances: [ActionInstance]) -> [ActionInstance] {
         var kept: [ActionInstance] = []
         for instance in instances where instance.segment.length >= repetitionTolerance {
             let isRepeated = kept.contains {
