@@ -24,6 +24,14 @@ extension RunFolder {
     /// - Throws: `Failure` (`.badInput`) naming file, line and video.
     public func readPredictions(classes: ClassMap) throws -> [Detection] { try DetectionFile.read(predictions, classes: classes) }
 
+    /// What is known of the actions of the run's recordings, times as they were written.
+    ///
+    /// - Parameter classes: those of the feature store; nil: those that some recording has.
+    /// - Throws: `Failure` (`.badInput`) naming file, line and video.
+    public func readTruth(classes: ClassMap? = nil) throws -> AnnotationSet {
+        try AnnotationSet(readingJSON: truth, classes: classes, segments: .asWritten)
+    }
+
     /// What the evaluation found; fractions.
     ///
     /// - Parameter advice: what to do when the file cannot be read.
@@ -59,6 +67,11 @@ extension RunFolder {
     ///
     /// - Throws: `Failure` (`.failed`) when the disk does not take it.
     public func write(configuration yaml: String) throws { try replaceFile(at: configuration, with: Data(yaml.utf8)) }
+
+    /// Writes what is known of the actions of the recordings.
+    ///
+    /// - Throws: `Failure` (`.failed`) when the disk does not take it.
+    public func write(truth: AnnotationSet) throws { try truth.write(to: self.truth) }
 
     /// Writes the detections, recordings in the order given.
     ///

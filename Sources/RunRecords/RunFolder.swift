@@ -16,6 +16,8 @@ public struct RunFolder: Equatable, Sendable {
     public var metrics: String { "\(path)/metrics.json" }
     /// The detections at the end of the run, ActivityNet's results JSON.
     public var predictions: String { "\(path)/predictions.json" }
+    /// The actions of the recordings that the run learns from and is evaluated on, as far as they are known; ActivityNet's annotation JSON.
+    public var truth: String { "\(path)/truth.json" }
     /// The folder of the checkpoints.
     public var checkpoints: String { "\(path)/checkpoints" }
     /// The folder of the rounds' pseudo-labels.
@@ -31,7 +33,7 @@ public struct RunFolder: Equatable, Sendable {
     public func checkpoints(keep: Int) -> CheckpointFolder { CheckpointFolder(path: checkpoints, keep: keep) }
 
     /// Files in the run's folder.
-    public var files: [String] { [configuration, log, metrics, predictions] }
+    public var files: [String] { [configuration, log, metrics, predictions, truth] }
     /// Folders in the run's folder.
     public var subfolders: [String] { [checkpoints, pseudoLabels, timeline] }
     /// Names of everything that a run writes in its folder.

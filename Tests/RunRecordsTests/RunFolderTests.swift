@@ -25,7 +25,9 @@ final class RunFolderTests: XCTestCase {
                 "runs/a/pseudo_labels/round-2.json", "runs/a/timeline/rank-10.json",
             ])
         XCTAssertEqual(run.checkpoints(keep: 2).file(step: 600), "runs/a/checkpoints/step-00000600.h5")
-        XCTAssertEqual(RunFolder.names, ["config.yaml", "log.jsonl", "metrics.json", "predictions.json", "checkpoints", "pseudo_labels", "timeline"])
+        XCTAssertEqual(
+            RunFolder.names,
+            ["config.yaml", "log.jsonl", "metrics.json", "predictions.json", "truth.json", "checkpoints", "pseudo_labels", "timeline"])
     }
 
     func testWhatIsThere() throws {

@@ -4,6 +4,7 @@ import Configuration
 import Diagnostics
 import Foundation
 import RunRecords
+import TemporalAnnotations
 import TrainingMethods
 
 /// The run's folder, and continuing with what it holds.
@@ -45,7 +46,16 @@ extension TrainingRun {
             lock?.sweep(folder.subfolders)
             if !resume { trainer.checkpoints.removeAll(after: -1) }
             try folder.write(configuration: configuration.canonicalYAML)
+            try folder.write(truth: truth())
         }
+    }
+
+    /// What is known of the recordings that the run detects in and learns from, in this order.
+    private func truth() throws -> AnnotationSet {
+        let training = try store.videos(inSubset: configuration.data.trainingSubset, key: "data.training_subset")
+        var seen = Set<VideoID>()
+        let videos = ((evaluated?.truth ?? []) + training.map { store.videos[$0].annotation }).filter { seen.insert($0.id).inserted }
+        return AnnotationSet(version: "", classes: store.classes, videos: videos)
     }
 
     private func makeFolders() throws {

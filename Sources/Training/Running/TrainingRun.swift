@@ -27,7 +27,7 @@ public final class TrainingRun {
     /// The run's folder belongs to this job, from before anything in it is read until the run has ended.
     var lock: OutputLock?
     /// The recordings detected at the end; nil when the run is not evaluated.
-    private let evaluated: EvaluatedRecordings?
+    let evaluated: EvaluatedRecordings?
     /// Lines for the user about what was decided; rank 0 prints them.
     public internal(set) var notes: [String] = []
 
