@@ -44,6 +44,7 @@ let package = Package(
         .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
         .target(name: "RunRecords", dependencies: ["DetectionMetrics", "Diagnostics", "HDF5", "TemporalAnnotations"]),
         // Floor 3
+        .target(name: "DetectionAnalysis", dependencies: ["DetectionMetrics", "TemporalAnnotations"]),
         .target(name: "NeuralNetworks", dependencies: ["Autograd", "Diagnostics", "Kernels", "RandomStreams", "TemporalAnnotations"]),
         // Floor 4
         .target(name: "DataParallel", dependencies: ["Autograd", "Collectives", "Diagnostics", "Kernels", "NeuralNetworks"]),
@@ -114,6 +115,8 @@ let package = Package(
                 "Autograd", "Checkpoints", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "Kernels",
                 "NeuralNetworks", "RandomStreams", "Sampling", "TemporalAnnotations", "TrainingMethods",
             ]),
+        .target(
+            name: "Reports", dependencies: ["DetectionAnalysis", "DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", crypto]),
         // Floor 8
         .target(
             name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "PyramidDetectors", "Training", "TrainingMethods", "WeakSupervision"]),
@@ -121,8 +124,8 @@ let package = Package(
             name: "kairos",
             dependencies: [
                 "Ablation", "AdaptivePseudoLabels", "Benchmarks", "Checkpoints", "Collectives", "Configuration", "DetectionMetrics", "Diagnostics",
-                "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords",
-                "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
+                "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "Reports",
+                "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
             ]),
 
         .target(
@@ -158,6 +161,8 @@ let package = Package(
                 "WeakSupervision",
             ]),
         .testTarget(name: "RunRecordsTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations"]),
+        .testTarget(name: "DetectionAnalysisTests", dependencies: ["DetectionAnalysis", "TemporalAnnotations"]),
+        .testTarget(name: "ReportsTests", dependencies: ["DetectionMetrics", "Diagnostics", "Reports", "RunRecords", "TemporalAnnotations"]),
         .testTarget(
             name: "CheckpointsTests",
             dependencies: [

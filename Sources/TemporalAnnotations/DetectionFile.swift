@@ -56,6 +56,24 @@ public enum DetectionFile {
         }
     }
 
+    /// The names of classes that a file in the form has, in alphabetical order.
+    package static func classNames(of root: JSONNode, path: String) throws -> [String] {
+        var names = Set<String>()
+        for entry in try entries(of: root, path: path) {
+            for node in entry.list {
+                names.insert(try label(of: node) { .badInput($0, at: .file(path), .line(node.line), .video(entry.name), advice: $1) })
+            }
+        }
+        return names.sorted()
+    }
+
+    /// The detections of a file in the form, in its order.
+    package static func detections(of root: JSONNode, classes: ClassMap, path: String) throws -> [Detection] {
+        try entries(of: root, path: path).flatMap { entry in
+            try entry.list.map { try detection($0, of: VideoID(entry.name), classes: classes, path: path) }
+        }
+    }
+
     static let formAdvice = "the form is {\"results\": {VIDEO: [{\"label\", \"segment\": [start, end], \"score\"}]}}"
 
     package static func detection(_ node: JSONNode, of video: VideoID, classes: ClassMap, path: String) throws -> Detection {

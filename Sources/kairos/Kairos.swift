@@ -21,7 +21,7 @@ struct Kairos: ParsableCommand {
                 AblationCommand.self, BenchmarkCommand.self, ConfigurationCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self,
                 HoldCommand.self,
                 ImportCommand.self,
-                InspectCommand.self, SynthesizeCommand.self, TrainCommand.self,
+                InspectCommand.self, PlotCommand.self, ReportCommand.self, SynthesizeCommand.self, TrainCommand.self,
             ])
     }
 

@@ -9,8 +9,17 @@ extension PseudoLabelFile {
     ///   - path: the file.
     ///   - classes: labels must be among these.
     /// - Throws: `Failure` (`.badInput`) naming file, line and video.
-    public init(path: String, classes: ClassMap) throws {
-        let root = try JSONNode.read(path)
+    public init(path: String, classes: ClassMap) throws { try self.init(root: try JSONNode.read(path), path: path, classes: classes) }
+
+    /// Reads all but the labels, of whatever classes these are.
+    ///
+    /// - Throws: `Failure` (`.badInput`) naming file and line.
+    public init(summaryOf path: String) throws {
+        try self.init(external: try JSONNode.read(path), path: path, labels: [], videos: [])
+    }
+
+    /// - Parameter path: of the file that `root` was read from, for messages.
+    package init(root: JSONNode, path: String, classes: ClassMap) throws {
         var labels: [PseudoLabel] = []
         var videos: [VideoID] = []
         for entry in try DetectionFile.entries(of: root, path: path) {
@@ -18,6 +27,10 @@ extension PseudoLabelFile {
             videos.append(video)
             for node in entry.list { labels.append(try Self.label(node, of: video, classes: classes, path: path)) }
         }
+        try self.init(external: root, path: path, labels: labels, videos: videos)
+    }
+
+    private init(external root: JSONNode, path: String, labels: [PseudoLabel], videos: [VideoID]) throws {
         guard let external = root["external_data"], let node = external["round"] else {
             throw Failure.badInput(
                 "the file holds detections, not pseudo-labels: 'external_data' has no 'round'", at: .file(path),
