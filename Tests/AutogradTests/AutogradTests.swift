@@ -129,6 +129,14 @@ final class OperationGradientTests: XCTestCase {
         for offsets in Self.packings {
             let x = spreadParameter(offsets.last!, 3)
             checkGradients("max-pool \(offsets)", [("x", x)]) { $0.maxPool(PackedSequence(x, offsets: offsets), kernel: 3, stride: 2).tensor }
+            for size in [2, 3] {
+                checkGradients("average-pool \(offsets)", [("x", x)]) { $0.averagePool(PackedSequence(x, offsets: offsets), size: size).tensor }
+                // A gradient that is added to one already there.
+                checkGradients("average-pool twice \(offsets)", [("x", x)]) {
+                    let packed = PackedSequence(x, offsets: offsets)
+                    return $0.sum($0.averagePool(packed, size: size).tensor, $0.averagePool(packed, size: size).tensor)
+                }
+            }
             let coarseOffsets = stridedOffsets(offsets, stride: 2)
             let fine = parameter(offsets.last!, 17), coarse = parameter(coarseOffsets.last!, 17)
             checkGradients("up-sampling \(offsets)", [("fine", fine), ("coarse", coarse)]) {

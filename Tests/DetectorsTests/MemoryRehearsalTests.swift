@@ -129,6 +129,7 @@ final class MemoryRehearsalTests: XCTestCase {
                         $0.tridentHead = false
                         $0.inputNoise = 0.1
                     }, lengths))
+            assertClose("averages \(lengths)", measure(triDet { $0.downsampling = .avg }, lengths))
         }
     }
 
@@ -149,6 +150,7 @@ final class MemoryRehearsalTests: XCTestCase {
         assertClose("bfloat16, windowed", measure(actionFormer(window: 9), [300, 150]))
         assertClose("bfloat16, global", measure(actionFormer(window: -1), [300, 150]))
         assertClose("bfloat16, trident", measure(triDet(), [300, 150]))
+        assertClose("bfloat16, averages", measure(triDet { $0.downsampling = .avg }, [300, 150]))
     }
 
     /// Sizes that no machine has are said, not asked for; nothing of a rehearsal remains.

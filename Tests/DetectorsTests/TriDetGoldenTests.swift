@@ -30,6 +30,9 @@ extension TriDetConfiguration {
         tridentHead = try file.boolAttribute(of: "/", named: "use_trident_head")
         bins = try int("num_bins")
         overlapPower = Float(try double("iou_weight_power"))
+        if file.hasAttribute(of: "/", named: "downsample_type") {
+            downsampling = try XCTUnwrap(SGPBlock.Downsampling(rawValue: try file.stringAttribute(of: "/", named: "downsample_type")))
+        }
         pyramid.dropPath = Float(try double("droppath"))
     }
 }

@@ -60,9 +60,12 @@ final class TriDetTests: XCTestCase {
     /// Every gradient of a block against finite differences, at stride 1 and 2.
     func testBlockGradients() {
         // No video so short that a group of the norm holds two or three numbers; single operations are checked there.
-        for (offsets, stride) in [([0, 5, 11], 1), ([0, 7, 12], 2)] {
+        for (offsets, stride, downsampling) in [([0, 5, 11], 1, SGPBlock.Downsampling.avg), ([0, 7, 12], 2, .max), ([0, 7, 12], 2, .avg)] {
             let channels = 48
-            let block = SGPBlock(channels: channels, hidden: 4, window: 3, factor: 1.5, stride: stride, dropPath: 0.1, deviation: 0.5)
+            let block = SGPBlock(
+                channels: channels, hidden: 4, window: 3, factor: 1.5, stride: stride, dropPath: 0.1, deviation: 0.5, downsampling: downsampling)
+            let pooled = block.namedParameters.map(\.name).filter { $0.hasPrefix("downsample") }
+            XCTAssertEqual(pooled, stride > 1 && downsampling == .avg ? ["downsample.1.weight", "downsample.1.bias"] : [])
             block.initializeParameters(seed: 1)
             for (name, parameter) in block.namedParameters {
                 // No layer scale of 1e-4, no bias of 0; gates clearly open or shut, so that a small step does not change that.
@@ -73,7 +76,7 @@ final class TriDetTests: XCTestCase {
             let count = offsets.last! * channels, order = random.permutation(count)
             let x = testParameter(rows: offsets.last!, columns: channels, order.map { Float($0) / Float(count) * 6 - 3 })
             let checked = [("x", x)] + block.namedParameters.map { ($0.name, $0.parameter.tensor) }
-            checkGradients("block of stride \(stride) \(offsets)", checked, step: 3e-3, tolerance: 2e-2) { tape in
+            checkGradients("block of stride \(stride), \(downsampling), \(offsets)", checked, step: 3e-3, tolerance: 2e-2) { tape in
                 let pass = ForwardPass(tape: tape, isTraining: false, random: RandomStream(seed: 0, "block"))
                 return block(PackedSequence(x, offsets: offsets), pass).tensor
             }
@@ -82,20 +85,27 @@ final class TriDetTests: XCTestCase {
 
     /// A video's outputs do not depend on those beside it.
     func testVideosDoNotSeeEachOther() {
-        let (model, _) = model(), lengths = [1, 2, 13, 20], batch = batch(lengths)
-        checkVideosDoNotSeeEachOther(batch, model.points(batch.features)) { features in
-            let outputs = model(features, .inference())
-            return [("logits", outputs.logits), ("start", outputs.start!), ("end", outputs.end!), ("center", outputs.center)]
-        }
-        for (b, found) in model.detect(batch).enumerated() {
-            XCTAssertTrue(found.allSatisfy { $0.segment.start >= 0 && $0.segment.end <= Double(lengths[b]) })
+        for downsampling in SGPBlock.Downsampling.allCases {
+            let (model, _) = model { $0.downsampling = downsampling }, lengths = [1, 2, 13, 20], batch = batch(lengths)
+            checkVideosDoNotSeeEachOther(batch, model.points(batch.features)) { features in
+                let outputs = model(features, .inference())
+                return [("logits", outputs.logits), ("start", outputs.start!), ("end", outputs.end!), ("center", outputs.center)]
+            }
+            for (b, found) in model.detect(batch).enumerated() {
+                XCTAssertTrue(found.allSatisfy { $0.segment.start >= 0 && $0.segment.end <= Double(lengths[b]) })
+            }
         }
     }
 
     func testThreadsChangeNoBit() {
+        for downsampling in SGPBlock.Downsampling.allCases { checkThreadsChangeNoBit(downsampling) }
+    }
+
+    private func checkThreadsChangeNoBit(_ downsampling: SGPBlock.Downsampling) {
         let (model, arena) = model(width: 64) {
             $0.dropPath = 0.3
             $0.inputNoise = 0.1
+            $0.downsampling = downsampling
         }
         let batch = batch([333, 129, 258])
         let results = [1, 2, 3].map { threads in
@@ -124,6 +134,20 @@ final class TriDetTests: XCTestCase {
                     XCTAssertTrue(gradient.contains { $0 != 0 } && gradient.allSatisfy(\.isFinite), name)
                 }
             }
+        }
+    }
+
+    /// The linear layers behind the averages learn too, one per branch block, and are all that is added.
+    func testAveragesAddTheirParametersAndNothingElse() throws {
+        let (model, arena) = model { $0.downsampling = .avg }
+        _ = train(model, arena, batch([13, 20]))
+        let added = arena.parameters.filter { $0.name.contains("downsample") }
+        XCTAssertEqual(
+            added.map(\.name), (0..<2).flatMap { ["backbone.branch.\($0).downsample.1.weight", "backbone.branch.\($0).downsample.1.bias"] })
+        XCTAssertEqual(Set(arena.parameters.map(\.name)).subtracting(added.map(\.name)), Set(self.model().1.parameters.map(\.name)))
+        for parameter in added {
+            let gradient = try XCTUnwrap(parameter.tensor.gradientArray)
+            XCTAssertTrue(gradient.contains { $0 != 0 } && gradient.allSatisfy(\.isFinite), parameter.name)
         }
     }
 

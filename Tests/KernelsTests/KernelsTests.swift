@@ -100,6 +100,40 @@ final class KernelsTests: XCTestCase {
         }
     }
 
+    /// In windows of two and of three rows; the last one of a sequence may lack some.
+    func testAveragePool() {
+        forThreadCounts {
+            for offsets in Self.packings {
+                for (size, channels) in [(1, 3), (2, 1), (2, 19), (3, 33)] {
+                    let x = normals(offsets.last! * channels), outputs = strided(offsets, size)
+                    var y = [Float](repeating: .nan, count: outputs.last! * channels)
+                    Pooling.averageForward(x, channels: channels, size: size, offsets: offsets, outputOffsets: outputs, into: &y)
+                    let expected = NaiveKernels.averagePool(x, channels: channels, size: size, offsets: offsets)
+                    assertClose("average \(size) \(offsets)", y, expected, absolute: 1e-6, relative: 1e-6)
+                    // The transpose: <dy, A x> = <A' dy, x> for every x, so for each unit vector.
+                    let dy = normals(y.count), before = normals(x.count)
+                    var dx = [Float](repeating: .nan, count: x.count), added = before
+                    Pooling.averageBackward(dy, channels: channels, size: size, offsets: offsets, outputOffsets: outputs, into: &dx, add: false)
+                    Pooling.averageBackward(dy, channels: channels, size: size, offsets: offsets, outputOffsets: outputs, into: &added, add: true)
+                    for b in 0..<offsets.count - 1 {
+                        for row in offsets[b]..<offsets[b + 1] {
+                            for c in 0..<channels {
+                                let i = row * channels + c, window = outputs[b] + (row - offsets[b]) / size
+                                let share = dy[window * channels + c] / Float(size)
+                                XCTAssertEqual(dx[i], share, accuracy: 1e-6)
+                                XCTAssertEqual(added[i], before[i] + share, accuracy: 1e-6)
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        // By hand: the means of 1, 3 and of 5 with nothing; the second sequence is its own.
+        var y = [Float](repeating: .nan, count: 3)
+        Pooling.averageForward([1, 3, 5, 8], channels: 1, size: 2, offsets: [0, 3, 4], outputOffsets: [0, 2, 3], into: &y)
+        XCTAssertEqual(y, [2, 2.5, 4])
+    }
+
     func testReductions() {
         forThreadCounts {
             for (rows, channels) in [(1, 1), (3, 17), (300, 16)] {

@@ -32,6 +32,7 @@ CASES = dict(
     trident=dict(iou_weight_power=0.25),
     smoothing=dict(k=5.0, n_sgp_win_size=[1, 1, 1], boudary_kernel_size=1, label_smoothing=0.1, iou_weight_power=1.0, use_abs_pe=True, droppath=0.0),
     offsets=dict(use_trident_head=False, fpn_type="fpn", fpn_dim=16),
+    average=dict(downsample_type="avg", use_abs_pe=True),
 )
 BATCH, FPS, STRIDE, FRAMES, MOMENTUM = 2, 30.0, 4, 16, 0.9
 
@@ -43,7 +44,7 @@ def make_model(settings):
         head_empty_cls=[], dropout=0.0, droppath=settings.pop("droppath"), label_smoothing=settings.pop("label_smoothing"))
     return models.make_meta_arch(
         "TriDet", backbone_type="SGP", scale_factor=2, max_buffer_len_factor=4, embd_kernel_size=3, embd_with_ln=True, fpn_with_ln=True,
-        head_with_ln=True, downsample_type="max", input_noise=0.0, init_conv_vars=0.5, train_cfg=training, test_cfg=DETECTION, **settings)
+        head_with_ln=True, downsample_type=settings.pop("downsample_type", "max"), input_noise=0.0, init_conv_vars=0.5, train_cfg=training, test_cfg=DETECTION, **settings)
 
 
 def make_videos(settings):

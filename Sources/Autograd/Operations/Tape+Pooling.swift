@@ -31,6 +31,30 @@ extension Tape {
         return PackedSequence(y, offsets: outputOffsets)
     }
 
+    /// Average-pooling along time in windows of `size` rows, one after another; rows beyond the end of a sequence count as zeros.
+    ///
+    /// - Returns: sequences of ceil(length / size) rows.
+    public func averagePool(_ x: PackedSequence, size: Int) -> PackedSequence {
+        let input = x.tensor, offsets = x.offsets, channels = x.columns
+        let outputOffsets = stridedOffsets(offsets, stride: size)
+        let y = Tensor(rows: outputOffsets[outputOffsets.count - 1], columns: channels, requiresGradient: isRecording)
+        computing {
+            Pooling.averageForward(
+                input.values, channels: channels, size: size, offsets: offsets, outputOffsets: outputOffsets, into: y.values)
+        }
+        if input.requiresGradient {
+            record {
+                guard let dy = y.gradient else { return }
+                let (dx, add) = input.gradientToWrite()
+                computing {
+                    Pooling.averageBackward(
+                        dy, channels: channels, size: size, offsets: offsets, outputOffsets: outputOffsets, into: dx, add: add)
+                }
+            }
+        }
+        return PackedSequence(y, offsets: outputOffsets)
+    }
+
     /// fine + nearest up-sampling of coarse: row t gets coarse row t / factor of its sequence.
     public func addingUpsampled(_ fine: PackedSequence, _ coarse: PackedSequence, factor: Int) -> PackedSequence {
         precondition(coarse.offsets == stridedOffsets(fine.offsets, stride: factor), "the coarse level is not \(factor) times coarser")

@@ -1,4 +1,4 @@
-/// Max-pooling and nearest up-sampling along time.
+/// Max-pooling, average-pooling and nearest up-sampling along time.
 public enum Pooling {
     /// Max over rows i*stride - kernel/2 ... i*stride + kernel/2 of the sequence; what is beyond the ends is ignored.
     ///
@@ -70,6 +70,58 @@ public enum Pooling {
             }
             for output in 0..<outputs {
                 for c in range { dx[Int(winners[output * channels + c]) * channels + c] += dy[output * channels + c] }
+            }
+        }
+    }
+
+    /// The sum of rows i*size ..< (i + 1)*size of the sequence, divided by `size`: rows beyond the end count as zeros.
+    ///
+    /// PyTorch's `AvgPool1d(size, stride=size)` on a sequence that zeros fill up to a multiple of `size`.
+    ///
+    /// - Parameters:
+    ///   - x: [rows, channels].
+    ///   - channels: values of a row.
+    ///   - size: rows of a window, and from one window to the next.
+    ///   - offsets: rows at which the sequences end, first 0, last the number of rows.
+    ///   - outputOffsets: the same of the result, ceil(length / size) rows per sequence.
+    ///   - y: receives [outputs, channels].
+    public static func averageForward(
+        _ x: UnsafePointer<Float>, channels: Int, size: Int, offsets: [Int], outputOffsets: [Int], into y: UnsafeMutablePointer<Float>
+    ) {
+        let scale = Vector(repeating: 1 / Float(size))
+        KernelCounter.count(
+            .pooling, operations: offsets[offsets.count - 1] * channels,
+            bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels
+        ) {
+            DepthwiseConvolution.forEachOutputRow(offsets, outputOffsets) { output, position, begin, end in
+                let first = begin + position * size, last = min(end, first + size), y = y + output * channels
+                forEachPiece(0..<channels) { c, n in
+                    var sum = load(x + first * channels + c, n)
+                    for row in first + 1..<max(last, first + 1) { sum += load(x + row * channels + c, n) }
+                    store(y + c, sum * scale, n)
+                }
+            }
+        }
+    }
+
+    /// dx [rows, channels] (+)= dy of the row's window, divided by `size`.
+    public static func averageBackward(
+        _ dy: UnsafePointer<Float>, channels: Int, size: Int, offsets: [Int], outputOffsets: [Int], into dx: UnsafeMutablePointer<Float>, add: Bool
+    ) {
+        let scale = Vector(repeating: 1 / Float(size))
+        KernelCounter.count(
+            .pooling, operations: offsets[offsets.count - 1] * channels,
+            bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels
+        ) {
+            DepthwiseConvolution.forEachOutputRow(offsets, outputOffsets) { output, position, begin, end in
+                let first = begin + position * size, dy = dy + output * channels
+                for row in first..<min(end, first + size) {
+                    let dx = dx + row * channels
+                    forEachPiece(0..<channels) { c, n in
+                        let share = load(dy + c, n) * scale
+                        store(dx + c, add ? load(dx + c, n) + share : share, n)
+                    }
+                }
             }
         }
     }

@@ -148,4 +148,18 @@ public enum NaiveKernels {
         }
         return y
     }
+
+    /// Average-pooling along time within each sequence, zeros beyond its end.
+    public static func averagePool(_ x: [Float], channels: Int, size: Int, offsets: [Int]) -> [Float] {
+        var y: [Float] = []
+        for b in 0..<offsets.count - 1 {
+            for first in Swift.stride(from: offsets[b], to: offsets[b + 1], by: size) {
+                for c in 0..<channels {
+                    let rows = (first..<first + size).map { $0 < offsets[b + 1] ? Double(x[$0 * channels + c]) : 0 }
+                    y.append(Float(rows.reduce(0, +) / Double(size)))
+                }
+            }
+        }
+        return y
+    }
 }

@@ -37,7 +37,7 @@ public final class TriDet: PyramidDetector, AnnotationAssigned {
         func block(window: Int, stride: Int, dropPath: Float) -> SGPBlock {
             SGPBlock(
                 channels: shared.embeddingDimension, hidden: c.hiddenDimension, window: window, factor: c.windowFactor, stride: stride,
-                dropPath: dropPath, deviation: c.branchDeviation)
+                dropPath: dropPath, deviation: c.branchDeviation, downsampling: c.downsampling)
         }
         // The published stem has kernel 1 and no drop path.
         backbone = PyramidBackbone(shared) {

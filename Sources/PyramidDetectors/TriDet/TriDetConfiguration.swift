@@ -18,6 +18,8 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
     public var hiddenDimension = 768
     /// Standard deviation of the window and instant branches' weights at the beginning.
     public var branchDeviation: Float = 0
+    /// How the branch's blocks halve the length.
+    public var downsampling = SGPBlock.Downsampling.max
     /// Whether boundaries are found by the trident head; otherwise the offsets are regressed as ActionFormer's.
     public var tridentHead = true
     /// Bins of a boundary beside the point itself.
@@ -59,6 +61,9 @@ public struct TriDetConfiguration: PyramidDetectorConfiguration {
                     "init_conv_vars", &branchDeviation, .within(0...10),
                     meaning: "standard deviation of the first weights of a block's depthwise convolutions; at 0, the published code's "
                         + "default, these never learn anything ([methods.md](methods.md#tridet))")
+                try keys.value(
+                    "downsample_type", &downsampling,
+                    meaning: "how a branch block halves the length: `max`: max-pooling; `avg`: a linear layer on the means of pairs of rows")
             })
         pyramid = shared
         try keys.value(
