@@ -18,10 +18,20 @@ struct Kairos: ParsableCommand {
                 """,
             version: CommandLine.arguments.contains("--version") ? "kairos \(ProgramVersion.text)" : ProgramVersion.current,
             subcommands: [
-                AblationCommand.self, BenchmarkCommand.self, ConfigurationCommand.self, DetectCommand.self, EvaluateCommand.self, ExportCommand.self,
+                AblationCommand.self,
+                BenchmarkCommand.self,
+                ConfigurationCommand.self,
+                DetectCommand.self,
+                EvaluateCommand.self,
+                ExportCommand.self,
                 HoldCommand.self,
                 ImportCommand.self,
-                InspectCommand.self, PlotCommand.self, ReportCommand.self, SynthesizeCommand.self, TrainCommand.self,
+                InspectCommand.self,
+                PlotCommand.self,
+                ProbeCommand.self,
+                ReportCommand.self,
+                SynthesizeCommand.self,
+                TrainCommand.self,
             ])
     }
 

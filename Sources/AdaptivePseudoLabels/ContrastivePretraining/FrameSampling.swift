@@ -13,6 +13,12 @@ public enum FrameSampling {
         }
     }
 
+    /// The middle frame of each of `min(parts, rows)` equal parts, ascending; of two middle ones the first. No randomness.
+    public static func middles(rows: Int, parts: Int) -> [Int] {
+        let parts = min(parts, rows)
+        return (0..<max(0, parts)).map { i in (i * rows / parts + (i + 1) * rows / parts - 1) / 2 }
+    }
+
     /// The class of each frame after pre-training: that of the shortest instance it lies in (ends included; of equal ones the first), or
     /// `background`.
     ///

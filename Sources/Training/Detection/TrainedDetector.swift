@@ -123,14 +123,42 @@ public final class TrainedDetector {
     public func detect(
         videos: [Int], communicator: Communicator, note: (String) -> Void = { _ in }
     ) throws -> [(video: VideoID, detections: [Detection])]? {
-        let planner = try communicator.throwTogether {
-            try MemoryPlanner(detecting: configuration, detector: detector, store: store, adaptation: adaptation, communicator: communicator)
-        }
-        let lines = try MemoryCheck.require(planner.detecting(videos), communicator: communicator)
-        if communicator.isRoot { lines.forEach(note) }
-        _ = try ProductChoice.set(configuration.training, recorded: recordedGemm, communicator: communicator)
+        try prepare(videos, communicator, note)
         return try withExtendedLifetime(arena) {
             try Inference.detect(detector, store: store, videos: videos, communicator: communicator, adaptation: adaptation)
         }
+    }
+
+    /// Calls `body` with each recording that is this rank's (i mod ranks), whole, alone in a batch, at the rate of the training; all ranks together.
+    ///
+    /// - Parameters:
+    ///   - videos: positions in the store.
+    ///   - communicator: the ranks that take part.
+    ///   - title: of the progress bar.
+    ///   - keeping: bytes that `body` keeps of all recordings of the run, for the estimate of memory.
+    ///   - note: takes lines for the user on rank 0.
+    ///   - body: takes the place in `videos` and the batch.
+    /// - Throws: `Failure` when memory does not suffice or features cannot be read; `.interrupted` on all ranks when a signal asks to end.
+    public func forEach(
+        videos: [Int], communicator: Communicator, title: String, keeping bytes: Int = 0, note: (String) -> Void = { _ in },
+        _ body: (_ place: Int, _ batch: PackedBatch) throws -> Void
+    ) throws {
+        try prepare(videos, communicator, keeping: bytes, note)
+        let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { $0 }
+        try withExtendedLifetime(arena) {
+            try Inference.forEach(own.map { videos[$0] }, store: store, communicator: communicator, title: title) { place, batch in
+                try body(own[place], adaptation?.adapted(batch, video: videos[own[place]]) ?? batch)
+            }
+        }
+    }
+
+    /// Compares the memory with what there is, and sets how products are computed: as in the run.
+    private func prepare(_ videos: [Int], _ communicator: Communicator, keeping bytes: Int = 0, _ note: (String) -> Void) throws {
+        let planner = try communicator.throwTogether {
+            try MemoryPlanner(detecting: configuration, detector: detector, store: store, adaptation: adaptation, communicator: communicator)
+        }
+        let lines = try MemoryCheck.require(planner.detecting(videos, keeping: bytes), communicator: communicator)
+        if communicator.isRoot { lines.forEach(note) }
+        _ = try ProductChoice.set(configuration.training, recorded: recordedGemm, communicator: communicator)
     }
 }

@@ -171,7 +171,10 @@ public final class TrainingRun {
         try configuration.method.make(configuration, store: store, detector: detector, recordings: recordings)
     }
 
-    private static func recordings(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> TrainingRecordings {
+    /// The recordings of the training subset, and those of them whose labels may be used.
+    ///
+    /// - Throws: `Failure` when the store has none to learn from, or not as the configuration says.
+    public static func recordings(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> TrainingRecordings {
         guard store.classes.count > 0, store.dimension > 0 else {
             throw Failure.badInput(
                 "there is nothing to learn: the store has \(store.classes.count) classes and \(store.dimension) columns", at: .file(store.path),

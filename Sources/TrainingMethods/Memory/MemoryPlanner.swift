@@ -218,9 +218,14 @@ public struct MemoryPlanner {
     }
 
     /// Of detection with weights that are there.
-    public func detecting(_ videos: [Int]) -> MemoryEstimate {
+    ///
+    /// - Parameters:
+    ///   - videos: positions among the recordings.
+    ///   - bytes: of what is kept of all recordings.
+    public func detecting(_ videos: [Int], keeping bytes: Int = 0) -> MemoryEstimate {
         MemoryEstimate(
-            parts: [Self.programPart], phases: [detection("detection", videos: videos)].compactMap { $0 }, file: file,
+            parts: [Self.programPart] + (bytes > 0 ? [.init("what is kept of the recordings", bytes: bytes)] : []),
+            phases: [detection("detection", videos: videos)].compactMap { $0 }, file: file,
             modelKeys: configuration.model.sizeKeys)
     }
 
