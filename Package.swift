@@ -117,15 +117,18 @@ let package = Package(
             ]),
         .target(
             name: "Reports", dependencies: ["DetectionAnalysis", "DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", crypto]),
+        .target(
+            name: "ConfigurationProposals",
+            dependencies: [
+                "Collectives", "Configuration", "Detectors", "Diagnostics", "FeatureStore", "TemporalAnnotations", "Training", "TrainingMethods",
+            ]),
         // Floor 8
         .target(
             name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "PyramidDetectors", "Training", "TrainingMethods", "WeakSupervision"]),
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Ablation", "AdaptivePseudoLabels", "Benchmarks", "Checkpoints", "Collectives", "Configuration", "DetectionMetrics", "Diagnostics",
-                "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "Reports",
-                "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
+                "Ablation", "AdaptivePseudoLabels", "Benchmarks", "Checkpoints", "Collectives", "Configuration", "ConfigurationProposals", "DetectionMetrics", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "Reports", "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
             ]),
 
         .target(
@@ -179,6 +182,9 @@ let package = Package(
                 "Ablation", "Checkpoints", "HDF5", "Kernels", "PyramidDetectors", "RunRecords", "Sampling", "StandardRegistry", "TestSupport",
                 "Training", "TrainingMethods", "TrainingReview",
             ]),
+        .testTarget(
+            name: "ConfigurationProposalsTests",
+            dependencies: ["ConfigurationProposals", "Diagnostics", "FeatureStore", "StandardRegistry", "TestSupport", "TrainingMethods"]),
         .testTarget(name: "PseudoLabelsTests", dependencies: ["Detectors", "PseudoLabels", "RunRecords", "TemporalAnnotations"]),
         .testTarget(
             name: "KairosCommandTests",

@@ -62,21 +62,12 @@ struct ConfigurationCommand: ParsableCommand {
         }
         if markdown { return try StandardOutput.write(String(reference.markdown.dropLast())) }
         var run = RunConfiguration()
-        if let detector { run.model = try Self.chosen(detector, "--detector", registry.detectors.map { ($0.name, $0) }).init() }
-        if let method { run.methodName = try Self.chosen(method, "--method", registry.methods.map { ($0.name, $0) }).name }
+        if let detector { run.model = try ConfigureCommand.chosen(detector, "--detector", registry.detectors.map { ($0.name, $0) }).init() }
+        if let method { run.methodName = try ConfigureCommand.chosen(method, "--method", registry.methods.map { ($0.name, $0) }).name }
         let keys = reference.tables.filter { (detector ?? $0.detector) == $0.detector || $0.detector == nil }
             .filter { (method ?? $0.method) == $0.method || $0.method == nil }
         try output.report(
             ["keys": keys.flatMap { table in table.keys.map { Key(description: $0, detector: table.detector) } }],
             text: String(run.commentedYAML(allMethods: method == nil).dropLast()))
-    }
-
-    /// The registered one of a name.
-    private static func chosen<Type>(_ name: String, _ option: String, _ known: [(name: String, type: Type)]) throws -> Type {
-        if let found = known.first(where: { $0.name == name }) { return found.type }
-        let names = known.map(\.name)
-        throw Failure.wrongUsage(
-            "'\(name)' is unknown" + (nearestName(to: name, among: names).map { "; did you mean '\($0)'?" } ?? ""), at: .key(option),
-            advice: "give one of \(names.joined(separator: ", "))")
     }
 }

@@ -21,6 +21,7 @@ struct Kairos: ParsableCommand {
                 AblationCommand.self,
                 BenchmarkCommand.self,
                 ConfigurationCommand.self,
+                ConfigureCommand.self,
                 DetectCommand.self,
                 EvaluateCommand.self,
                 ExportCommand.self,

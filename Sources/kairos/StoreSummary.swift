@@ -28,6 +28,8 @@ struct StoreSummary: Encodable {
     /// Actions of classes that `--classes` does not name, and the number of these classes (import only).
     var background_instances: Int?
     var background_classes: Int?
+    /// Of all recordings and of each subset (`inspect --statistics` only).
+    var statistics: [StoreStatistics]?
 
     init(_ store: FeatureStore) {
         path = store.path
@@ -63,6 +65,7 @@ struct StoreSummary: Encodable {
             lines.append("  columns    \(part_dimensions.map(String.init).joined(separator: " + ")), joined")
         }
         if let missing, !missing.isEmpty { lines.append("  left out   \(missing.count) videos without features") }
+        if let statistics { lines += ["", StatisticsText.text(statistics)] }
         return lines.joined(separator: "\n")
     }
 }

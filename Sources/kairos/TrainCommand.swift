@@ -19,9 +19,13 @@ struct TrainCommand: ParsableCommand {
               mpirun -np 2 kairos train configs/sbhar_supervised.yaml --output runs/sbhar
               mpirun -np 4 kairos train configs/sbhar_supervised.yaml --output runs/sbhar --resume
               kairos train configs/demo.yaml --output runs/short --set training.iterations=50 --set data.batch_size=4
+              mpirun -np 2 kairos train configs/demo.yaml --check
 
             Writes OUTPUT/config.yaml, log.jsonl, checkpoints/, predictions.json and metrics.json. The result depends on the configuration, not on the
             number of ranks. docs/configuration.md lists every key.
+
+            --check reads and checks everything, measures a few steps of every stage, prints the plan with memory per rank and time on these ranks, and
+            ends. It writes nothing and needs no --output.
 
             --timeline writes Chrome's trace format: open the files in ui.perfetto.dev or chrome://tracing (docs/distributed.md).
 
@@ -31,8 +35,10 @@ struct TrainCommand: ParsableCommand {
 
     @Argument(help: "The configuration, a YAML file.")
     var config: String
-    @Option(help: "The run's folder; created if missing.")
-    var output: String
+    @Option(help: "The run's folder; created if missing. (not with --check)")
+    var output: String?
+    @Flag(help: "Check configuration and data, say stages, memory and time, and end without training.")
+    var check = false
     @Flag(help: "Continue from the newest checkpoint in the run's folder. The result has the same bits as that of an uninterrupted run.")
     var resume = false
     @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the configuration.", valueName: "key.path=value"))
@@ -50,6 +56,14 @@ struct TrainCommand: ParsableCommand {
     @OptionGroup var report: OutputOptions
 
     func validate() throws {
+        if check {
+            let others = [
+                ("--output", output != nil), ("--resume", resume), ("--timeline", timeline), ("--counts", counts), ("--stop-after", stopAfter != nil),
+            ]
+            if let other = others.first(where: \.1) { throw ValidationError("--check trains nothing: leave out \(other.0)") }
+        } else if output == nil {
+            throw ValidationError("Missing expected argument '--output <output>'")
+        }
         if let stopAfter, stopAfter < 1 { throw ValidationError("--stop-after must be at least 1, not \(stopAfter)") }
     }
 
@@ -61,6 +75,10 @@ struct TrainCommand: ParsableCommand {
                 return try RunConfiguration(path: config, overrides: overrides)
             }
             StallWatch.current?.hold(to: .training(configuration.training.stallSeconds))
+            guard let output else {
+                let plan = try TrainingPlan(configuration, world, say: note)
+                return world.isRoot ? try report.report(plan, text: plan.text) : ()
+            }
             let run = try TrainingRun(
                 configuration, folder: output, resume: resume, communicator: world, timeline: timeline, observers: makeObservers())
             if world.isRoot { run.notes.forEach(note) }
@@ -70,7 +88,7 @@ struct TrainCommand: ParsableCommand {
             run.notes.dropFirst(said).forEach(note)
             try report.report(
                 TrainingReport(outcome, counted),
-                text: ([text(outcome, classes: run.classNames, isDetected: configuration.data.evaluationSubset != nil)]
+                text: ([text(outcome, folder: output, classes: run.classNames, isDetected: configuration.data.evaluationSubset != nil)]
                     + [counted?.text].compactMap { $0 })
                     .joined(separator: "\n"))
         }
@@ -86,7 +104,7 @@ struct TrainCommand: ParsableCommand {
         return (result, try counted.overRanks(world))
     }
 
-    private func text(_ outcome: TrainingRun.Outcome, classes: [String], isDetected: Bool) -> String {
+    private func text(_ outcome: TrainingRun.Outcome, folder output: String, classes: [String], isDetected: Bool) -> String {
         var lines: [String] = []
         if let evaluation = outcome.evaluation { lines += [evaluation.table(classOrder: classes), ""] }
         lines += [

@@ -88,10 +88,10 @@ final class StoreCommandTests: XCTestCase {
     }
 
     func testHelpHasAnExample() throws {
-        for command in [["configuration"], ["import", "sbhar"], ["import", "features"], ["synthesize"], ["inspect"]] {
+        for command in [["configuration"], ["configure"], ["import", "sbhar"], ["import", "features"], ["synthesize"], ["inspect"]] {
             let process = try command.count == 2 ? kairos(command[0], command[1], "--help") : kairos(command[0], "--help")
             XCTAssertEqual(process.code, 0)
-            let examples = ["kairos \(command.joined(separator: " ")) --", "kairos inspect sbhar.h5"]
+            let examples = ["kairos \(command.joined(separator: " ")) --", "kairos inspect sbhar.h5", "kairos configure emg.h5"]
             XCTAssertTrue(examples.contains { process.output.contains($0) }, process.output)
         }
     }

@@ -174,6 +174,13 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         }
     }
 
+    /// A round on unlabelled recordings without any pseudo-label.
+    public func beginTrial(stage: Int) throws {
+        guard case .round(let number) = plan.phases[stage] else { return }
+        let first = configuration.training.initialLossNorm
+        try take(RoundLabels(round: number, normalizers: detector.normalizers.map { _ in first }))
+    }
+
     /// Whether rounds begin with new detectors.
     var hasStudents: Bool { settings.pseudoLabels.student == .restarted && settings.pseudoLabels.rounds > 0 }
 

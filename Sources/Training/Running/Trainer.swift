@@ -43,6 +43,8 @@ public final class Trainer {
     var validated = ValidationState()
     /// Of the recordings whose labels are used, kept in checkpoints.
     var labeledDigest = ""
+    /// Whether a loss or a gradient was not a number.
+    private(set) var hasDiverged = false
 
     /// Steps of the whole run.
     public let iterations: Int
@@ -86,7 +88,8 @@ public final class Trainer {
         metrics = checkpoint.header.metrics
     }
 
-    private struct StepReport {
+    /// What a step says of itself.
+    struct StepReport {
         var loss: [String: Double]
         var gradientNorm: Double
         var videos: Int
@@ -169,7 +172,8 @@ public final class Trainer {
 
     // MARK: One step
 
-    private func step(_ loader: BatchLoader, stage: Int, learningRate: Double) throws -> StepReport {
+    /// One step: batches, the method's losses and gradients, their sums over shards, and the optimizer with this learning rate.
+    func step(_ loader: BatchLoader, stage: Int, learningRate: Double) throws -> StepReport {
         let batches = try Timeline.during(.batches) { try together { try loader.batches(step: state.step) } }
         let step = TrainingStep(
             step: state.step, stage: stage, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
@@ -215,6 +219,7 @@ public final class Trainer {
     }
 
     private func diverged(_ what: String, shards: [Int]) -> Failure {
+        hasDiverged = true
         let videos = shards.flatMap { method.videos(at: StepPosition(step: state.step, shard: $0)).joined() }.map {
             Failure.Place.video(store.videos[$0.index].id.name)
         }
@@ -285,7 +290,7 @@ public final class Trainer {
         try communicator.throwTogether(body)
     }
 
-    private static func now() -> Double { Double(DispatchTime.now().uptimeNanoseconds) * 1e-9 }
+    static func now() -> Double { Double(DispatchTime.now().uptimeNanoseconds) * 1e-9 }
 }
 
 /// Sums between two lines of the log.

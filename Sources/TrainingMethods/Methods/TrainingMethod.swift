@@ -51,6 +51,8 @@ public protocol TrainingMethod: AnyObject {
     func begin(stage: Int, _ run: RunContext) throws
     /// Called on all ranks together after the last step of a stage, before the checkpoint of that step.
     func end(stage: Int, _ run: RunContext) throws
+    /// Called in place of `begin` where a few steps of a stage are only measured: labels that earlier stages would have made are missing.
+    func beginTrial(stage: Int) throws
     /// What detects when the run is evaluated.
     func localizer(_ detector: any Detector) -> any ActionLocalizer
     /// What a checkpoint must keep for this method; the same on all ranks.
@@ -74,6 +76,8 @@ extension TrainingMethod {
     public func begin(stage: Int, _ run: RunContext) throws {}
     /// Nothing is left to do after a stage's last step.
     public func end(stage: Int, _ run: RunContext) throws {}
+    /// Nothing is missing.
+    public func beginTrial(stage: Int) throws {}
     /// The trained detector itself.
     public func localizer(_ detector: any Detector) -> any ActionLocalizer { detector }
     public var state: [String: [UInt8]] { [:] }

@@ -146,6 +146,17 @@ public final class WeakSupervisionMethod: TrainingMethod {
         }
     }
 
+    /// The student on all recordings, without any proposal.
+    ///
+    /// - Throws: `Failure` when a virtual shard has no recording.
+    public func beginTrial(stage: Int) throws {
+        switch plan.phases[stage] {
+        case .generator: break
+        case .student: try take(RoundLabels(round: 1))
+        case .distillation: try take(RoundLabels(round: 2))
+        }
+    }
+
     /// One step of the generator or of the student, whichever the stage trains.
     ///
     /// - Returns: the losses of each virtual shard of this rank.

@@ -1,0 +1,37 @@
+import Foundation
+
+/// A value for a key of a configuration, and why.
+public struct Proposal: Codable, Equatable, Sendable {
+    /// "section.key".
+    public var key: String
+    /// YAML in flow style.
+    public var value: String
+    /// A phrase for the reader, without a line break.
+    public var reason: String
+
+    /// `key` is a full name, `value` YAML in flow style, `reason` one line.
+    public init(_ key: String, _ value: String, _ reason: String) {
+        self.key = key
+        self.value = value
+        self.reason = reason
+    }
+
+    /// A number.
+    init(_ key: String, _ value: Int, _ reason: String) { self.init(key, "\(value)", reason) }
+
+    /// A text in double quotes, which JSON and YAML share.
+    static func quoted(_ text: String) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = .withoutEscapingSlashes
+        return (try? encoder.encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+    }
+
+    /// A number of rows for a reason: whole where it is, otherwise with one decimal.
+    static func rows(_ value: Double) -> String {
+        // Lengths in seconds and rates make 40 rows 39.999999.
+        abs(value - value.rounded()) < 0.05 && abs(value) < 1e15 ? String(format: "%.0f", value) : String(format: "%.1f", value)
+    }
+
+    /// "1 recording", "2 recordings".
+    static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+}
