@@ -61,11 +61,7 @@ public struct ConfigurationProposal: Equatable, Sendable {
 
     /// Names may hold what ends a line of YAML or is forbidden in it.
     private static func oneLine(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.map {
-                    $0.properties.generalCategory == .control || $0.value == 0x2028 || $0.value == 0x2029 || $0.value == 0xFEFF ? " " : $0
-                }))
+        text.unicodeScalars.map { Proposal.isUnprintable($0) ? " " : String($0) }.joined()
     }
 
     /// Without the marks of Markdown.

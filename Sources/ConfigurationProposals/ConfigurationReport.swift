@@ -73,7 +73,7 @@ public struct ConfigurationReport: Encodable {
         }
         if case .list(let list, _) = facts.labels { lines.append("labelled recordings: \(list)") }
         if let range { lines += Self.curve(range) }
-        return (lines + ["next: launch/mpirun \(facts.ranks) kairos train '\(path)' --check"]).joined(separator: "\n")
+        return (lines + ["next: launch/mpirun \(facts.ranks) kairos train \(Proposal.shellWord(path)) --check"]).joined(separator: "\n")
     }
 
     /// About twenty points of the smoothed loss.

@@ -19,12 +19,22 @@ public struct Proposal: Codable, Equatable, Sendable {
     /// A number.
     init(_ key: String, _ value: Int, _ reason: String) { self.init(key, "\(value)", reason) }
 
-    /// A text in double quotes, which JSON and YAML share.
+    /// A text in double quotes, which JSON and YAML share; what YAML does not print is escaped.
     static func quoted(_ text: String) -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = .withoutEscapingSlashes
-        return (try? encoder.encode(text)).map { String(decoding: $0, as: UTF8.self) } ?? "\"\""
+        let inside = text.unicodeScalars.map { scalar -> String in
+            if scalar == "\"" || scalar == "\\" { return "\\\(scalar)" }
+            return isUnprintable(scalar) ? String(format: "\\u%04x", scalar.value) : String(scalar)
+        }
+        return "\"" + inside.joined() + "\""
     }
+
+    /// What ends a line of YAML, or may not stand in it; all of it has at most 16 bits.
+    static func isUnprintable(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.generalCategory == .control || [0x2028, 0x2029, 0xFEFF].contains(scalar.value)
+    }
+
+    /// A name as one word of a shell.
+    public static func shellWord(_ text: String) -> String { "'" + text.replacing("'", with: "'\\''") + "'" }
 
     /// A number of rows for a reason: whole where it is, otherwise with one decimal.
     static func rows(_ value: Double) -> String {

@@ -53,7 +53,7 @@ struct ProposalMaker {
         result.append(
             Proposal(
                 "data.virtual_shards", size.shards,
-                "1\(size.shards > 1 ? " to \(size.shards)" : "") ranks that divide it train, with the same result; asked for: \(facts.ranks)"))
+                "any number of ranks that divides it gives the same result; asked for: \(facts.ranks)"))
         result.append(
             Proposal(
                 "data.batch_size", size.batch,

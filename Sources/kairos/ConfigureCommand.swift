@@ -150,12 +150,12 @@ struct ConfigureCommand: ParsableCommand {
         let actions = training.actionRows.map {
             "; \(training.actions) actions of \(training.classes.count) classes, of \(Int($0.least)) to \(Int($0.greatest.rounded(.up))) rows"
         }
-        let file = output ?? "CONFIG.yaml"
+        let file = output.map(Proposal.shellWord) ?? "CONFIG.yaml"
         return [
             "Proposed by 'kairos configure' for '\(store)': it learns from \(training.recordings) recordings of \(training.rows) rows\(actions ?? "").",
             "The reason stands beside each value; keys that are not here have their defaults (docs/configuration.md).", "",
-            "  launch/mpirun \(facts.ranks) kairos train '\(file)' --check",
-            "  launch/mpirun \(facts.ranks) kairos train '\(file)' --output runs/NAME",
+            "  launch/mpirun \(facts.ranks) kairos train \(file) --check",
+            "  launch/mpirun \(facts.ranks) kairos train \(file) --output runs/NAME",
         ]
     }
 }

@@ -52,6 +52,21 @@ final class ConfigurationProposalTests: FolderTestCase {
         }
     }
 
+    /// Names that YAML could read as something else come back as they are.
+    func testNamesAreQuoted() throws {
+        var facts = try facts(try store(12)).facts
+        for name in ["no", "a: b # c", "it's \"so\" \\n", "line\nfeed\u{2028}\u{85}\u{FEFF}", "\u{1F3C3} läuft", " ", "1.0"] {
+            facts.subsets.training = name
+            facts.subsets.trainingReason = "named \(name)"
+            facts.store = name + ".h5"
+            let proposal = try proposal(facts)
+            let read = try RunConfiguration(yaml: proposal.yaml(head: [name]), file: "c.yaml", registry: registry)
+            XCTAssertEqual(read.data.trainingSubset, name)
+            XCTAssertEqual(read.data.store, name + ".h5")
+        }
+        XCTAssertEqual(Proposal.shellWord("it's a.yaml"), "'it'\\''s a.yaml'")
+    }
+
     func testDetectorsHaveTheirOwnKeys() throws {
         let facts = try facts(try store(12)).facts
         let actionFormer = try proposal(facts), triDet = try proposal(facts, detector: "tridet"),

@@ -54,7 +54,7 @@ final class ConfigureCommandTests: CommandTestCase {
         XCTAssertEqual(text.code, 0, text.errors)
         XCTAssertEqual(
             try String(contentsOfFile: folder + "/c.yaml", encoding: .utf8),
-            printed.output.replacingOccurrences(of: "CONFIG.yaml", with: folder + "/c.yaml"))
+            printed.output.replacingOccurrences(of: "CONFIG.yaml", with: "'\(folder)/c.yaml'"))
     }
 
     /// Every detector under every method: what is proposed is taken, and the plan has all stages.

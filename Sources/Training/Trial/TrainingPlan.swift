@@ -17,7 +17,7 @@ public struct TrainingPlan: Encodable {
     var ranks: Int
     /// Numbers that the detector learns.
     var parameters: Int
-    /// Estimated, of the rank that needs most.
+    /// Of the rank that needs most: the estimate for the largest batches, or what the measured steps took where that is more.
     var memory_mib: Int
     var memory_mib_of_ranks: [Int]
     /// Of all stages.
@@ -42,7 +42,8 @@ public struct TrainingPlan: Encodable {
         if world.isRoot { trial.notes.forEach(say) }
         try trial.readFeatures()
         let pace = try trial.measure()
-        let memory = trial.memoryOfRanks.map { $0 / (1 << 20) + 1 }
+        let peaks = try world.allGather(ComputeThreads.peakResidentMiB)
+        let memory = zip(trial.memoryOfRanks, peaks).map { max($0 / (1 << 20) + 1, $1) }
         ranks = world.size
         parameters = trial.parameters
         memory_mib = memory.max() ?? 0
@@ -68,7 +69,7 @@ public struct TrainingPlan: Encodable {
         }
         if seconds_detection > 0 { lines.append("  detection at the end, at most \(Self.duration(seconds_detection))") }
         lines += [
-            "memory per rank  \(memory_mib) MiB (estimate)", "time per step    \(Self.seconds(seconds_per_step)) (measured)",
+            "memory per rank  \(memory_mib) MiB", "time per step    \(Self.seconds(seconds_per_step)) (measured)",
             "whole run        \(Self.duration(seconds_total)) on \(ranks) rank\(ranks == 1 ? "" : "s")",
             "nothing was trained or written",
         ]
