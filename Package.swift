@@ -94,13 +94,19 @@ let package = Package(
             dependencies: [
                 "Collectives", "Detectors", "Diagnostics", "FeatureStore", "RunRecords", "TemporalAnnotations", "TrainingMethods", "TrainingReview",
             ]),
+        .target(
+            name: "ContrastivePretraining",
+            dependencies: [
+                "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams",
+                "TemporalAnnotations", "Training", "TrainingMethods",
+            ]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
-                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics",
-                "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations",
-                "Training", "TrainingMethods", "TrainingReview",
+                "Autograd", "Checkpoints", "Collectives", "Configuration", "ContrastivePretraining", "DataParallel", "DetectionMetrics", "Detectors",
+                "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling",
+                "TemporalAnnotations", "Training", "TrainingMethods", "TrainingReview",
             ]),
         .target(
             name: "WeakSupervision",
@@ -125,10 +131,21 @@ let package = Package(
         // Floor 8
         .target(
             name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "PyramidDetectors", "Training", "TrainingMethods", "WeakSupervision"]),
+        .target(name: "CommandSupport", dependencies: ["Collectives", "Diagnostics", "Training", argumentParser]),
+        .target(
+            name: "BenchmarkCommands",
+            dependencies: [
+                "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "Diagnostics", "FeatureStore", "Kernels", "PostProcessing",
+                "PseudoLabels", "RandomStreams", "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods",
+                argumentParser,
+            ]),
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Ablation", "AdaptivePseudoLabels", "Benchmarks", "Checkpoints", "Collectives", "Configuration", "ConfigurationProposals", "DetectionMetrics", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "PseudoLabels", "RandomStreams", "Reports", "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
+                "Ablation", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints", "Collectives", "CommandSupport",
+                "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics", "Diagnostics", "FeatureStore", "HDF5",
+                "Kernels", "NeuralNetworks", "Reports", "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods",
+                argumentParser,
             ]),
 
         .target(
@@ -152,9 +169,9 @@ let package = Package(
         .testTarget(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [
-                "AdaptivePseudoLabels", "Autograd", "Checkpoints", "Collectives", "DataParallel", "Detectors", "FeatureStore", "HDF5", "Kernels",
-                "NeuralNetworks", "PseudoLabels", "PyramidDetectors", "RandomStreams", "RunRecords", "Sampling", "StandardRegistry",
-                "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods", "TrainingReview",
+                "AdaptivePseudoLabels", "Autograd", "Checkpoints", "Collectives", "ContrastivePretraining", "DataParallel", "Detectors",
+                "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PseudoLabels", "PyramidDetectors", "RandomStreams", "RunRecords", "Sampling",
+                "StandardRegistry", "TemporalAnnotations", "TestSupport", "Training", "TrainingMethods", "TrainingReview",
             ]),
         .testTarget(
             name: "WeakSupervisionTests",
@@ -192,8 +209,8 @@ let package = Package(
         .testTarget(
             name: "ParallelTests",
             dependencies: [
-                "AdaptivePseudoLabels", "Collectives", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks", "PseudoLabels", "RandomStreams",
-                "RunRecords", "Sampling", "StandardRegistry", "Training", "TrainingMethods",
+                "AdaptivePseudoLabels", "Collectives", "ContrastivePretraining", "DataParallel", "Detectors", "FeatureStore", "NeuralNetworks",
+                "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "StandardRegistry", "Training", "TrainingMethods",
             ]),
     ]
 )

@@ -1,5 +1,6 @@
 import Ablation
 import ArgumentParser
+import CommandSupport
 import Diagnostics
 import StandardRegistry
 import TrainingMethods

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Collectives
+import CommandSupport
 import Configuration
 import ConfigurationProposals
 import Diagnostics

@@ -1,4 +1,5 @@
 import ArgumentParser
+import CommandSupport
 import DetectionMetrics
 import Diagnostics
 import Foundation

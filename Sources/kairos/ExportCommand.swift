@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import CommandSupport
 import Diagnostics
 import Foundation
 import NeuralNetworks

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Collectives
+import CommandSupport
 import Diagnostics
 import FeatureStore
 import Foundation

@@ -1,5 +1,7 @@
 import ArgumentParser
+import BenchmarkCommands
 import Checkpoints
+import CommandSupport
 import Diagnostics
 import Foundation
 
@@ -46,7 +48,7 @@ struct Kairos: ParsableCommand {
             var command = try parseAsRoot(joinedNegatives(Array(CommandLine.arguments.dropFirst())))
             try command.run()
         } catch {
-            Foundation.exit(say(error))
+            Foundation.exit(CommandErrors.say(error, as: Kairos.self))
         }
     }
 
@@ -59,27 +61,5 @@ struct Kairos: ParsableCommand {
                 result.append(argument)
             }
         }
-    }
-
-    /// Says an error on standard error (or the help that was asked for on standard output).
-    ///
-    /// - Returns: the exit code.
-    static func say(_ error: any Error) -> Int32 {
-        if let failure = error as? Failure {
-            StandardError.write(failure.description + "\n")
-            return failure.exitCode
-        }
-        let code = exitCode(for: error)
-        let message = fullMessage(for: error)
-        if code.isSuccess {
-            do {
-                try StandardOutput.write(message)
-                return 0
-            } catch {
-                return say(error)
-            }
-        }
-        StandardError.write(message + "\n")
-        return code == .validationFailure ? 2 : 1
     }
 }

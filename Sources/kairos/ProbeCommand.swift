@@ -1,6 +1,8 @@
 import AdaptivePseudoLabels
 import ArgumentParser
 import Collectives
+import CommandSupport
+import ContrastivePretraining
 import Diagnostics
 import Foundation
 import StandardRegistry

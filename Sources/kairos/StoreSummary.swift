@@ -1,4 +1,5 @@
 import Collectives
+import CommandSupport
 import Diagnostics
 import FeatureStore
 import Foundation

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import Collectives
+import CommandSupport
 import DetectionMetrics
 import Diagnostics
 import Foundation

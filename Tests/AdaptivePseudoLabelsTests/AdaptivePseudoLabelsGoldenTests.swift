@@ -1,5 +1,6 @@
 import AdaptivePseudoLabels
 import Autograd
+import ContrastivePretraining
 import HDF5
 import NeuralNetworks
 import TestSupport

@@ -1,4 +1,5 @@
 import AdaptivePseudoLabels
+import ContrastivePretraining
 import Detectors
 import Foundation
 import Kernels

@@ -2,6 +2,7 @@ import AdaptivePseudoLabels
 import Autograd
 import Checkpoints
 import Collectives
+import ContrastivePretraining
 import DataParallel
 import Detectors
 import NeuralNetworks

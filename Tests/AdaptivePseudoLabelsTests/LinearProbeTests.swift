@@ -1,4 +1,5 @@
 import AdaptivePseudoLabels
+import ContrastivePretraining
 import Diagnostics
 import Kernels
 import RandomStreams

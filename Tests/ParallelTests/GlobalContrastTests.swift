@@ -1,5 +1,6 @@
 import AdaptivePseudoLabels
 import Collectives
+import ContrastivePretraining
 import DataParallel
 import RandomStreams
 import XCTest

@@ -1,4 +1,5 @@
 import Autograd
+import ContrastivePretraining
 import Detectors
 import Diagnostics
 import NeuralNetworks

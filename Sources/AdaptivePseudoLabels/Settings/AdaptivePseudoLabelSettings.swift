@@ -1,4 +1,5 @@
 import Configuration
+import ContrastivePretraining
 import Detectors
 import FeatureStore
 import RunRecords

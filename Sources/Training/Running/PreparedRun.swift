@@ -43,7 +43,9 @@ struct PreparedRun {
         // Every rank reads the same files and comes to the same verdict, but one may fail to read them.
         let (detector, method, recordings) = try communicator.throwTogether { try Self.build(configuration, store, makeDetector, makeMethod) }
         self.detector = detector
-        let evaluated = try communicator.throwTogether { try EvaluatedRecordings.atTheEnd(configuration, store, readsAnnotations: communicator.isRoot) }
+        let evaluated = try communicator.throwTogether {
+            try EvaluatedRecordings.atTheEnd(configuration, store, readsAnnotations: communicator.isRoot)
+        }
         self.evaluated = evaluated
         let validated = try communicator.throwTogether {
             try EvaluatedRecordings.whileTraining(configuration, store, readsAnnotations: communicator.isRoot)

@@ -69,7 +69,7 @@ public final class TrainingTrial {
         let detector = try TrainingRun.makeDetector(configuration, store)
         let recordings = try PreparedRun.recordings(configuration, store)
         let method = try TrainingRun.makeMethod(configuration, store, detector, recordings)
-        let evaluated = try EvaluatedRecordings(configuration, store, readsAnnotations: false)
+        let evaluated = try EvaluatedRecordings.atTheEnd(configuration, store, readsAnnotations: false)
         return try MemoryPlanner(configuration, detector: detector, store: store, communicator: communicator)
             .run(method, evaluated: evaluated?.videos ?? [])
     }

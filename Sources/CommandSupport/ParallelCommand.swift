@@ -2,6 +2,7 @@ import ArgumentParser
 import Collectives
 import Diagnostics
 import Foundation
+import Training
 
 /// Runs the body of a command that all ranks run together, so that an error is said once.
 ///
@@ -10,7 +11,7 @@ import Foundation
 /// interruption is an orderly end that all ranks come to together: they end MPI, then each exits with the code of interruptions.
 ///
 /// - Parameter mindsSignals: `body` asks `Interruption` whether to end; otherwise the watch ends several ranks at a signal, and the signal one alone.
-func withRanks(mindsSignals: Bool = false, _ body: (Communicator) throws -> Void) throws {
+package func withRanks(mindsSignals: Bool = false, _ body: (Communicator) throws -> Void) throws {
     let launched = JobEnvironment().launched
     if mindsSignals || launched != nil { Interruption.catchSignals() }
     let limit: StallLimit
@@ -36,7 +37,7 @@ func withRanks(mindsSignals: Bool = false, _ body: (Communicator) throws -> Void
     } catch {
         guard world.size > 1 else { throw error }
         if let failure = error as? Failure, failure.kind == .interrupted {
-            if world.isRoot { _ = Kairos.say(failure) }
+            if world.isRoot { _ = CommandErrors.say(failure) }
             world.finalize()
             Foundation.exit(failure.exitCode)
         }
@@ -49,14 +50,14 @@ func withRanks(mindsSignals: Bool = false, _ body: (Communicator) throws -> Void
             said = failure
         }
         world.takeOver()
-        world.abort(Kairos.say(said))
+        world.abort(CommandErrors.say(said))
     }
 }
 
 /// Refuses to run on several ranks, for commands that work alone: each rank would do the same work and write the same files.
 ///
 /// Asks the environment, so that such a command need not start MPI.
-func requireOneRank(_ command: String) throws {
+package func requireOneRank(_ command: String) throws {
     let environment = ProcessInfo.processInfo.environment
     func number(_ names: [String]) -> Int? { names.lazy.compactMap { environment[$0].flatMap(Int.init) }.first }
     guard let ranks = number(["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"]), ranks > 1 else { return }
@@ -71,4 +72,4 @@ func requireOneRank(_ command: String) throws {
 }
 
 /// Writes a line for the user to standard error.
-func note(_ text: String) { StandardError.write(text + "\n") }
+package func note(_ text: String) { StandardError.write(text + "\n") }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import Collectives
+import CommandSupport
 import Diagnostics
 import Foundation
 import Kernels

@@ -1,6 +1,7 @@
 import AdaptivePseudoLabels
 import ArgumentParser
 import Collectives
+import CommandSupport
 import Diagnostics
 import Foundation
 import PseudoLabels

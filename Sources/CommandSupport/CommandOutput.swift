@@ -3,14 +3,16 @@ import Diagnostics
 import Foundation
 
 /// `--json`: one JSON object on standard output in place of text for the user.
-struct OutputOptions: ParsableArguments {
+package struct OutputOptions: ParsableArguments {
     @Flag(help: "Print one JSON object on standard output instead of text for people.")
-    var json = false
+    package var json = false
+
+    package init() {}
 
     /// Prints `object` as JSON when `--json` was given, `text` otherwise.
     ///
     /// - Throws: `Failure` (`.failed`) when standard output does not take it.
-    func report(_ object: some Encodable, text: @autoclosure () -> String) throws {
+    package func report(_ object: some Encodable, text: @autoclosure () -> String) throws {
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]

@@ -1,11 +1,13 @@
 import ArgumentParser
 
-struct BenchmarkCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
+package struct BenchmarkCommand: ParsableCommand {
+    package static let configuration = CommandConfiguration(
         commandName: "benchmark",
         abstract: "Measure steps, communication, reading and selection, on one or several ranks.",
         subcommands: [
             BenchmarkCollectivesCommand.self, BenchmarkSelectionCommand.self, BenchmarkStepCommand.self, BenchmarkStoreCommand.self,
             BenchmarkSuppressionCommand.self,
         ])
+
+    package init() {}
 }
