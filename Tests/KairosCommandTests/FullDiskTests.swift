@@ -104,7 +104,7 @@ final class FullDiskTests: CommandTestCase {
                   do: check the free space of the disk
 
                 """), ended.errors)
-        XCTAssertEqual(try files("/run"), ["checkpoints", "config.yaml", "log.jsonl"])
+        XCTAssertEqual(try files("/run"), ["checkpoints", "config.yaml", "log.jsonl", "truth.json"])
         // The file's own text as soon as that is too long.
         let first = try start(limit: 1, [executable.path, "train", folder + "/run.yaml", "--output", folder + "/other"])
         XCTAssertEqual(first.code, 1)
