@@ -62,7 +62,10 @@ struct LineChart {
     private static func ticks(_ range: ClosedRange<Double>?, _ values: [Double], about count: Int, beginsAtZero: Bool = true) -> [Double] {
         if let range { return Ticks.round(range.lowerBound, range.upperBound, about: count) }
         guard let low = values.min(), let high = values.max() else { return [0, 1] }
-        guard high > low else { return Ticks.round(low - max(abs(low), 1e-3) * 0.5, low + max(abs(low), 1e-3) * 0.5, about: count) }
+        guard high > low else {
+            let room = low == 0 ? 1 : 0.5 * abs(low)
+            return Ticks.round(beginsAtZero && low >= 0 ? 0 : low - room, low + room, about: count)
+        }
         // Near zero the axis begins there.
         return Ticks.round(beginsAtZero && low > 0 && low < 0.5 * high ? 0 : low, high, about: count)
     }

@@ -42,7 +42,10 @@ package enum Shown {
         let size = abs(value)
         let text: String
         if size >= 1e6 || size < 1e-3 {
-            text = String(format: "%.2e", value)
+            // 1.2e-5 rather than 1.20e-05.
+            let parts = String(format: "%.2e", value).split(separator: "e")
+            let mantissa = Double(parts[0]).map { String(format: "%g", $0) } ?? String(parts[0])
+            text = mantissa + "e" + (parts.count > 1 ? "\(Int(parts[1]) ?? 0)" : "0")
         } else if value == value.rounded() {
             text = String(format: "%.0f", value)
         } else {
