@@ -107,7 +107,7 @@ final class ConfigureCommandTests: CommandTestCase {
             let actions = one.actions.map { ["label": $0.2, "segment": [$0.0, $0.1]] as [String: Any] }
             database[one.name] = ["subset": one.subset, "duration": one.seconds, "fps": 30, "annotations": actions]
         }
-        let json = try JSONSerialization.data(withJSONObject: ["version": "1", "database": database])
+        let json = try JSONSerialization.data(withJSONObject: ["version": "1", "database": database], options: .sortedKeys)
         try json.write(to: URL(fileURLWithPath: folder + "/a.json"))
         let made = try kairos(
             "synthesize", "--annotations", folder + "/a.json", "--output", folder + "/store.h5", "--dimension", "8", "--feature-stride", "15",
