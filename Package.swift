@@ -62,7 +62,8 @@ let package = Package(
         .target(
             name: "Checkpoints",
             dependencies: [
-                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RunRecords", "TemporalAnnotations", crypto,
+                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RunRecords", "TemporalAnnotations",
+                crypto,
             ]),
         .target(
             name: "Sampling",
@@ -70,16 +71,23 @@ let package = Package(
         .target(
             name: "TrainingMethods",
             dependencies: [
-                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
-                "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", crypto,
+                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore",
+                "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", crypto,
             ]),
         .target(
             name: "TrainingReview",
             dependencies: ["Detectors", "Diagnostics", "FeatureStore", "NeuralNetworks", "Sampling", "TemporalAnnotations", "TrainingMethods"]),
         // Floor 6
         .target(
+            name: "ActionDetection",
+            dependencies: [
+                "Autograd", "Checkpoints", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
+                "PostProcessing", "RunRecords", "Sampling", "TemporalAnnotations", "TrainingMethods",
+            ]),
+        .target(
             name: "Training",
             dependencies: [
+                "ActionDetection",
                 "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics",
                 "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "TrainingMethods",
                 "TrainingReview",
@@ -97,20 +105,21 @@ let package = Package(
         .target(
             name: "ContrastivePretraining",
             dependencies: [
-                "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams",
-                "TemporalAnnotations", "Training", "TrainingMethods",
+                "ActionDetection", "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "Kernels",
+                "NeuralNetworks", "RandomStreams", "TemporalAnnotations", "Training", "TrainingMethods",
             ]),
         // Floor 7
         .target(
             name: "AdaptivePseudoLabels",
             dependencies: [
-                "Autograd", "Checkpoints", "Collectives", "Configuration", "ContrastivePretraining", "DataParallel", "DetectionMetrics", "Detectors",
-                "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling",
-                "TemporalAnnotations", "Training", "TrainingMethods", "TrainingReview",
+                "ActionDetection", "Autograd", "Checkpoints", "Collectives", "Configuration", "ContrastivePretraining", "DataParallel",
+                "DetectionMetrics", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks", "PseudoLabels", "RandomStreams",
+                "RunRecords", "Sampling", "TemporalAnnotations", "Training", "TrainingMethods", "TrainingReview",
             ]),
         .target(
             name: "WeakSupervision",
             dependencies: [
+                "ActionDetection",
                 "Autograd", "Checkpoints", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels", "NeuralNetworks",
                 "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "Training", "TrainingMethods",
                 "TrainingReview",
@@ -122,7 +131,8 @@ let package = Package(
                 "NeuralNetworks", "RandomStreams", "Sampling", "TemporalAnnotations", "TrainingMethods",
             ]),
         .target(
-            name: "Reports", dependencies: ["DetectionAnalysis", "DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", crypto]),
+            name: "Reports",
+            dependencies: ["DetectionAnalysis", "DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", crypto]),
         .target(
             name: "ConfigurationProposals",
             dependencies: [
@@ -135,17 +145,17 @@ let package = Package(
         .target(
             name: "BenchmarkCommands",
             dependencies: [
-                "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "Diagnostics", "FeatureStore", "Kernels", "PostProcessing",
-                "PseudoLabels", "RandomStreams", "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods",
-                argumentParser,
+                "ActionDetection", "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "Diagnostics",
+                "FeatureStore", "Kernels", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "StandardRegistry", "TemporalAnnotations",
+                "Training", "TrainingMethods", argumentParser,
             ]),
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Ablation", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints", "Collectives", "CommandSupport",
-                "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics", "Diagnostics", "FeatureStore", "HDF5",
-                "Kernels", "NeuralNetworks", "Reports", "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training", "TrainingMethods",
-                argumentParser,
+                "Ablation", "ActionDetection", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints",
+                "Collectives", "CommandSupport", "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics",
+                "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "Reports", "RunRecords", "StandardRegistry",
+                "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
             ]),
 
         .target(
@@ -196,8 +206,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Ablation", "Checkpoints", "HDF5", "Kernels", "PyramidDetectors", "RunRecords", "Sampling", "StandardRegistry", "TestSupport",
-                "Training", "TrainingMethods", "TrainingReview",
+                "Ablation", "ActionDetection", "Checkpoints", "HDF5", "Kernels", "PyramidDetectors", "RunRecords", "Sampling", "StandardRegistry",
+                "TestSupport", "Training", "TrainingMethods", "TrainingReview",
             ]),
         .testTarget(
             name: "ConfigurationProposalsTests",

@@ -1,3 +1,4 @@
+import ActionDetection
 import ArgumentParser
 import Benchmarks
 import Collectives

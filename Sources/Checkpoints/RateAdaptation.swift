@@ -15,6 +15,9 @@ public struct RateAdaptation {
         for video in videos { plans[video] = try comparison.resampling(of: video) }
     }
 
+    /// How the recording's rows are brought to the rate; nil when they stay.
+    package func resampling(ofVideo video: Int) -> RowResampling? { plans[video] }
+
     /// Rows of the recording afterwards; nil when they stay.
     package func rows(ofVideo video: Int) -> Int? { plans[video]?.rows }
 

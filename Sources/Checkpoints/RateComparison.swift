@@ -3,7 +3,7 @@ import FeatureStore
 import RunRecords
 import TemporalAnnotations
 
-/// Compares the rows of some videos of a store with the rate that a model was trained on.
+/// Compares the rows of some videos, of a store or of a folder, with the rate that a model was trained on.
 ///
 /// What counts is the time from row to row: at twice the rate an action has twice as many rows, and the model, which has learnt how long actions are
 /// in rows, no longer finds it. Up to `tolerance` nothing is said (29.97 against 30 frames per second), up to `limit` it is a warning (24 against
@@ -15,7 +15,8 @@ public struct RateComparison {
     public static let limit = 1.1
 
     public let rate: FeatureRate
-    private let store: FeatureStore
+    private let path: String
+    private let all: [StoredVideo]
     private let videos: [Int]
     /// Positions in the store of videos beyond `limit`, and of those between.
     public let unfit: [Int]
@@ -27,18 +28,28 @@ public struct RateComparison {
     ///   - store: the store to compare with.
     ///   - videos: positions in the store.
     public init(_ rate: FeatureRate, _ store: FeatureStore, videos: [Int]) {
+        self.init(rate, all: store.videos, videos: videos, path: store.path)
+    }
+
+    /// - Parameters:
+    ///   - rate: of the training.
+    ///   - all: the recordings there are.
+    ///   - videos: positions among them.
+    ///   - path: where they lie, for messages.
+    package init(_ rate: FeatureRate, all: [StoredVideo], videos: [Int], path: String) {
         self.rate = rate
-        self.store = store
+        self.path = path
+        self.all = all
         self.videos = videos
         if let rows = rate.rowsPerVideo {
-            unfit = videos.filter { store.videos[$0].rows != rows }
+            unfit = videos.filter { all[$0].rows != rows }
             (near, otherWindow) = ([], [])
         } else {
-            let excess = videos.map { rate.secondsPerRow.excess(of: store.videos[$0].secondsPerRow) }
+            let excess = videos.map { rate.secondsPerRow.excess(of: all[$0].secondsPerRow) }
             unfit = zip(videos, excess).filter { $1 > Self.limit }.map(\.0)
             near = zip(videos, excess).filter { $1 > Self.tolerance && $1 <= Self.limit }.map(\.0)
             otherWindow = videos.filter { video in
-                let grid = store.videos[video].grid
+                let grid = all[video].grid
                 return rate.secondsPerWindow.excess(of: grid.window / grid.fps) > Self.tolerance
             }
         }
@@ -50,7 +61,7 @@ public struct RateComparison {
     public func difference(model: String = "the model was trained on") -> String? {
         guard !unfit.isEmpty else { return nil }
         if let wanted = rate.rowsPerVideo {
-            let rows = unfit.map { store.videos[$0].rows }
+            let rows = unfit.map { all[$0].rows }
             let (least, most) = (rows.min() ?? 0, rows.max() ?? 0)
             return "\(unfit.count) of \(videos.count) videos have \(least == most ? "\(least)" : "\(least) to \(most)") rows, "
                 + "\(model) \(wanted) rows per video, whatever its length"
@@ -58,10 +69,10 @@ public struct RateComparison {
         return "the rows of \(unfit.count) of \(videos.count) videos are \(apart(unfit)) apart, \(model) rows \(rate.secondsPerRow.text) apart"
     }
 
-    private func apart(_ videos: [Int]) -> String { FeatureRate(videos.map { store.videos[$0] })?.secondsPerRow.text ?? "" }
+    private func apart(_ videos: [Int]) -> String { FeatureRate(videos.map { all[$0] })?.secondsPerRow.text ?? "" }
 
     /// The first unfit video, as the place of an error.
-    public var places: [Failure.Place] { unfit.prefix(1).map { .video(store.videos[$0].id.name) } }
+    public var places: [Failure.Place] { unfit.prefix(1).map { .video(all[$0].id.name) } }
 
     /// What may be wrong; with `resampling` the rows are brought to the rate.
     public func warnings(resampling: Bool) -> [String] {
@@ -72,7 +83,7 @@ public struct RateComparison {
                     + "\(rate.secondsPerRow.text) apart: --resample brings them to that rate")
         }
         if !otherWindow.isEmpty {
-            let found = FeatureRate(otherWindow.map { store.videos[$0] })?.secondsPerWindow.text ?? ""
+            let found = FeatureRate(otherWindow.map { all[$0] })?.secondsPerWindow.text ?? ""
             result.append(
                 "warning: the rows of \(otherWindow.count) of \(videos.count) videos see windows of \(found), the model was trained on windows of "
                     + "\(rate.secondsPerWindow.text): use features of the same extractor settings, or correct --window of the import")
@@ -88,13 +99,13 @@ public struct RateComparison {
     /// - Returns: nil for a video whose rows stand at it.
     /// - Throws: `Failure.badInput` when the result would have too many rows.
     public func resampling(of video: Int) throws -> RowResampling? {
-        let stored = store.videos[video]
+        let stored = all[video]
         if let rows = rate.rowsPerVideo { return stored.rows == rows ? nil : RowResampling(rows: stored.rows, grid: stored.grid, count: rows) }
         guard rate.secondsPerRow.excess(of: stored.secondsPerRow) > Self.tolerance else { return nil }
         guard let result = RowResampling(rows: stored.rows, grid: stored.grid, secondsPerRow: rate.secondsPerRow.median) else {
             throw Failure.badInput(
                 "its \(stored.rows) rows, \(FeatureRate.text(stored.secondsPerRow)) s apart, cannot be interpolated to \(target): that were too many",
-                at: .file(store.path), .video(stored.id.name), advice: "extract the features at the rate of the training")
+                at: .file(path), .video(stored.id.name), advice: "extract the features at the rate of the training")
         }
         return result
     }

@@ -6,8 +6,12 @@ extension Evaluation {
     func averagePrecision(_ detections: [Detection], truth: [VideoID: [Segment]]) -> [Double] {
         let instances = truth.values.reduce(0) { $0 + $1.count }
         guard !detections.isEmpty, instances > 0 else { return [Double](repeating: 0, count: thresholds.count) }
-        let matching = ClassMatching(detections, truth: truth, thresholds: thresholds)
-        return matching.claims.map { interpolatedAveragePrecision($0.map { $0 != nil }, instances: instances) }
+        return hits(detections, truth: truth).map { interpolatedAveragePrecision($0, instances: instances) }
+    }
+
+    /// Per threshold: whether each detection, best first, finds an instance that no better one has found.
+    func hits(_ detections: [Detection], truth: [VideoID: [Segment]]) -> [[Bool]] {
+        ClassMatching(detections, truth: truth, thresholds: thresholds).claims.map { $0.map { $0 != nil } }
     }
 
     /// Share of one class's instances that some detection among the best `multiple` times the video's number of instances finds,

@@ -3,7 +3,8 @@ import TemporalAnnotations
 
 /// Mean average precision and recall of temporal detections, as the published ActionFormer (and, before it, ActivityNet) computes them.
 ///
-/// - Ground truth shorter than 1e-3 s, and repetitions (same class, both ends within 1e-3 s) are left out.
+/// - Ground truth shorter than 1e-3 s, and repetitions (same class, both ends within 1e-3 s) are left out, unless it is taken as written, as
+///   ActivityNet's and EPIC-KITCHENS' own code does.
 /// - Classes without ground truth among the videos are not counted; detections of such classes are ignored.
 /// - Videos without detections lower recall like any missed instance.
 /// - Detections in videos that are not evaluated (of another subset), or that hold no instance of the class, are false positives.
@@ -19,12 +20,14 @@ public struct Evaluation: Sendable {
     ///   - videos: those evaluated.
     ///   - classes: names of the classes by number.
     ///   - thresholds: tIoU from which a detection counts.
-    public init(videos: [VideoAnnotation], classes: ClassMap, thresholds: [Double]) {
+    ///   - keepsRepetitions: ground truth is taken as written.
+    public init(videos: [VideoAnnotation], classes: ClassMap, thresholds: [Double], keepsRepetitions: Bool = false) {
         self.thresholds = thresholds
         self.classes = classes
         var truth = [[VideoID: [Segment]]](repeating: [:], count: classes.count)
         for video in videos {
-            for instance in Self.withoutRepetitions(video.instances) where truth.indices.contains(instance.label) {
+            for instance in keepsRepetitions ? video.instances : Self.withoutRepetitions(video.instances) where truth.indices.contains(instance.label)
+            {
                 truth[instance.label][video.id, default: []].append(instance.segment)
             }
         }

@@ -6,6 +6,10 @@ extension FeatureRate {
         guard let first = videos.first else { return nil }
         self.init(
             secondsPerRow: Spread(videos.map(\.secondsPerRow)), secondsPerWindow: Spread(videos.map { $0.grid.window / $0.grid.fps }))
+        if videos.allSatisfy({ $0.grid.stride == first.grid.stride && $0.grid.window == first.grid.window }) {
+            framesPerRow = first.grid.stride
+            framesPerWindow = first.grid.window
+        }
         // As many rows in every video, whose strides, also in frames, differ with the videos' lengths.
         let strides = Spread(videos.map(\.grid.stride))
         let isSpanned = strides.greatest > 1.01 * strides.least && secondsPerRow.greatest > 1.01 * secondsPerRow.least

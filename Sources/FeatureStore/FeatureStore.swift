@@ -80,6 +80,20 @@ public final class FeatureStore {
         indices = store.indices
     }
 
+    private init(_ store: FeatureStore, classes: ClassMap, videos: [StoredVideo]) {
+        (path, matrix, dimension, rows, storage) = (store.path, store.matrix, store.dimension, store.rows, store.storage)
+        (digest, indices) = (store.digest, store.indices)
+        self.classes = classes
+        self.videos = videos
+    }
+
+    /// The store with all actions of one class.
+    public var withOneClass: FeatureStore {
+        FeatureStore(
+            self, classes: ClassMap(names: [AnnotationSet.onlyClass]),
+            videos: videos.map { StoredVideo(firstRow: $0.firstRow, rows: $0.rows, grid: $0.grid, annotation: $0.annotation.withOneClass) })
+    }
+
     /// The position of a video in `videos`.
     public func index(of id: VideoID) -> Int? { indices[id] }
 

@@ -57,12 +57,33 @@ public struct RowResampling: Equatable, Sendable {
 
     /// Interpolates `source` [sourceRows, columns] to `target` [rows, columns], row-major both.
     public func apply(_ source: UnsafePointer<Float>, columns: Int, to target: UnsafeMutablePointer<Float>) {
-        for row in 0..<rows {
+        apply(source, from: 0, columns: columns, rows: 0..<rows, to: target)
+    }
+
+    /// The old rows that some new ones are made of.
+    public func sources(of range: Range<Int>) -> Range<Int> {
+        guard !range.isEmpty else { return 0..<0 }
+        return Int(place(of: range.lowerBound))..<min(Int(place(of: range.upperBound - 1)) + 2, sourceRows)
+    }
+
+    /// Makes some of the new rows.
+    ///
+    /// - Parameters:
+    ///   - source: old rows from number `first` on; at least `sources(of: range)`.
+    ///   - first: the number of the first old row there.
+    ///   - columns: values per row.
+    ///   - range: the new rows.
+    ///   - target: takes them, row-major.
+    public func apply(
+        _ source: UnsafePointer<Float>, from first: Int, columns: Int, rows range: Range<Int>, to target: UnsafeMutablePointer<Float>
+    ) {
+        for row in range {
             let place = place(of: row)
             let low = Int(place)
             let share = Float(place - Double(low))
-            let (a, b) = (source + low * columns, source + min(low + 1, sourceRows - 1) * columns)
-            for column in 0..<columns { target[row * columns + column] = (1 - share) * a[column] + share * b[column] }
+            let (a, b) = (source + (low - first) * columns, source + (min(low + 1, sourceRows - 1) - first) * columns)
+            let made = target + (row - range.lowerBound) * columns
+            for column in 0..<columns { made[column] = (1 - share) * a[column] + share * b[column] }
         }
     }
 }

@@ -49,3 +49,26 @@ public struct ClassSelection: Sendable {
         return selected
     }
 }
+
+extension AnnotationSet {
+    /// What all actions are called where their classes do not count.
+    public static let onlyClass = "action"
+
+    /// The set with all actions of one class.
+    public var withOneClass: AnnotationSet {
+        var result = self
+        result.classes = ClassMap(names: [Self.onlyClass])
+        result.videos = videos.map(\.withOneClass)
+        return result
+    }
+}
+
+extension VideoAnnotation {
+    /// The recording with all actions of class 0.
+    public var withOneClass: VideoAnnotation {
+        var result = self
+        result.instances = instances.map { ActionInstance(segment: $0.segment, label: 0) }
+        result.weakLabels = weakLabels.isEmpty ? [] : [0]
+        return result
+    }
+}

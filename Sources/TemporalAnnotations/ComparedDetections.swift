@@ -13,9 +13,10 @@ public struct ComparedDetections: Sendable {
     ///   - path: the file.
     ///   - set: every video of the file must be among its videos.
     ///   - subset: the one that is evaluated.
+    ///   - ignoresClasses: every detection is of the set's only class, whatever its own (`AnnotationSet.withOneClass`).
     /// - Throws: `Failure` (`.badInput`) for whatever is not as the form wants it; when the file has nothing for the subset; when a class is that of
     ///   the annotations in another spelling, or none is one of theirs; when most segments lie outside their videos.
-    public init(readingJSON path: String, annotations set: AnnotationSet, subset: Subset) throws {
+    public init(readingJSON path: String, annotations set: AnnotationSet, subset: Subset, ignoresClasses: Bool = false) throws {
         let entries = try DetectionFile.entries(of: try JSONNode.read(path), path: path)
         var passedOver = PassedOverClasses(known: set.classes), scale = SegmentScale()
         let videos = Dictionary(set.videos.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
@@ -29,11 +30,12 @@ public struct ComparedDetections: Sendable {
                 let label = try DetectionFile.label(of: node) {
                     Failure.badInput($0, at: .file(path), .line(node.line), .video(entry.name), advice: $1)
                 }
-                guard set.classes.index(of: label) != nil else {
+                guard ignoresClasses || set.classes.index(of: label) != nil else {
                     try passedOver.add(label, at: [.file(path), .line(node.line), .video(entry.name)])
                     continue
                 }
-                let detection = try DetectionFile.detection(node, of: video.id, classes: set.classes, path: path)
+                let detection = try DetectionFile.detection(
+                    node, of: video.id, classes: set.classes, path: path, as: ignoresClasses ? 0 : nil)
                 scale.add(detection.segment, of: video)
                 detections.append(detection)
             }

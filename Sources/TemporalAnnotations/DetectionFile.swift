@@ -76,12 +76,15 @@ public enum DetectionFile {
 
     static let formAdvice = "the form is {\"results\": {VIDEO: [{\"label\", \"segment\": [start, end], \"score\"}]}}"
 
-    package static func detection(_ node: JSONNode, of video: VideoID, classes: ClassMap, path: String) throws -> Detection {
+    /// - Parameter given: a class to take in place of the one that is written, which may then be any.
+    package static func detection(
+        _ node: JSONNode, of video: VideoID, classes: ClassMap, path: String, as given: Int? = nil
+    ) throws -> Detection {
         func failure(_ what: String, _ advice: String) -> Failure {
             .badInput(what, at: .file(path), .line(node.line), .video(video.name), advice: advice)
         }
         let label = try label(of: node, failure)
-        guard let index = classes.index(of: label) else {
+        guard let index = given ?? classes.index(of: label) else {
             throw failure(
                 "class '\(label)' is unknown" + (nearestName(to: label, among: classes.names).map { "; did you mean '\($0)'?" } ?? ""),
                 "use one of the \(classes.count) classes of the annotations")
@@ -118,21 +121,19 @@ public enum DetectionFile {
     ///
     /// - Throws: `Failure` (`.failed`) for a number that is not finite.
     public static func json(_ detections: [(video: VideoID, detections: [Detection])], classes: ClassMap) throws -> Data {
-        let lines = try detections.map { entry in
-            let list = try entry.detections.map { detection in
-                "{\"label\": \(try quoted(classes.names[detection.label])), "
-                    + "\"segment\": [\(try number(detection.segment.start, entry.video)), \(try number(detection.segment.end, entry.video))], "
-                    + "\"score\": \(try number(detection.score, entry.video))}"
-            }
-            return "\(try quoted(entry.video.name)): [\(list.joined(separator: ", "))]"
-        }
-        return Data("{\"version\": \"1.0\", \"results\": {\n\(lines.joined(separator: ",\n"))\n}, \"external_data\": {}}\n".utf8)
+        let lines = try detections.map { try entry($0.video, $0.detections, classes) }
+        return Data("\(jsonBegin)\(lines.joined(separator: ",\n"))\(jsonEnd)".utf8)
     }
 
-    /// Writes `json` so that no reader sees half of it.
-    ///
-    /// - Throws: as `json`; `Failure` (`.failed`) when the file cannot be written.
-    public static func write(_ detections: [(video: VideoID, detections: [Detection])], classes: ClassMap, to path: String) throws {
-        try replaceFile(at: path, with: try json(detections, classes: classes))
+    static let jsonBegin = "{\"version\": \"1.0\", \"results\": {\n", jsonEnd = "\n}, \"external_data\": {}}\n"
+
+    /// A video's member of `results`.
+    static func entry(_ video: VideoID, _ detections: [Detection], _ classes: ClassMap) throws -> String {
+        let list = try detections.map { detection in
+            "{\"label\": \(try quoted(classes.names[detection.label])), "
+                + "\"segment\": [\(try number(detection.segment.start, video)), \(try number(detection.segment.end, video))], "
+                + "\"score\": \(try number(detection.score, video))}"
+        }
+        return "\(try quoted(video.name)): [\(list.joined(separator: ", "))]"
     }
 }

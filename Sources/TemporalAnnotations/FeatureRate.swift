@@ -41,17 +41,26 @@ public struct FeatureRate: Codable, Equatable, Sendable {
     public var secondsPerWindow: Spread
     /// Rows of every video, where they span the video whatever its length (features rescaled to a fixed number of rows); nil: rows stand at a rate.
     public var rowsPerVideo: Int?
+    /// Frames from one row to the next, and frames seen by one row, where they are the same in every video; nil: they differ, or nobody recorded them.
+    public var framesPerRow: Double?
+    public var framesPerWindow: Double?
 
     enum CodingKeys: String, CodingKey {
         case secondsPerRow = "seconds_per_row"
         case secondsPerWindow = "seconds_per_window"
         case rowsPerVideo = "rows_per_video"
+        case framesPerRow = "frames_per_row"
+        case framesPerWindow = "frames_per_window"
     }
 
-    public init(secondsPerRow: Spread, secondsPerWindow: Spread, rowsPerVideo: Int? = nil) {
+    public init(
+        secondsPerRow: Spread, secondsPerWindow: Spread, rowsPerVideo: Int? = nil, framesPerRow: Double? = nil, framesPerWindow: Double? = nil
+    ) {
         self.secondsPerRow = secondsPerRow
         self.secondsPerWindow = secondsPerWindow
         self.rowsPerVideo = rowsPerVideo
+        self.framesPerRow = framesPerRow
+        self.framesPerWindow = framesPerWindow
     }
 
     /// A number of seconds with four significant digits.
@@ -69,7 +78,8 @@ public struct FeatureRate: Codable, Equatable, Sendable {
     /// nil when the text is not such JSON, or the numbers are impossible.
     public init?(json: String) {
         guard let found = try? JSONDecoder().decode(FeatureRate.self, from: Data(json.utf8)), found.secondsPerRow.isPossible,
-            found.secondsPerWindow.isPossible, (found.rowsPerVideo ?? 1) > 0
+            found.secondsPerWindow.isPossible, (found.rowsPerVideo ?? 1) > 0,
+            [found.framesPerRow, found.framesPerWindow].allSatisfy({ $0.map { FeatureLimits.frames ~= $0 } ?? true })
         else { return nil }
         self = found
     }

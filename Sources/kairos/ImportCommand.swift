@@ -12,7 +12,7 @@ extension SBHARRecordings.Channels: ExpressibleByArgument {}
 struct ImportCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Import recordings, extracted features or weights.",
-        subcommands: [ImportSBHARCommand.self, ImportFeaturesCommand.self, ImportWeightsCommand.self])
+        subcommands: [ImportSBHARCommand.self, ImportFeaturesCommand.self, ImportEPICCommand.self, ImportWeightsCommand.self])
 }
 
 struct ImportSBHARCommand: ParsableCommand {

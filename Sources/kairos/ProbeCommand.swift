@@ -1,3 +1,4 @@
+import ActionDetection
 import AdaptivePseudoLabels
 import ArgumentParser
 import Collectives

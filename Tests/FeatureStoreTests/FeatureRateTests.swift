@@ -22,6 +22,8 @@ final class FeatureRateTests: FolderTestCase {
         XCTAssertEqual(common.secondsPerRow, .init(least: 0.5, median: 0.5, greatest: 0.5))
         XCTAssertEqual(common.secondsPerWindow, .init(least: 1, median: 1, greatest: 1))
         XCTAssertNil(common.rowsPerVideo)
+        XCTAssertEqual([common.framesPerRow, common.framesPerWindow], [15, 30])
+        XCTAssertEqual(FeatureRate(json: common.json), common)
         XCTAssertEqual(common.secondsPerRow.text, "0.5 s")
         // The same stride in frames at several frame rates.
         let spread = try XCTUnwrap(

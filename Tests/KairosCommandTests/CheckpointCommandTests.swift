@@ -60,9 +60,10 @@ final class CheckpointCommandTests: CommandTestCase {
         let inspected = try object(try kairos("inspect", checkpoint, "--json"))
         let classes = try XCTUnwrap(inspected["classes"] as? [String])
         XCTAssertEqual(classes.count, 3)
-        let rate = try XCTUnwrap(inspected["feature_rate"] as? [String: [String: Double]])
-        XCTAssertEqual(rate["seconds_per_row"], ["least": 0.5, "median": 0.5, "greatest": 0.5])
-        XCTAssertEqual(rate["seconds_per_window"], ["least": 1, "median": 1, "greatest": 1])
+        let rate = try XCTUnwrap(inspected["feature_rate"] as? [String: Any])
+        XCTAssertEqual(rate["seconds_per_row"] as? [String: Double], ["least": 0.5, "median": 0.5, "greatest": 0.5])
+        XCTAssertEqual(rate["seconds_per_window"] as? [String: Double], ["least": 1, "median": 1, "greatest": 1])
+        XCTAssertEqual([rate["frames_per_row"] as? Double, rate["frames_per_window"] as? Double], [15, 30])
         XCTAssertEqual((inspected["metrics"] as? [String: Any])?["average_mAP"] as? Double, trained["average_mAP"] as? Double)
         XCTAssertNotNil(trained["average_mAP"] as? Double)
         let text = try kairos("inspect", checkpoint).output

@@ -1,3 +1,4 @@
+import ActionDetection
 import Checkpoints
 import Collectives
 import Diagnostics

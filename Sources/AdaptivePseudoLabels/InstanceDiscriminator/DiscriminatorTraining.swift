@@ -1,3 +1,4 @@
+import ActionDetection
 import Autograd
 import Collectives
 import DataParallel

@@ -1,3 +1,4 @@
+import ActionDetection
 import Autograd
 import Checkpoints
 import Collectives

@@ -1,3 +1,4 @@
+import ActionDetection
 import Collectives
 import Detectors
 import Diagnostics

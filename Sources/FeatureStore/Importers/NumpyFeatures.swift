@@ -17,7 +17,7 @@ public struct NumpyFeatures: FeatureSource {
     /// Values per row in each folder.
     public let partDimensions: [Int]
     /// The parts of every video.
-    private let files: [[NumpyFile]]
+    let files: [[NumpyFile]]
 
     /// Features that lie in one folder, one file per video.
     ///

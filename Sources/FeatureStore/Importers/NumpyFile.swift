@@ -5,7 +5,8 @@ import Foundation
 package struct NumpyFile {
     package let path: String
     package let header: NumpyHeader
-    private let member: ZipArchive.Member?
+    /// In a `.npz` file.
+    let member: ZipArchive.Member?
 
     /// Reads the header and checks it against the size of the file.
     ///

@@ -98,6 +98,15 @@ package struct NumpyHeader: Equatable {
         }
     }
 
+    private init(_ element: Element, rows: Int, columns: Int, isFortranOrder: Bool, offset: Int) {
+        (self.element, self.rows, self.columns, self.isFortranOrder, self.offset) = (element, rows, columns, isFortranOrder, offset)
+    }
+
+    /// Of some of the rows, stored in the same way.
+    func with(rows: Int) -> NumpyHeader {
+        NumpyHeader(element, rows: rows, columns: columns, isFortranOrder: isFortranOrder, offset: offset)
+    }
+
     package static let magic: [UInt8] = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59]
 
     /// The two sizes that are left without sizes of 1; of an array of one row, that row.

@@ -1,4 +1,3 @@
-import CZlib
 import Diagnostics
 import Foundation
 
@@ -57,20 +56,16 @@ package struct ZipArchive {
     /// Unpacks the first `count` bytes of a member into `target`; when these are all, checks them against the recorded checksum.
     package func read(_ member: Member, first count: Int, into target: UnsafeMutableRawPointer) throws {
         precondition(count <= member.size)
+        let reader = try reader(of: member)
+        try reader.read(count, into: target)
+        if count == member.size { try reader.finish() }
+    }
+
+    /// Unpacks a member from its first byte on.
+    func reader(of member: Member) throws -> ZipMemberReader {
         let packed = try place(of: member)
-        if member.isDeflated {
-            try inflate(member, packed, first: count, into: target)
-        } else {
-            try bytes.read(packed.lowerBound..<packed.lowerBound + count, into: target)
-        }
-        guard count == member.size else { return }
-        var checksum = crc32(0, nil, 0)
-        for first in stride(from: 0, to: count, by: 1 << 30) {
-            checksum = crc32(checksum, (target + first).assumingMemoryBound(to: UInt8.self), UInt32(min(1 << 30, count - first)))
-        }
-        guard UInt32(truncatingIfNeeded: checksum) == member.checksum else {
-            throw Self.broken("the checksum of '\(member.name)' is not the recorded one", bytes)
-        }
+        return try ZipMemberReader(
+            bytes, packed: packed, name: member.name, size: member.size, checksum: member.checksum, isDeflated: member.isDeflated)
     }
 
     package func read(_ member: Member, first count: Int) throws -> [UInt8] {
@@ -91,51 +86,6 @@ package struct ZipArchive {
             throw Self.broken("'\(member.name)' lies outside the file", bytes)
         }
         return first..<first + member.compressedSize
-    }
-
-    private func inflate(_ member: Member, _ packed: Range<Int>, first count: Int, into target: UnsafeMutableRawPointer) throws {
-        func damaged() -> Failure { Self.broken("the compressed values of '\(member.name)' are damaged", bytes) }
-        // zlib knows a stream by its address.
-        let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
-        stream.initialize(to: z_stream())
-        defer { stream.deallocate() }
-        guard kairos_inflate_begin(stream) == Z_OK else {
-            throw Failure.failed("zlib could not begin: there is no memory", at: .file(bytes.path), advice: "use a machine with more memory")
-        }
-        defer { inflateEnd(stream) }
-        let isWhole = count == member.size
-        var beyond: UInt8 = 0
-        var place = packed.lowerBound, made = 0, isEnded = false
-        while !isEnded, isWhole || made < count {
-            guard place < packed.upperBound else { throw damaged() }
-            var piece = try bytes.read(place..<min(place + 65_536, packed.upperBound))
-            place += piece.count
-            try piece.withUnsafeMutableBufferPointer { source in
-                stream.pointee.next_in = source.baseAddress
-                stream.pointee.avail_in = UInt32(source.count)
-                repeat {
-                    // Behind the last byte there is room for one that must not come.
-                    let room = min(count - made, 1 << 30)
-                    let status = withUnsafeMutablePointer(to: &beyond) { spare in
-                        stream.pointee.next_out = room > 0 ? (target + made).assumingMemoryBound(to: UInt8.self) : spare
-                        stream.pointee.avail_out = UInt32(max(room, 1))
-                        return CZlib.inflate(stream, Z_NO_FLUSH)
-                    }
-                    let new = max(room, 1) - Int(stream.pointee.avail_out)
-                    guard status == Z_OK || status == Z_STREAM_END || status == Z_BUF_ERROR else { throw damaged() }
-                    if room == 0, new > 0 {
-                        guard isWhole else { return }
-                        throw Self.broken("'\(member.name)' unpacks to more than the \(member.size) bytes that are recorded", bytes)
-                    }
-                    made += room == 0 ? 0 : new
-                    isEnded = status == Z_STREAM_END
-                    if status == Z_BUF_ERROR { break }
-                } while !isEnded && (isWhole || made < count) && (stream.pointee.avail_in > 0 || stream.pointee.avail_out == 0)
-            }
-        }
-        guard made == count else {
-            throw Self.broken("'\(member.name)' unpacks to \(made) bytes, \(member.size) are recorded", bytes)
-        }
     }
 
     // MARK: Directory
@@ -235,7 +185,7 @@ package struct ZipArchive {
         return high < 1 << 30 ? high << 32 | low : nil
     }
 
-    private static func broken(_ what: String, _ bytes: InputBytes) -> Failure {
+    static func broken(_ what: String, _ bytes: InputBytes) -> Failure {
         .badInput(
             "the .npz file is damaged: \(what)", at: .file(bytes.path), advice: "copy the file again from its source and compare the sizes")
     }

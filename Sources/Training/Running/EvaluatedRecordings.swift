@@ -1,3 +1,4 @@
+import ActionDetection
 import Diagnostics
 import FeatureStore
 import TemporalAnnotations
@@ -10,6 +11,9 @@ struct EvaluatedRecordings {
     var videos: [Int]
     /// What the detections are compared with.
     var truth: [VideoAnnotation]
+    /// Of `test.class_scores`.
+    let classScores: ClassScores?
+    private let isClassAgnostic: Bool
     /// The classes that `data.annotations` knows; nil: the store's annotations are compared with.
     private var annotatedClasses: Set<String>?
     /// What the user should know of `data.annotations`, one sentence each.
@@ -19,14 +23,19 @@ struct EvaluatedRecordings {
     ///   - subset: nil: nothing is evaluated.
     ///   - key: that names the subset.
     ///   - annotations: a file whose annotations replace the store's.
+    ///   - configuration: of the run.
     ///   - store: the feature store of the run.
     ///   - readsAnnotations: on the rank that evaluates; the others keep the store's annotations, unused.
     /// - Returns: nil without a subset.
     /// - Throws: `Failure.badInput` for a subset that does not exist, for recordings with weak labels beside others with segments, and for
     ///   `data.annotations` that cannot be read, lack the subset or a recording of it, or whose segments cannot be in seconds.
-    init?(subset: String?, key: String, annotations: String?, _ store: FeatureStore, readsAnnotations: Bool) throws {
+    private init?(
+        subset: String?, key: String, annotations: String?, _ configuration: RunConfiguration, _ store: FeatureStore, readsAnnotations: Bool
+    ) throws {
         guard let subset else { return nil }
         self.subset = subset
+        classScores = try ClassScores(configuration, classes: store.classes)
+        isClassAgnostic = configuration.data.classAgnostic
         videos = try store.videos(inSubset: subset, key: key)
         truth = videos.map { store.videos[$0].annotation }
         if let annotations {
@@ -40,7 +49,8 @@ struct EvaluatedRecordings {
     static func atTheEnd(_ configuration: RunConfiguration, _ store: FeatureStore, readsAnnotations: Bool) throws -> EvaluatedRecordings? {
         let data = configuration.data
         return try EvaluatedRecordings(
-            subset: data.evaluationSubset, key: "data.evaluation_subset", annotations: data.annotations, store, readsAnnotations: readsAnnotations)
+            subset: data.evaluationSubset, key: "data.evaluation_subset", annotations: data.annotations, configuration, store,
+            readsAnnotations: readsAnnotations)
     }
 
     /// The recordings that a run which evaluates while it trains is evaluated on: by `data.annotations` only where these are the same ones.
@@ -49,11 +59,11 @@ struct EvaluatedRecordings {
         guard configuration.training.evaluateEvery != nil else { return nil }
         guard let own = data.validationSubset else { return try atTheEnd(configuration, store, readsAnnotations: readsAnnotations) }
         return try EvaluatedRecordings(
-            subset: own, key: "data.validation_subset", annotations: nil, store, readsAnnotations: readsAnnotations)
+            subset: own, key: "data.validation_subset", annotations: nil, configuration, store, readsAnnotations: readsAnnotations)
     }
 
     private mutating func read(_ path: String, _ store: FeatureStore) throws {
-        let (set, passedOver) = try Self.annotations(path, classes: store.classes)
+        let (set, passedOver) = try Self.annotations(path, classes: store.classes, isClassAgnostic: isClassAgnostic)
         notes += passedOver
         do {
             truth = set.videos(in: try set.subset(named: subset))
@@ -82,8 +92,10 @@ struct EvaluatedRecordings {
     /// alone), which count as background.
     ///
     /// - Throws: `Failure.badInput` for a class that is likely one of the store's, misspelt, and when no class is the store's.
-    private static func annotations(_ path: String, classes: ClassMap) throws -> (AnnotationSet, notes: [String]) {
-        let all = try AnnotationSet(readingJSON: path, segments: .asWritten), unknown = all.classes.names.filter { classes.index(of: $0) == nil }
+    private static func annotations(_ path: String, classes: ClassMap, isClassAgnostic: Bool) throws -> (AnnotationSet, notes: [String]) {
+        let all = try AnnotationSet(readingJSON: path, segments: .asWritten)
+        if isClassAgnostic { return (all.withOneClass, []) }
+        let unknown = all.classes.names.filter { classes.index(of: $0) == nil }
         let unnamed = classes.names.filter { all.classes.index(of: $0) == nil }
         guard !unknown.isEmpty, unknown.count < all.classes.count, !unknown.contains(where: { nearestName(to: $0, among: unnamed) != nil }) else {
             return (try AnnotationSet(readingJSON: path, classes: classes, segments: .asWritten), [])
@@ -99,6 +111,15 @@ struct EvaluatedRecordings {
         let names = unknown.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (unknown.count > 5 ? " and \(unknown.count - 5) more" : "")
         let actions = counted(selection.backgroundInstances, "action")
         return (set, ["\(actions) in '\(path)' are of classes that the store lacks, and count as background: \(names)"])
+    }
+
+    /// The detections as they are compared with `truth`: of one class where classes do not count.
+    func compared(_ found: [(video: VideoID, detections: [Detection])]) -> [Detection] {
+        found.flatMap(\.detections).map { detection in
+            var result = detection
+            if isClassAgnostic { result.label = 0 }
+            return result
+        }
     }
 
     /// Sentences on detections of classes that `data.annotations` lacks, which the evaluation passes over.

@@ -84,7 +84,8 @@ struct PreparedRun {
     private static func openStore(_ configuration: RunConfiguration, _ communicator: Communicator) throws -> FeatureStore {
         let store = try communicator.throwTogether {
             RunWindow.openingStore.pass()
-            return try FeatureStore(path: configuration.data.store)
+            let store = try FeatureStore(path: configuration.data.store)
+            return configuration.data.classAgnostic ? store.withOneClass : store
         }
         try communicator.agree(on: store.digest, name: "the feature store's digest")
         return store

@@ -1,3 +1,4 @@
+import ActionDetection
 import Autograd
 import Checkpoints
 import DetectionMetrics
@@ -30,9 +31,13 @@ extension TrainingRun {
                 advice: "name another data.validation_subset, or set training.evaluate_every to null")
         }
         trainer.validation = Validation(every: every, patience: configuration.training.patience) { [self] in
-            guard let found = try detections(on: recordings.videos, title: "validating") else { return nil }
-            return Evaluation(videos: recordings.truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
-                .evaluate(found.flatMap(\.detections))
+            let found = try detections(on: recordings.videos, title: "validating")
+            return try communicator.throwTogether {
+                guard let found else { return nil }
+                let scored = try found.flatMap { try recordings.classScores?($0.detections, of: $0.video) ?? $0.detections }
+                let classes = recordings.classScores?.classes ?? store.classes
+                return Evaluation(videos: recordings.truth, classes: classes, thresholds: configuration.test.tiouThresholds).evaluate(scored)
+            }
         }
         let chooses = configuration.training.patience != nil || configuration.training.evaluateCheckpoint == .best
         if chooses, configuration.data.validationSubset == nil || configuration.data.validationSubset == configuration.data.evaluationSubset {

@@ -1,3 +1,4 @@
+import ActionDetection
 import Autograd
 import Checkpoints
 import Collectives
@@ -175,16 +176,19 @@ public final class TrainingRun {
 
     /// On rank 0 the metrics, nil on the others.
     private func evaluate(_ evaluated: EvaluatedRecordings) throws -> EvaluationResult? {
-        let truth = evaluated.truth, found = try withEvaluatedWeights { try detections(on: evaluated.videos, title: "detecting") }
+        let truth = evaluated.truth
+        var found = try withEvaluatedWeights { try detections(on: evaluated.videos, title: "detecting") }
         let result = try communicator.throwTogether { () throws -> EvaluationResult? in
-            guard let found else { return nil }
+            guard found != nil else { return nil }
             RunWindow.writingDetections.pass()
-            try folder.write(predictions: found, classes: store.classes)
+            if let scores = evaluated.classScores { found = try found?.map { ($0.video, try scores($0.detections, of: $0.video)) } }
+            let found = found ?? []
+            try folder.write(predictions: found, classes: evaluated.classScores?.classes ?? store.classes)
             guard truth.contains(where: { !$0.instances.isEmpty }) else { return nil }
             RunWindow.evaluating.pass()
             let evaluation = Evaluation(videos: truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
-            let result = evaluation.evaluate(found.flatMap(\.detections))
-            notes += evaluated.passedOver(found.flatMap(\.detections), classes: store.classes).map { "warning: \($0)" }
+            let result = evaluation.evaluate(evaluated.compared(found))
+            notes += evaluated.passedOver(evaluated.compared(found), classes: store.classes).map { "warning: \($0)" }
             RunWindow.writingMetrics.pass()
             try trainer.keep(metrics: try folder.write(metrics: result))
             try observers.tell { try $0.evaluated(result) }

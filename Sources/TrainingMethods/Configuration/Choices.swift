@@ -10,6 +10,7 @@ import RunRecords
 
 extension StoredWeights: ConfigurationChoice {}
 extension SuppressionMethod: ConfigurationChoice {}
+extension ClassScoreFusion.Rule: ConfigurationChoice {}
 extension ProductPrecision: ConfigurationChoice {}
 extension CenterSamplingAssigner.Sampling: ConfigurationChoice {}
 extension GradientReduction.Options.Order: ConfigurationChoice {}

@@ -6,6 +6,8 @@ public struct DataConfiguration: ConfigurationSection {
     public var store = ""
     /// ActivityNet JSON whose annotations replace the store's when the run is evaluated.
     public var annotations: String?
+    /// All actions are one class, in training and in evaluation.
+    public var classAgnostic = false
     public var trainingSubset = "Validation"
     /// null: no evaluation at the end.
     public var evaluationSubset: String? = "Test"
@@ -36,6 +38,8 @@ public struct DataConfiguration: ConfigurationSection {
             "annotations", &annotations, unit: "path",
             meaning: "ActivityNet JSON whose annotations replace the store's in the evaluation at the end; it must know the "
                 + "recordings of `data.evaluation_subset`; classes are matched by name, their order and number may differ from " + "the store's")
+        try keys.value(
+            "class_agnostic", &classAgnostic, meaning: "all actions are of one class, `action`, in training and in the evaluation at the end")
         try keys.value(
             "training_subset", &trainingSubset, unit: "name", meaning: "subset to learn from (case does not matter when it is unmistakable)")
         try keys.value(

@@ -5,6 +5,9 @@ import PostProcessing
 /// Section `test`: from scores to detections, and how they are judged.
 public struct TestConfiguration: ConfigurationSection {
     public var detection = DetectionSettings()
+    /// Scores of a classifier of videos, JSON or .npy, and how they give detections their classes. null: the detector's classes.
+    public var classScores: String?
+    public var fusion = ClassScoreFusion()
     /// Where average precision is measured.
     public var tiouThresholds = [0.3, 0.4, 0.5, 0.6, 0.7]
 
@@ -23,6 +26,14 @@ public struct TestConfiguration: ConfigurationSection {
         try keys.value(
             "voting_thresh", &detection.votingThresh, .within(0...1),
             meaning: "tIoU from which neighbours vote on a detection's ends; 0: no voting; without effect with `multiclass_nms`")
+        try keys.value(
+            "class_scores", &classScores, unit: "path",
+            meaning:
+                "scores of a classifier of videos (JSON or .npy, [inference.md](inference.md#class-scores)): detections take their classes from it; "
+                + "`null`: the detector's classes")
+        try keys.value(
+            "class_scores_top_k", &fusion.topK, .within(1...1000), unit: "classes", meaning: "every detection is repeated for so many of the best")
+        try keys.value("class_scores_rule", &fusion.rule, meaning: "detection's score times class's: `product`, or its square `root`")
         try keys.value(
             "tiou_thresholds", &tiouThresholds,
             Requirement("ascending, above 0 and at most 1, at least one") { values in

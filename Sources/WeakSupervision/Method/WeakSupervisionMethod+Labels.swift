@@ -1,3 +1,4 @@
+import ActionDetection
 import Detectors
 import Diagnostics
 import FeatureStore

@@ -37,7 +37,8 @@ public enum WeightImport {
     ///   - output: the checkpoint to write.
     /// - Throws: `Failure` when the weights do not fit the configuration, or the names of their classes are not known.
     public static func run(source path: String, configuration: RunConfiguration, options: Options = Options(), output: String) throws -> Result {
-        let store = try FeatureStore(path: configuration.data.store)
+        let opened = try FeatureStore(path: configuration.data.store)
+        let store = configuration.data.classAgnostic ? opened.withOneClass : opened
         let file = try SafetensorsFile(path: path)
         let metadata = try WeightMetadata(file, path: path)
         let classes = try WeightClasses(

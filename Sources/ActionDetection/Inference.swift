@@ -68,7 +68,10 @@ public enum Inference {
                         Activity.begin(step: place + 1)
                         (title.hasSuffix("labelling") ? RunWindow.labelling : .detecting).pass()
                         let batch = BatchLoader.whole(video, of: store, rows: try prefetcher.next())
-                        try requireNumbers(batch.features.tensor, of: video, in: store)
+                        try requireNumbers(
+                            batch.features.tensor.values, rows: batch.features.rows, columns: store.dimension,
+                            at: [.file(store.path), .video(store.videos[video].id.name)],
+                            advice: "make the store again from features without NaN and infinity")
                         try body(place, batch)
                         progress.update(place + 1)
                     }
@@ -79,14 +82,17 @@ public enum Inference {
     }
 
     /// Nothing would be detected, without a word, where a feature is NaN or infinite.
-    private static func requireNumbers(_ features: Tensor, of video: Int, in store: FeatureStore) throws {
+    ///
+    /// - Parameter first: the number of the first row.
+    static func requireNumbers(
+        _ values: UnsafePointer<Float>, first: Int = 0, rows: Int, columns: Int, at places: [Failure.Place], advice: String
+    ) throws {
         // The exponents of infinity and NaN are the largest.
         var largest: UInt32 = 0
-        for i in 0..<features.count { largest = max(largest, features.values[i].bitPattern & 0x7fff_ffff) }
-        guard largest >= Float.infinity.bitPattern, let place = (0..<features.count).first(where: { !features.values[$0].isFinite }) else { return }
-        throw Failure.badInput(
-            "row \(place / features.columns) of the features holds \(features.values[place].isNaN ? "NaN" : "an infinite value")",
-            at: .file(store.path),
-            .video(store.videos[video].id.name), advice: "make the store again from features without NaN and infinity")
+        for i in 0..<rows * columns { largest = max(largest, values[i].bitPattern & 0x7fff_ffff) }
+        guard largest >= Float.infinity.bitPattern, let place = (0..<rows * columns).first(where: { !values[$0].isFinite }) else { return }
+        throw Failure(
+            .badInput, "row \(first + place / columns) of the features holds \(values[place].isNaN ? "NaN" : "an infinite value")", at: places,
+            advice: advice)
     }
 }

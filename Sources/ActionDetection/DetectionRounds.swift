@@ -1,0 +1,32 @@
+/// Recordings in rounds, and those of a round divided among ranks so that each has about as many rows. A function of the recordings alone.
+package struct DetectionRounds: Sequence, IteratorProtocol {
+    private var waiting: ArraySlice<Int>
+    private let rows: (Int) -> Int
+    private let ranks: Int
+    /// Per rank, in a round: recordings at most, rows from which on there are no more.
+    package static let mostRecordings = 16, enoughRows = 65_536
+
+    package init(_ recordings: [Int], rows: @escaping (Int) -> Int, ranks: Int) {
+        waiting = recordings[...]
+        self.rows = rows
+        self.ranks = ranks
+    }
+
+    /// The recordings of each rank.
+    package mutating func next() -> [[Int]]? {
+        guard !waiting.isEmpty else { return nil }
+        var round: [Int] = [], sum = 0
+        while let video = waiting.first, round.count < Self.mostRecordings * ranks, round.count < ranks || sum < Self.enoughRows * ranks {
+            round.append(video)
+            sum += rows(video)
+            waiting.removeFirst()
+        }
+        var own = [[Int]](repeating: [], count: ranks), loads = [Int](repeating: 0, count: ranks)
+        for video in round.sorted(by: { (rows($1), $0) < (rows($0), $1) }) {
+            let rank = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) } ?? 0
+            own[rank].append(video)
+            loads[rank] += rows(video)
+        }
+        return own.map { $0.sorted() }
+    }
+}
