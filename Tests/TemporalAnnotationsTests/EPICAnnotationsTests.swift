@@ -107,7 +107,7 @@ final class EPICAnnotationsTests: FolderTestCase {
             ("{\"verb\": 3, \"noun\": 1, \"action\": \"4\", \"score\": 0.5, \"segment\": [1, 2]}", "'action' is not \"VERB,NOUN\""),
             ("{\"verb\": 3, \"noun\": 1, \"action\": \"4,5\", \"score\": NaN, \"segment\": [1, 2]}", "'score' is no number"),
         ] {
-            assertFailure("error: \(what)\n  where: file 'FOLDER/d.json', line 1, column 26, video 'P01_01'\n  do: \(form)") { try write(entry) }
+            assertFailure("error: \(what)\n  where: file 'FOLDER/d.json', line 1, column 25, video 'P01_01'\n  do: \(form)") { try write(entry) }
         }
     }
 

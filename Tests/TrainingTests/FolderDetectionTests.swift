@@ -68,7 +68,8 @@ final class FolderDetectionTests: FolderTestCase {
     private func run(
         _ detection: FolderDetection, _ output: String = "p.json", restart: Bool = false, note: (String) -> Void = { _ in }
     ) throws -> FolderDetection.Outcome {
-        try XCTUnwrap(detection.run(output: path(output), restart: restart, communicator: try Communicator.world(), note: note))
+        let outcome = try detection.run(output: path(output), restart: restart, communicator: try Communicator.world(), note: note)
+        return try XCTUnwrap(outcome)
     }
 
     private func file(_ name: String) throws -> String { try String(contentsOfFile: path(name), encoding: .utf8) }
@@ -125,10 +126,13 @@ final class FolderDetectionTests: FolderTestCase {
     /// Pieces find what the whole finds, but for the last bits of products and of float32 positions, and what these decide.
     func testPiecesEqualTheWhole() throws {
         for (name, rows) in [("long", 3_000), ("short", 700)] {
-            let values = (0..<rows * 4).map { Float(($0 * 7919 + $0 / 4 * $0 / 3 * 104_729) % 10_007) / 10_007 }
+            let values = (0..<rows * 4).map { (place: Int) -> Float in
+                let mixed = (place * 7919 + place * place / 12 * 104_729) % 10_007
+                return Float(mixed) / 10_007
+            }
             try numpyArray(values, columns: 4).write(to: URL(fileURLWithPath: path("new/\(name).npy")))
         }
-        let overrides = ["test.pre_nms_topk=100000", "test.max_seg_num=100000", "test.min_score=0.05"]
+        var overrides = ["test.pre_nms_topk=100000", "test.max_seg_num=100000", "test.min_score=0.05"]
         func detections(_ change: (inout FolderDetection.Options) -> Void = { _ in }) throws -> (list: [Detection], outcome: FolderDetection.Outcome)
         {
             let outcome = try run(try open(change, overrides))
@@ -138,9 +142,9 @@ final class FolderDetectionTests: FolderTestCase {
         func shared(_ some: [Detection], _ others: [Detection]) -> Int {
             let byLabel = Dictionary(grouping: others, by: \.label)
             return some.count { one in
-                (byLabel[one.label] ?? []).contains {
-                    $0.video == one.video && abs($0.segment.start - one.segment.start) < 1e-3 && abs($0.segment.end - one.segment.end) < 1e-3
-                        && abs($0.score - one.score) < 1e-4
+                (byLabel[one.label] ?? []).contains { (other: Detection) -> Bool in
+                    guard other.video == one.video, abs(other.score - one.score) < 1e-4 else { return false }
+                    return abs(other.segment.start - one.segment.start) < 1e-3 && abs(other.segment.end - one.segment.end) < 1e-3
                 }
             }
         }
@@ -148,17 +152,22 @@ final class FolderDetectionTests: FolderTestCase {
         let rates: [(inout FolderDetection.Options) -> Void] = [
             { _ in }, { ($0.fps, $0.stride, $0.window, $0.resampling) = (30, 30, 30, true) },
         ]
-        for rate in rates {
-            let whole = try detections(rate)
-            let pieces = try detections {
-                rate(&$0)
-                $0.pieceRows = 1024
+        // Before suppression all are the same; Soft-NMS over scores that first weights hardly tell apart follows their last bits.
+        for (method, share) in [("none", 0.999), ("soft", 0.95)] {
+            overrides.append("test.nms_method=\(method)")
+            for rate in rates {
+                let whole = try detections(rate)
+                let pieces = try detections {
+                    rate(&$0)
+                    $0.pieceRows = 1024
+                }
+                XCTAssertEqual(whole.outcome.inPieces, 0)
+                XCTAssertEqual(pieces.outcome.inPieces, pieces.outcome.resampled > 0 ? 2 : 1)
+                XCTAssertGreaterThan(whole.list.count, 500)
+                let (one, other) = (Double(shared(whole.list, pieces.list)), Double(shared(pieces.list, whole.list)))
+                XCTAssertGreaterThan(one, share * Double(whole.list.count), "\(method): of \(whole.list.count)")
+                XCTAssertGreaterThan(other, share * Double(pieces.list.count), "\(method): of \(pieces.list.count)")
             }
-            XCTAssertEqual(whole.outcome.inPieces, 0)
-            XCTAssertEqual(pieces.outcome.inPieces, pieces.outcome.resampled > 0 ? 2 : 1)
-            XCTAssertGreaterThan(whole.list.count, 500)
-            XCTAssertGreaterThan(Double(shared(whole.list, pieces.list)), 0.99 * Double(whole.list.count), "of \(whole.list.count)")
-            XCTAssertGreaterThan(Double(shared(pieces.list, whole.list)), 0.99 * Double(pieces.list.count), "of \(pieces.list.count)")
         }
     }
 
