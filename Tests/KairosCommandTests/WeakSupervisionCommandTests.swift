@@ -33,6 +33,42 @@ final class WeakSupervisionCommandTests: CommandTestCase {
             .compactMap { try JSONSerialization.jsonObject(with: Data($0)) as? [String: Any] }.filter { $0["loss"] == nil }
     }
 
+    /// Two generators, their proposals fused, the places that they are divided about left out: the same bits for every number of ranks, and resumed in
+    /// each stage.
+    func testFusedGeneratorsDoNotChangeABit() throws {
+        let more = ["generators=2", "fusion=ricker", "mask_disagreement=0.25"].flatMap { ["--set", "fustal." + $0] }
+        let whole = try object(try train(1, "f1", more)), digest = try XCTUnwrap(whole["digest"] as? String)
+        let names = ["pseudo_labels/round-1.json", "pseudo_labels/round-2.json", "predictions.json"]
+        XCTAssertEqual(try object(try train(4, "f4", more))["digest"] as? String, digest)
+        for name in names { XCTAssertEqual(try file("f4/" + name), try file("f1/" + name), name) }
+        for stop in [3, 14, 19] {
+            XCTAssertEqual(try object(try train(2, "f", more + ["--stop-after", "\(stop)"]))["step"] as? Int, stop)
+            let inspected = try object(try kairos("inspect", folder + "/f/checkpoints/step-000000\(stop < 10 ? "0" : "")\(stop).h5", "--json"))
+            XCTAssertEqual(inspected["step"] as? Int, stop)
+            XCTAssertEqual(try object(try train(stop % 2 == 0 ? 4 : 1, "f", more + ["--resume"]))["digest"] as? String, digest, "after \(stop)")
+            for name in names { XCTAssertEqual(try file("f/" + name), try file("f1/" + name), "stopped after \(stop): \(name)") }
+            try FileManager.default.removeItem(atPath: folder + "/f")
+        }
+        // Each of the three keys changes the student.
+        var digests: Set = [digest]
+        for changed in [0, 2, 4].map({ place in Array(more[..<place] + more[(place + 2)...]) }) + [[]] {
+            let run = "v\(digests.count)"
+            digests.insert(try XCTUnwrap(try object(try train(2, run, changed))["digest"] as? String))
+        }
+        XCTAssertEqual(digests.count, 5)
+        // Fused proposals of a class are apart.
+        let fused = try XCTUnwrap(try round("f1", 1)["results"] as? [String: [[String: Any]]])
+        var count = 0
+        for (video, list) in fused {
+            for (label, entries) in Dictionary(grouping: list, by: { $0["label"] as? String ?? "" }) {
+                let segments = entries.compactMap { $0["segment"] as? [Double] }.sorted { $0[0] < $1[0] }
+                count += segments.count
+                for (one, next) in zip(segments, segments.dropFirst()) { XCTAssertLessThan(one[1], next[0], "\(video), \(label)") }
+            }
+        }
+        XCTAssertGreaterThan(count, 0)
+    }
+
     /// The same bits for 1, 2 and 4 ranks, and for a run stopped within and at the end of each stage and resumed on another number of ranks.
     func testRanksAndResumingDoNotChangeABit() throws {
         let whole = try object(try train(1, "r1"))

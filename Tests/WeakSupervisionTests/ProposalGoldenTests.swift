@@ -62,9 +62,12 @@ final class ProposalGoldenTests: XCTestCase {
             let grid = try grid(fixture.file), extraction = ProposalExtraction(fixture.settings), classes = fixture.classes
             let videos = (0..<fixture.videos).map { VideoContext(id: VideoID("\($0)"), grid: grid, duration: 1e6) }
             let batch = PackedBatch(features: fixture.features, videos: videos, instances: Array(repeating: [], count: fixture.videos))
-            let found = ProposalLocalizer(fixture.generator, settings: fixture.settings).detectWithScores(batch)
+            let found = ProposalLocalizer([fixture.generator], settings: fixture.settings).detectWithScores(batch)
             let outputs = fixture.generator(fixture.features, .inference()), actionness = outputs.actionness
-            for (video, (detections, scores)) in found.enumerated() {
+            for (video, one) in found.enumerated() {
+                let (detections, scores) = (one.proposals, one.videoScores)
+                XCTAssertNil(one.densities)
+                XCTAssertEqual(one.divided, [])
                 let rows = fixture.features.rows(of: video)
                 let proposals = extraction.proposals(
                     activations: Array(outputs.activations.tensor.array[rows.lowerBound * classes..<rows.upperBound * classes]),

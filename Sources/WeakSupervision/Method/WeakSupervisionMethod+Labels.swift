@@ -10,8 +10,10 @@ import TrainingMethods
 
 extension WeakSupervisionMethod {
     /// Labels the training recordings: each rank its part, rank 0 gathers and writes the file, all ranks receive what is to be learnt from.
-    func label(_ number: Int, name: String, _ run: RunContext, _ predict: () throws -> [PseudoLabel]) throws {
-        let gathered = try PseudoLabelExchange.gather(try predict(), communicator: run.communicator)
+    func label(_ number: Int, name: String, _ run: RunContext, _ predict: () throws -> Predicted) throws {
+        let predicted = try predict()
+        let gathered = try PseudoLabelExchange.gather(predicted.labels, communicator: run.communicator)
+        let divided = try exchange(predicted.divided, run)
         let thresholds = PseudoLabelThresholds(theta: number > 1 ? settings.distillScore : settings.filter == .none ? nil : settings.filterScore)
         var quality: PseudoLabelQuality?
         let chosen = try run.communicator.throwTogether { () throws -> [PseudoLabel] in
@@ -28,6 +30,7 @@ extension WeakSupervisionMethod {
         }
         var next = RoundLabels(round: number, quality: quality)
         next.add(labels, store: store)
+        next.ignored = divided
         let learnable = next.learnable(configuration, store: store, detector: detector)
         let kind = number == 1 ? "proposals that the filter leaves" : "predictions that become labels"
         if number == 1 { try learnable.requireSome(kind, prefix: "\(name): ") }
@@ -35,29 +38,50 @@ extension WeakSupervisionMethod {
         try take(next)
     }
 
+    /// What a rank says of its part of the training recordings.
+    struct Predicted {
+        var labels: [PseudoLabel]
+        /// Stretches that the student is not to learn from, by position of the recording in the store.
+        var divided: [Int: [Segment]] = [:]
+    }
+
+    /// The stretches of all ranks; each recording is one rank's.
+    private func exchange(_ divided: [Int: [Segment]], _ run: RunContext) throws -> [Int: [Segment]] {
+        guard settings.maskDisagreement != nil else { return [:] }
+        let own = divided.sorted { $0.key < $1.key }.flatMap { index, segments in segments.flatMap { [Double(index), $0.start, $0.end] } }
+        var result: [Int: [Segment]] = [:]
+        for rows in try run.communicator.allGather(own) {
+            for at in stride(from: 0, to: rows.count, by: 3) {
+                result[Int(rows[at]), default: []].append(Segment(start: rows[at + 1], end: rows[at + 2]))
+            }
+        }
+        return result
+    }
+
     private func own(_ run: RunContext) -> [Int] {
         stride(from: run.communicator.rank, to: recordings.count, by: run.communicator.size).map { recordings[$0] }
     }
 
-    /// The generator's proposals on this rank's part of the training recordings, filtered.
-    func generatorLabels(_ run: RunContext, title: String) throws -> [PseudoLabel] {
-        let own = own(run), localizer = ProposalLocalizer(training.generator, settings: settings), filter = ProposalFilter(settings)
+    /// The generators' proposals on this rank's part of the training recordings, filtered, and where the sources are divided.
+    func generatorLabels(_ run: RunContext, title: String) throws -> Predicted {
+        let own = own(run), localizer = ProposalLocalizer(training.map(\.generator), settings: settings), filter = ProposalFilter(settings)
         if settings.knownClasses { localizer.known = { [store] id in store.index(of: id).map { self.classes(of: $0) } ?? [] } }
-        var result: [PseudoLabel] = []
-        try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { _, batch in
-            let (proposals, scores) = localizer.detectWithScores(batch)[0]
-            for (proposal, isKept) in zip(proposals, filter.keeps(proposals)) {
-                result.append(
+        var result = Predicted(labels: [])
+        try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { place, batch in
+            let found = localizer.detectWithScores(batch)[0]
+            if !found.divided.isEmpty { result.divided[own[place]] = found.divided }
+            for (proposal, isKept) in zip(found.proposals, filter.keeps(found.proposals, densities: found.densities)) {
+                result.labels.append(
                     PseudoLabel(
                         video: proposal.video, segment: proposal.segment, label: proposal.label, score: proposal.score,
-                        classScore: Double(scores[proposal.label]), fate: isKept ? .positive : .rejected))
+                        classScore: Double(found.videoScores[proposal.label]), fate: isKept ? .positive : .rejected))
             }
         }
         return result
     }
 
     /// The student's predictions on this rank's part of the training recordings, chosen as in a step of distillation.
-    func studentLabels(_ run: RunContext, title: String) throws -> [PseudoLabel] {
+    func studentLabels(_ run: RunContext, title: String) throws -> Predicted {
         let own = own(run)
         var result: [PseudoLabel] = []
         try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { place, batch in
@@ -68,7 +92,7 @@ extension WeakSupervisionMethod {
                 result.append(PseudoLabel(one, fate: chosen.contains(i) ? .positive : .rejected))
             }
         }
-        return result
+        return Predicted(labels: result)
     }
 
     /// Places in a list of predictions, best first, of those that become labels: scores above the threshold, the best one when there is none; of the

@@ -13,9 +13,13 @@ extension WeakSupervisionMethod {
             let outputs = self.generate(features, pass)
             for tensor in [outputs.embeddings.tensor, outputs.activations.tensor] { _ = tensor.gradientToWrite() }
         }
+        let parts = training.enumerated().flatMap { number, one in
+            planner.trainedParts(
+                one.generator, name: number == 0 ? "the generator" : "generator \(number + 1)", hasAverage: false,
+                reduction: configuration.training.reductionOptions)
+        }
         var demand = MemoryDemand(
-            parts: planner.trainedParts(
-                training.generator, name: "the generator", hasAverage: false, reduction: configuration.training.reductionOptions),
+            parts: parts,
             phases: [generator, proposing(planner, "proposing", recordings)])
         guard settings.student else { return demand }
         let cropped = planner.longestBatch(recordings, perStep: configuration.data.batchSize / shards)
@@ -34,9 +38,9 @@ extension WeakSupervisionMethod {
         planner.detection(name, videos: videos) { features, pass in _ = self.generate(features, pass) }
     }
 
-    /// The generator on as many rows as it takes of every recording, whichever.
+    /// A generator on as many rows as it takes of every recording, whichever.
     private func generate(_ features: PackedSequence, _ pass: ForwardPass) -> ProposalGenerator.Outputs {
         let rows = (0..<features.count).map { Array(0..<min(settings.segments, features.rows(of: $0).count)) }
-        return training.generator(SegmentSampling.take(features, rows: rows), pass)
+        return training[0].generator(SegmentSampling.take(features, rows: rows), pass)
     }
 }

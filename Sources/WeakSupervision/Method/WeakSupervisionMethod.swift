@@ -35,7 +35,8 @@ public final class WeakSupervisionMethod: TrainingMethod {
     let mixing: RecordingMixing
     private let generatorSampler: TrainingSampler
     private let allRecordings: TrainingSampler
-    let training: GeneratorTraining
+    /// One for each generator.
+    let training: [GeneratorTraining]
 
     /// The generator's proposals that are learnt from, then a record of the student's predictions; part of the state.
     private(set) var round = RoundLabels()
@@ -66,7 +67,14 @@ public final class WeakSupervisionMethod: TrainingMethod {
             videos: videos, shardCount: data.virtualShards, batchSize: batchSize, seed: seed &+ Self.sampling(round: 2))
         mixing = try RecordingMixing(alpha: configuration.training.mixupAlpha, seed: seed, detector: detector)
         plan = try StagePlan(configuration, perEpoch: allRecordings.stepsPerEpoch)
-        training = try GeneratorTraining(settings, store: store, seed: seed, reduction: configuration.training.reductionOptions)
+        training = try (0..<settings.generators).map { [settings, seed] in
+            try GeneratorTraining(settings, number: $0, store: store, seed: seed, reduction: configuration.training.reductionOptions)
+        }
+        if settings.student, settings.maskDisagreement != nil, !(detector is any WeightedTargets) {
+            throw Failure.wrongUsage(
+                "places left out of the loss need a detector whose targets have weights", at: .key("fustal.mask_disagreement"),
+                advice: "set fustal.mask_disagreement to null, or model.name to \(configuration.registry.pyramidDetectors)")
+        }
     }
 
     private static func sampling(round: Int) -> UInt64 { UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }
@@ -77,7 +85,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
 
     /// The student; without one the generator's proposals.
     public func localizer(_ detector: any Detector) -> any ActionLocalizer {
-        settings.student ? detector : ProposalLocalizer(training.generator, settings: settings)
+        settings.student ? detector : ProposalLocalizer(training.map(\.generator), settings: settings)
     }
 
     // MARK: Recordings
@@ -97,7 +105,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
             guard let sampler = isDistilled ? allRecordings : labelled else { return [[]] }
             // Distillation finds its labels in the step itself; crops look for an action all the same.
             func crop(_ index: Int, _ random: inout RandomStream) -> TrainingVideo {
-                cropping.crop(index, of: store, instances: round.instances[index] ?? [], random: &random)
+                cropping.crop(index, of: store, instances: round.instances[index] ?? [], ignored: round.ignored[index] ?? [], random: &random)
             }
             var random = RandomStream(seed: seed, "crop", position.shard, position.step)
             let own = sampler.videos(step: step, shard: position.shard).map { crop($0, &random) }
@@ -129,8 +137,8 @@ public final class WeakSupervisionMethod: TrainingMethod {
     /// - Throws: `Failure.badInput` when the generator or the student can learn nothing.
     public func review() throws -> [String] { try GeneratorReview(self).lines() }
 
-    /// Makes the reduction of the generator's gradients over the ranks of the run.
-    public func prepare(_ run: RunContext) throws { training.prepare(run) }
+    /// Makes the reductions of the generators' gradients over the ranks of the run.
+    public func prepare(_ run: RunContext) throws { training.forEach { $0.prepare(run) } }
 
     /// Makes the labels that the stage learns from: the generator's before the student's stage, the student's own before distillation.
     ///
@@ -164,12 +172,34 @@ public final class WeakSupervisionMethod: TrainingMethod {
     public func step(_ step: TrainingStep) throws -> [[String: Double]] {
         switch plan.phases[step.stage] {
         case .generator:
-            return try training.train(step, learningRate: stages[step.stage].schedule.rate(at: step.step)) { shard in
-                generatorSampler.videos(step: step.step, shard: shard).map(classes)
-            }
+            return try trainGenerators(step, learningRate: stages[step.stage].schedule.rate(at: step.step))
         case .student: return try learn(step, groups: step.batches.map(\.groups))
         case .distillation: return try learn(step, groups: try distilled(step))
         }
+    }
+}
+
+extension WeakSupervisionMethod {
+    /// One step of every generator on the same recordings.
+    ///
+    /// - Returns: the mean of their losses, per shard of this rank; the step's gradient norm is that over all of them.
+    private func trainGenerators(_ step: TrainingStep, learningRate: Double) throws -> [[String: Double]] {
+        func train(_ one: GeneratorTraining) throws -> [[String: Double]] {
+            try one.train(step, learningRate: learningRate) { shard in
+                generatorSampler.videos(step: step.step, shard: shard).map(classes)
+            }
+        }
+        guard training.count > 1 else { return try train(training[0]) }
+        var losses: [[String: Double]] = step.batches.map { _ in [:] }, squares = 0.0
+        for one in training {
+            for (shard, found) in try train(one).enumerated() {
+                losses[shard].merge(found.mapValues { $0 / Double(training.count) }, uniquingKeysWith: +)
+            }
+            let norm = step.gradientNorm ?? 0
+            squares += norm * norm
+        }
+        step.gradientNorm = squares.squareRoot()
+        return losses
     }
 }
 

@@ -23,7 +23,7 @@ public struct Proposal: Equatable, Sendable {
 /// of the class's activations inside minus that of a margin on both sides (for runs of the activations themselves values below the threshold count
 /// as 0), plus a share of the class's video score.
 public struct ProposalExtraction: Sendable {
-    private let settings: WeakSupervisionConfiguration
+    let settings: WeakSupervisionConfiguration
 
     /// Takes thresholds, margin and the share of the video score from `settings`.
     public init(_ settings: WeakSupervisionConfiguration) { self.settings = settings }
@@ -43,20 +43,38 @@ public struct ProposalExtraction: Sendable {
     ///   - labels: the classes looked for.
     /// - Returns: class by class in the order of `labels`: by the activations' thresholds, then by the actionness', for each in time.
     public func proposals(activations: [Float], actionness: [Float], videoScores: [Float], labels: [Int]) -> [Proposal] {
-        let classes = videoScores.count, segments = actionness.count
-        let action = ActivationCurve(actionness, factor: settings.upsampling)
-        return labels.flatMap { label -> [Proposal] in
-            let curve = ActivationCurve((0..<segments).map { activations[$0 * classes + label] }, factor: settings.upsampling)
-            let share = settings.videoScoreWeight * Double(videoScores[label])
-            let byClass = settings.casThresholds.flatMap { threshold -> [Proposal] in
-                let kept = curve.values.map { $0 < threshold ? 0 : $0 }
-                return curve.runs(threshold: threshold).map { Proposal(label: label, score: contrast(kept, $0) + share, range: $0) }
-            }
-            let byAction = settings.actionnessThresholds.flatMap { threshold in
-                action.runs(threshold: threshold).map { Proposal(label: label, score: contrast(curve.values, $0) + share, range: $0) }
-            }
-            return byClass + byAction
+        labels.flatMap { label -> [Proposal] in
+            let found = sources(activations: activations, actionness: actionness, videoScores: videoScores, label: label)
+            return found.byClass + found.byAction
         }
+    }
+
+    /// One class's proposals by what is thresholded, the curve of its activations and its video score.
+    struct Sources {
+        var byClass: [Proposal]
+        var byAction: [Proposal]
+        var curve: ActivationCurve
+        var videoScore: Double
+    }
+
+    func sources(activations: [Float], actionness: [Float], videoScores: [Float], label: Int) -> Sources {
+        let classes = videoScores.count, segments = actionness.count, videoScore = Double(videoScores[label])
+        let action = ActivationCurve(actionness, factor: settings.upsampling)
+        let curve = ActivationCurve((0..<segments).map { activations[$0 * classes + label] }, factor: settings.upsampling)
+        let share = settings.videoScoreWeight * videoScore
+        let byClass = settings.casThresholds.flatMap { threshold -> [Proposal] in
+            let kept = curve.values.map { $0 < threshold ? 0 : $0 }
+            return curve.runs(threshold: threshold).map { Proposal(label: label, score: contrast(kept, $0) + share, range: $0) }
+        }
+        let byAction = settings.actionnessThresholds.flatMap { threshold in
+            action.runs(threshold: threshold).map { Proposal(label: label, score: score($0, curve, videoScore: videoScore), range: $0) }
+        }
+        return Sources(byClass: byClass, byAction: byAction, curve: curve, videoScore: videoScore)
+    }
+
+    /// The score of a run that is none of the curve's own: contrast of the whole curve, and a share of the class's video score.
+    func score(_ run: Range<Int>, _ curve: ActivationCurve, videoScore: Double) -> Double {
+        contrast(curve.values, run) + settings.videoScoreWeight * videoScore
     }
 
     /// Mean inside minus mean of the margins, 0 where there are none.
@@ -80,13 +98,19 @@ public struct ProposalExtraction: Sendable {
     public func detections(
         _ proposals: [Proposal], video: VideoID, rows: Int, segments: Int, grid: FeatureGrid, duration: Double
     ) -> [Detection] {
+        proposals.compactMap { proposal in
+            segment(proposal.range, rows: rows, segments: segments, grid: grid, duration: duration).map {
+                Detection(video: video, segment: $0, label: proposal.label, score: proposal.score)
+            }
+        }
+    }
+
+    /// A range of up-sampled segments in seconds, cut to the video; nil when nothing is left. Parameters are those of `detections`.
+    func segment(_ range: Range<Int>, rows: Int, segments: Int, grid: FeatureGrid, duration: Double) -> Segment? {
         let scale = Double(rows) / Double(settings.upsampling * segments)
         func seconds(_ u: Int) -> Double { min(max(grid.seconds(atPosition: Double(u) * scale + settings.proposalShift), 0), duration) }
-        return proposals.compactMap { proposal in
-            let segment = Segment(start: seconds(proposal.range.lowerBound), end: seconds(proposal.range.upperBound))
-            guard segment.length > 0 else { return nil }
-            return Detection(video: video, segment: segment, label: proposal.label, score: proposal.score)
-        }
+        let segment = Segment(start: seconds(range.lowerBound), end: seconds(range.upperBound))
+        return segment.length > 0 ? segment : nil
     }
 
     /// NMS per class; best first.
@@ -96,7 +120,12 @@ public struct ProposalExtraction: Sendable {
             hardNMS(
                 (byClass[label] ?? []).map(\.element), iouThreshold: settings.nmsThreshold, lengthOffset: settings.nmsLengthOffset)
         }
-        return kept.enumerated().sorted { $0.element.score != $1.element.score ? $0.element.score > $1.element.score : $0.offset < $1.offset }
+        return Self.bestFirst(kept)
+    }
+
+    /// By score; of equal ones the first stays first.
+    static func bestFirst(_ detections: [Detection]) -> [Detection] {
+        detections.enumerated().sorted { $0.element.score != $1.element.score ? $0.element.score > $1.element.score : $0.offset < $1.offset }
             .map(\.element)
     }
 }

@@ -4,8 +4,12 @@ import Configuration
 public struct WeakSupervisionConfiguration: ConfigurationSection {
     /// Which proposals the student learns from.
     public enum Filter: String, ConfigurationChoice, Sendable { case none, score, prior }
+    /// How the proposals of all thresholds and generators are joined: NMS over them, or one sum of wavelets (`RickerFusion`).
+    public enum Fusion: String, ConfigurationChoice, Sendable { case none, ricker }
 
     // The generator.
+    /// Generators that are trained beside each other, from seeds of their own.
+    public var generators = 1
     /// Rows that are sampled of a recording.
     public var segments = 750
     public var embeddingDimension = 2048
@@ -59,6 +63,10 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
     /// Rows by which proposals are moved: where a segment's values are taken to stand, from its middle.
     public var proposalShift = -0.5
 
+    public var fusion = Fusion.none
+    /// The least part of the sources in the minority from which a place is left out of the student's loss; nil: none is.
+    public var maskDisagreement: Double?
+
     // Selection.
     public var filter = Filter.prior
     /// Scores must be above.
@@ -110,6 +118,9 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
 
     private mutating func visitGenerator(_ keys: ConfigurationKeys) throws {
         try keys.value(
+            "generators", &generators, .within(1...16), unit: "count",
+            meaning: "that are trained beside each other, each with weights and random numbers of its own; their proposals are joined by `fusion`")
+        try keys.value(
             "segments", &segments, .within(1...1_048_576), unit: "rows",
             meaning: "that the generator samples of a recording: in training always so many, rows of short recordings repeated; for "
                 + "proposals at most so many")
@@ -155,6 +166,14 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
         try keys.value(
             "proposal_shift", &proposalShift, .within(-100...100), unit: "rows",
             meaning: "by which proposals are moved; -0.5 as published: a segment's value stands at its beginning; 0: in its middle")
+        try keys.value(
+            "fusion", &fusion,
+            meaning: "how proposals of all thresholds and generators are joined: `none`: NMS over them; `ricker`: runs above 0 of the sum of their "
+                + "Ricker wavelets")
+        try keys.value(
+            "mask_disagreement", &maskDisagreement, Requirement<Double>.upTo(0.5, above: 0).orNull, unit: "parts of the sources",
+            meaning: "places where at least so many sources are in the minority are left out of the student's loss until distillation; a source is "
+                + "the thresholds of activations, or of actionness, of one generator; `null`: no place is")
     }
 
     private mutating func visitStudent(_ keys: ConfigurationKeys) throws {
