@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "88c9c254157de61c76730a2381cfacbf35d7eb9e0b800732831bc9e4ed484f72")
+        XCTAssertEqual(run.digest, "9ad38c410b510c0cfddd332ab8ddd1590ea95cf716bb6c8391416ec3aebbac87")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "7f421ac32ded20ce5f20738b6b9e1c3e6bfdaddcddabb93af30a4f623e5b3634")
+        XCTAssertEqual(run.digest, "c65eae022f1ff4a4aff4c71d2163cfcea139ec2ed7addbd87fc6fae80e261521")
     }
 
     func testExampleConfigurationsCanBeRead() throws {
