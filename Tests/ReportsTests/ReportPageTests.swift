@@ -55,7 +55,16 @@ final class ReportPageTests: XCTestCase {
                     learningRate: rate, gradientNorm: 1, lossNormalizer: 1, videosPerSecond: 1, secondsCompute: 1, secondsWaitingData: 0.1,
                     secondsWaitingMPI: 0.2))
         }
+        for (step, score) in [(10, 0.25), (30, 0.125)] {
+            try log.append(
+                note: ValidationRecord(
+                    step: step, stage: "burn-in", tiouThresholds: [0.3, 0.5], mAP: [score + 0.1, score - 0.1], averageMAP: score,
+                    bestAverageMAP: 0.25, bestStep: 10))
+        }
         for round in 0..<rounds {
+            try log.append(
+                note: GuardRecord(
+                    step: 30, stage: names[1], averageMAP: 0.125 + 0.25 * Double(round), bestAverageMAP: 0.375, isKept: round > 0))
             let labels = PseudoLabelFate.allCases.enumerated().map { number, fate in
                 PseudoLabel(
                     video: videos[1].id, segment: Segment(start: Double(number) * 10, end: Double(number) * 10 + 4), label: number % classes.count,
@@ -102,6 +111,21 @@ final class ReportPageTests: XCTestCase {
         ] {
             XCTAssertTrue(page.contains(">\(title)</h2>"), title)
         }
+    }
+
+    /// Evaluations while the run trained, and what held-out recordings said of rounds.
+    func testEvaluationsWhileTheRunTrained() throws {
+        let run = try makeRun("a", classes: ["a"], recordings: 4, rounds: 2)
+        let page = RunReport([run]).html()
+        XCTAssertTrue(page.contains(">mAP while training<"))
+        XCTAssertTrue(page.contains("Guard: average mAP on held-out labelled recordings, in per cent</caption>"))
+        let cells = ["12.5", "37.5", "undone", "37.5", "37.5", "kept"]
+        let table = try XCTUnwrap(page.components(separatedBy: "Guard: average mAP").last?.components(separatedBy: "</table>").first)
+        let found = table.components(separatedBy: "<td").dropFirst().compactMap { $0.components(separatedBy: ">").dropFirst().first }
+            .map { $0.components(separatedBy: "<")[0] }.filter { cells.contains($0) }
+        XCTAssertEqual(found, cells)
+        let figure = try RunFigure.validation.svg(of: run)
+        for name in ["average", "tIoU 0.3", "tIoU 0.5"] { XCTAssertTrue(figure.contains(">\(name)<"), name) }
     }
 
     /// For those who do not see the page: drawings with titles, tables with captions, one first heading.

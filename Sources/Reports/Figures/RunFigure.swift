@@ -4,6 +4,7 @@ import Diagnostics
 public enum RunFigure: String, CaseIterable, Sendable {
     case loss
     case learningRate = "learning-rate"
+    case validation
     case meanPrecision = "map"
     case precisionRecall = "precision-recall"
     case confusion
@@ -23,6 +24,7 @@ public enum RunFigure: String, CaseIterable, Sendable {
         switch self {
         case .loss: "terms of the loss over steps"
         case .learningRate: "learning rate over steps"
+        case .validation: "mAP of the evaluations while the run trained"
         case .meanPrecision: "mAP over tIoU"
         case .precisionRecall: "precision over recall, per class, or per tIoU of one --class"
         case .confusion: "classes of detections by classes of actions"
@@ -65,6 +67,7 @@ public enum RunFigure: String, CaseIterable, Sendable {
     private var lacking: String {
         switch self {
         case .loss, .learningRate, .time: "a log"
+        case .validation: "evaluations in its log (training.evaluate_every)"
         case .meanPrecision: "metrics"
         case .precisionRecall, .confusion, .falsePositives, .errorImpact, .sensitivity, .falseNegatives, .timeline: "detections and their truth"
         case .quality, .fates: "rounds of pseudo-labels"

@@ -28,6 +28,7 @@ struct RunFigures: Sendable {
         switch kind {
         case .loss: loss
         case .learningRate: curve("Learning rate", "learning rate") { $0.learningRate }
+        case .validation: validation
         case .meanPrecision: meanPrecision
         case .precisionRecall: className.map { precisionRecall(className: $0) } ?? precisionRecallOfClasses
         case .confusion: confusion
@@ -60,6 +61,21 @@ struct RunFigures: Sendable {
         return LineChart(
             title: title, description: "\(title) over the steps of the run.", xName: "step", yName: name,
             series: [.init(name: name, points: run.steps.map { (Double($0.step), value($0)) })]
+        ).figure
+    }
+
+    private var validation: Figure? {
+        guard let first = run.validations.first else { return nil }
+        let thresholds = first.tiouThresholds.indices.map { place in
+            LineChart.Series(
+                name: "tIoU \(Shown.number(first.tiouThresholds[place]))",
+                points: run.validations.filter { $0.mAP.indices.contains(place) }.map { (Double($0.step), 100 * $0.mAP[place]) })
+        }
+        return LineChart(
+            title: "mAP while training", description: "Mean average precision of the evaluations while the run trained.", xName: "step",
+            yName: "mAP (%)",
+            series: [.init(name: "average", points: run.validations.map { (Double($0.step), 100 * $0.averageMAP) }, hasDots: true)]
+                + thresholds
         ).figure
     }
 

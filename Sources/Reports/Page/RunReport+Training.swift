@@ -93,8 +93,38 @@ extension RunReport {
         }
         charts.append(chart("Learning rate", "learning rate", "At each line of the log.") { $0.learningRate })
         charts.append(chart("Gradient norm", "norm", "Before clipping, mean over the steps between two lines of the log.") { $0.gradientNorm })
+        charts.append(validation)
         return PageSection(
             id: "training", title: "Training", content: [.grid(charts.compactMap { $0 }.map { numbers.place($0) })])
+    }
+
+    /// Average mAP of the evaluations while the runs trained.
+    private var validation: Figure? {
+        let runs = comparison.runs
+        let series = zip(comparison.names, runs).enumerated().compactMap { number, own -> LineChart.Series? in
+            let points = own.1.validations.map { (Double($0.step), 100 * $0.averageMAP) }
+            return points.isEmpty ? nil : .init(name: own.0, points: points, color: runs.count > 1 ? number : nil, hasDots: true)
+        }
+        guard !series.isEmpty else { return nil }
+        let description = "Average mAP of the evaluations while the run trained (training.evaluate_every)."
+        return LineChart(title: "mAP while training", description: description, xName: "step", yName: "average mAP (%)", series: series).figure
+    }
+
+    /// What the held-out recordings said of each round, where rounds are guarded.
+    private var judgements: Markup? {
+        let rows = zip(comparison.names, comparison.runs).flatMap { name, run in
+            run.judgements.map { record -> [Markup] in
+                [
+                    .text(Shown.name(name)), .text(Shown.name(record.stage)), .text(Shown.percent(record.averageMAP)),
+                    .text(Shown.percent(record.bestAverageMAP)), .text(record.isKept ? "kept" : "undone"),
+                ]
+            }
+        }
+        guard !rows.isEmpty else { return nil }
+        return Table(
+            caption: "Guard: average mAP on held-out labelled recordings, in per cent", head: ["run", "stage", "average mAP", "best", "weights"],
+            rows: rows
+        ).markup
     }
 
     func stagesSection() -> PageSection? {
@@ -138,6 +168,7 @@ extension RunReport {
                     ], rows: rounds
                 ).markup)
         }
+        if let judgements { content.append(judgements) }
         return PageSection(id: "stages", title: "Stages and rounds", content: content)
     }
 }

@@ -14,6 +14,8 @@ public struct ReportedRun: Sendable {
     let yaml: String
     let steps: [StepRecord]
     let roundRecords: [PseudoLabelRoundRecord]
+    /// Of the evaluations while the run trained; those of a run that held recordings out for the guard of its rounds likewise.
+    let validations: [ValidationRecord], judgements: [GuardRecord]
     /// nil before the evaluation, and without ground truth.
     let metrics: EvaluationResult?
     let classes: ClassMap
@@ -42,6 +44,8 @@ public struct ReportedRun: Sendable {
         if log.isEmpty { notes.append("the run has no lines in its log: no curves") }
         steps = log.compactMap { if case .steps(let record) = $0 { record } else { nil } }
         roundRecords = log.compactMap { if case .round(let record) = $0 { record } else { nil } }
+        validations = log.compactMap { if case .validation(let record) = $0 { record } else { nil } }
+        judgements = log.compactMap { if case .judged(let record) = $0 { record } else { nil } }
         metrics = folder.hasMetrics ? try folder.readMetrics() : nil
         if metrics == nil { notes.append("the run has no metrics: it has not ended yet, or its evaluation had no ground truth") }
 
