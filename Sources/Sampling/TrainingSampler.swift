@@ -3,8 +3,13 @@ import RandomStreams
 
 /// Which recordings each virtual shard sees at each step: a pure function of seed, shard and step, independent of ranks and of what ran before.
 ///
-/// Recordings are assigned to the shards once, balanced by length: sorted by rows, assigned in groups of one per shard in a drawn order. Each shard
-/// then walks its own recordings in a new drawn order per epoch of its own; a step that reaches past the end continues in the next epoch.
+/// Without a window, recordings are assigned to the shards once, balanced by length: sorted by rows, assigned in groups of one per shard in a drawn
+/// order. Each shard then walks its own recordings in a new drawn order per epoch of its own; a step that reaches past the end continues in the next
+/// epoch.
+///
+/// With a window of W steps, all recordings are walked in one drawn order per epoch. Those of W steps are sorted by length, each step takes neighbours,
+/// in a drawn order of the steps, and deals them to the shards: the longest first, to the shard with the fewest rows that has room (longest processing
+/// time first, Graham 1969). Ranks then wait less for the longest recording of a step, and a step's recordings are more alike in length.
 public struct TrainingSampler: Sendable {
     /// Per shard, indices of recordings.
     public let shards: [[Int]]
@@ -13,14 +18,21 @@ public struct TrainingSampler: Sendable {
     /// Recordings per shard and step.
     public let perStep: Int
     private let seed: UInt64
+    /// Steps whose recordings are sorted by length together; 1: none.
+    private let window: Int
+    /// Of each recording.
+    private let rows: [Int: Int]
 
     /// - Parameters:
     ///   - videos: recordings to learn from, with their number of rows.
     ///   - shardCount: virtual shards.
     ///   - batchSize: recordings per step over all shards, a multiple of `shardCount`.
     ///   - seed: of the run.
+    ///   - window: steps whose recordings are dealt together by their lengths; 1: shards keep recordings of their own.
+    ///   - longest: rows to which longer recordings are cropped, so that with a window they count no more.
     /// - Throws: `Failure` (`.badInput`) when a shard would be left without any recording.
-    public init(videos: [(index: Int, rows: Int)], shardCount: Int, batchSize: Int, seed: UInt64) throws {
+    public init(videos: [(index: Int, rows: Int)], shardCount: Int, batchSize: Int, seed: UInt64, window: Int = 1, longest: Int? = nil) throws {
+        precondition(window >= 1)
         let sorted = videos.sorted { ($1.rows, $0.index) < ($0.rows, $1.index) }
         var shards = [[Int]](repeating: [], count: shardCount)
         for first in stride(from: 0, to: sorted.count, by: shardCount) {
@@ -38,11 +50,14 @@ public struct TrainingSampler: Sendable {
         self.shards = shards
         all = shards.flatMap { $0 }
         self.seed = seed
+        self.window = window
+        rows = window > 1 ? Dictionary(videos.map { ($0.index, min($0.rows, longest ?? .max)) }, uniquingKeysWith: { first, _ in first }) : [:]
         perStep = batchSize / shardCount
     }
 
     /// Recordings of a shard at a step, in their order in the batch.
     public func videos(step: Int, shard: Int) -> [Int] {
+        guard window == 1 else { return dealt(step: step)[shard] }
         let own = shards[shard]
         var epoch = -1
         var order: [Int] = []
@@ -54,6 +69,38 @@ public struct TrainingSampler: Sendable {
             }
             return own[order[position % own.count]]
         }
+    }
+
+    /// The recordings of a step, shard by shard, each shard's longest first.
+    private func dealt(step: Int) -> [[Int]] {
+        let batch = perStep * shards.count, round = step / window
+        var epoch = -1
+        var order: [Int] = []
+        let chosen = (round * window * batch..<(round + 1) * window * batch).map { position in
+            if position / all.count != epoch {
+                epoch = position / all.count
+                var random = RandomStream(seed: seed, "window", epoch)
+                order = random.permutation(all.count)
+            }
+            return all[order[position % all.count]]
+        }
+        // Of equally long ones the one drawn first.
+        let sorted = chosen.indices.sorted { (rows[chosen[$1], default: 0], $0) < (rows[chosen[$0], default: 0], $1) }.map { chosen[$0] }
+        var random = RandomStream(seed: seed, "window steps", round)
+        let place = random.permutation(window)[step % window]
+        random = RandomStream(seed: seed, "window shards", step)
+        let turns = random.permutation(shards.count)
+        var result = [[Int]](repeating: [], count: shards.count), load = [Int](repeating: 0, count: shards.count)
+        for video in sorted[place * batch..<(place + 1) * batch] {
+            var best: Int?
+            for shard in turns where result[shard].count < perStep {
+                if best.map({ load[shard] < load[$0] }) ?? true { best = shard }
+            }
+            guard let best else { break }
+            result[best].append(video)
+            load[best] += rows[video, default: 0]
+        }
+        return result
     }
 
     /// Any of the recordings, each as likely as another.

@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "9ad38c410b510c0cfddd332ab8ddd1590ea95cf716bb6c8391416ec3aebbac87")
+        XCTAssertEqual(run.digest, "c899351f1b1fdb4b95a44a4445af1206f500d32cea5f921e9b1060a2b7db0fc1")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "c65eae022f1ff4a4aff4c71d2163cfcea139ec2ed7addbd87fc6fae80e261521")
+        XCTAssertEqual(run.digest, "03f448bd5968933d4ad5afc6c20159a9cb163a889d1711557dbd208618294fdb")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

@@ -80,7 +80,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         func sampler(_ videos: [Int]) throws -> TrainingSampler {
             try TrainingSampler(
                 videos: videos.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize,
-                seed: UInt64(configuration.training.seed))
+                seed: UInt64(configuration.training.seed), window: data.balanceWindow, longest: data.maxRows)
         }
         labeled = try sampler(recordings.labeled)
         let everything = try sampler((recordings.labeled + recordings.unlabeled).sorted())
@@ -151,7 +151,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         unlabeled = try TrainingSampler(
             videos: chosen.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards,
             batchSize: settings.pseudoLabels.unlabeledBatchSize,
-            seed: Self.seed(seed, round: labels.round))
+            seed: Self.seed(seed, round: labels.round), window: data.balanceWindow, longest: data.maxRows)
     }
 
     // MARK: Stages

@@ -33,7 +33,8 @@ public final class SupervisedMethod: TrainingMethod {
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
         mixing = try RecordingMixing(alpha: configuration.training.mixupAlpha, seed: seed, detector: detector)
         sampler = try TrainingSampler(
-            videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed)
+            videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed,
+            window: data.balanceWindow, longest: data.maxRows)
     }
 
     /// Which labelled actions no point can learn, one line for the user each.

@@ -21,6 +21,8 @@ public struct DataConfiguration: ConfigurationSection {
     public var virtualShards = 2
     /// Recordings per iteration over all ranks.
     public var batchSize = 2
+    /// Iterations whose recordings are dealt to the shards together, by length. 1: each shard keeps recordings of its own.
+    public var balanceWindow = 1
     /// Longer recordings are cropped at random in training. null: never.
     public var maxRows: Int?
     /// An action is kept in a crop when at least this part of it is inside.
@@ -61,6 +63,10 @@ public struct DataConfiguration: ConfigurationSection {
         try keys.value(
             "batch_size", &batchSize, .within(1...ConfigurationLimits.batch), unit: "recordings",
             meaning: "per iteration over all ranks; a multiple of `virtual_shards`")
+        try keys.value(
+            "balance_window", &balanceWindow, .within(1...1024), unit: "iterations",
+            meaning: "whose recordings are sorted by length and dealt together, so that ranks wait less for the longest; 1: each shard keeps "
+                + "recordings of its own ([distributed.md](distributed.md#lengths))")
         try keys.value(
             "max_rows", &maxRows, Requirement<Int>.within(1...ConfigurationLimits.rows).orNull, unit: "rows",
             meaning: "longer recordings are cropped at random in training (published `max_seq_len`); `null`: never")

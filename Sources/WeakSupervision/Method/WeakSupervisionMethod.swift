@@ -60,11 +60,13 @@ public final class WeakSupervisionMethod: TrainingMethod {
         self.recordings = recordings.labeled.filter { !store.videos[$0].annotation.knownClasses.isEmpty }.sorted()
         let videos = self.recordings.map { (index: $0, rows: store.videos[$0].rows) }
         generatorSampler = try TrainingSampler(
-            videos: videos, shardCount: data.virtualShards, batchSize: configuration.weakSupervision.generatorBatchSize, seed: seed)
+            videos: videos, shardCount: data.virtualShards, batchSize: configuration.weakSupervision.generatorBatchSize, seed: seed,
+            window: data.balanceWindow, longest: data.maxRows)
         // Without a student nothing asks for batches of so many recordings.
         let batchSize = settings.student ? data.batchSize : max(data.batchSize, data.virtualShards)
         allRecordings = try TrainingSampler(
-            videos: videos, shardCount: data.virtualShards, batchSize: batchSize, seed: seed &+ Self.sampling(round: 2))
+            videos: videos, shardCount: data.virtualShards, batchSize: batchSize, seed: seed &+ Self.sampling(round: 2), window: data.balanceWindow,
+            longest: data.maxRows)
         mixing = try RecordingMixing(alpha: configuration.training.mixupAlpha, seed: seed, detector: detector)
         plan = try StagePlan(configuration, perEpoch: allRecordings.stepsPerEpoch)
         training = try (0..<settings.generators).map { [settings, seed] in
@@ -124,7 +126,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
         let filled = recordings.filter { labels.instances[$0] != nil }
         labelled = try TrainingSampler(
             videos: (filled.count >= data.virtualShards ? filled : recordings).map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards,
-            batchSize: data.batchSize, seed: seed &+ Self.sampling(round: 1))
+            batchSize: data.batchSize, seed: seed &+ Self.sampling(round: 1), window: data.balanceWindow, longest: data.maxRows)
     }
 
     /// The classes that are known of a recording, ascending.
