@@ -62,8 +62,7 @@ let package = Package(
         .target(
             name: "Checkpoints",
             dependencies: [
-                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RunRecords", "TemporalAnnotations",
-                crypto,
+                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RunRecords", "TemporalAnnotations", crypto,
             ]),
         .target(
             name: "Sampling",
@@ -71,8 +70,8 @@ let package = Package(
         .target(
             name: "TrainingMethods",
             dependencies: [
-                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore",
-                "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", crypto,
+                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
+                "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", crypto,
             ]),
         .target(
             name: "TrainingReview",
@@ -106,7 +105,7 @@ let package = Package(
             name: "ContrastivePretraining",
             dependencies: [
                 "ActionDetection", "Autograd", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "Kernels",
-                "NeuralNetworks", "RandomStreams", "TemporalAnnotations", "Training", "TrainingMethods",
+                "NeuralNetworks", "RandomStreams", "Sampling", "TemporalAnnotations", "Training", "TrainingMethods",
             ]),
         // Floor 7
         .target(
@@ -145,16 +144,16 @@ let package = Package(
         .target(
             name: "BenchmarkCommands",
             dependencies: [
-                "ActionDetection", "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "Diagnostics",
-                "FeatureStore", "Kernels", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "StandardRegistry", "TemporalAnnotations",
-                "Training", "TrainingMethods", argumentParser,
+                "ActionDetection", "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "Diagnostics", "FeatureStore", "Kernels",
+                "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training",
+                "TrainingMethods", argumentParser,
             ]),
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Ablation", "ActionDetection", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints",
-                "Collectives", "CommandSupport", "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics",
-                "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "Reports", "RunRecords", "StandardRegistry",
+                "Ablation", "ActionDetection", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints", "Collectives",
+                "CommandSupport", "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics", "Diagnostics",
+                "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "Reports", "RunRecords", "StandardRegistry",
                 "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
             ]),
 

@@ -8,7 +8,7 @@ import Foundation
 import Sampling
 import TemporalAnnotations
 
-/// Detection over ranks: recording i of the list belongs to rank i mod ranks, so each is seen once.
+/// Detection over ranks: each recording is seen once, by one rank; ranks have about as many rows.
 public enum Inference {
     /// - Parameters:
     ///   - detector: the one to detect with.
@@ -23,7 +23,7 @@ public enum Inference {
         _ detector: any ActionLocalizer, store: FeatureStore, videos: [Int], communicator: Communicator, title: String = "detecting",
         adaptation: RateAdaptation? = nil
     ) throws -> [(video: VideoID, detections: [Detection])]? {
-        let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { $0 }
+        let own = own(videos, of: store, communicator)
         // Per detection: place in the list, start, end, class, score.
         var found: [Double] = []
         try forEach(own.map { videos[$0] }, store: store, communicator: communicator, title: title) { place, batch in
@@ -43,6 +43,11 @@ public enum Inference {
             }
         }
         return result
+    }
+
+    /// Places in `videos` of the recordings that this rank works on: each is one rank's, and the ranks have about as many rows (`RecordingShares`).
+    public static func own(_ videos: [Int], of store: FeatureStore, _ communicator: Communicator) -> [Int] {
+        RecordingShares.places(rows: videos.map { store.videos[$0].rows }, ranks: communicator.size, rank: communicator.rank)
     }
 
     /// Reads this rank's recordings whole, one after another; all ranks call it together.

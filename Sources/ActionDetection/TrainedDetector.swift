@@ -86,7 +86,7 @@ public final class TrainedDetector {
         return try communicator.throwTogether { try found?.map { ($0.video, try loaded.classified($0.detections, of: $0.video)) } }
     }
 
-    /// Calls `body` with each recording that is this rank's (i mod ranks), whole, alone in a batch, at the rate of the training; all ranks together.
+    /// Calls `body` with each recording that is this rank's (`Inference.own`), whole, alone in a batch, at the rate of the training; all ranks together.
     ///
     /// - Parameters:
     ///   - videos: positions in the store.
@@ -101,7 +101,7 @@ public final class TrainedDetector {
         _ body: (_ place: Int, _ batch: PackedBatch) throws -> Void
     ) throws {
         try prepare(videos, communicator, keeping: bytes, note)
-        let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { $0 }
+        let own = Inference.own(videos, of: store, communicator)
         try withExtendedLifetime(loaded) {
             try Inference.forEach(own.map { videos[$0] }, store: store, communicator: communicator, title: title) { place, batch in
                 try body(own[place], adaptation?.adapted(batch, video: videos[own[place]]) ?? batch)

@@ -4,6 +4,7 @@ import Collectives
 import Detectors
 import Diagnostics
 import NeuralNetworks
+import Sampling
 import TemporalAnnotations
 import Training
 
@@ -139,9 +140,11 @@ public struct RepresentationProbe {
         let all = (try communicator.gather(values), try communicator.gather(labels), try communicator.gather(counts))
         guard let allValues = all.0, let allLabels = all.1, let allCounts = all.2 else { return nil }
         var result = videos.map { _ in Recording(values: [], labels: []) }
+        let lengths = videos.map { loaded.store.videos[$0].rows }
         for rank in 0..<communicator.size {
             var frame = 0
-            for (place, count) in zip(stride(from: rank, to: videos.count, by: communicator.size), allCounts[rank]) {
+            let places = RecordingShares.places(rows: lengths, ranks: communicator.size, rank: rank)
+            for (place, count) in zip(places, allCounts[rank]) {
                 result[place].values = Array(allValues[rank][frame * width..<(frame + count) * width])
                 result[place].labels = Array(allLabels[rank][frame..<frame + count])
                 frame += count

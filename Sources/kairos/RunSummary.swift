@@ -23,6 +23,9 @@ struct RunSummary: Encodable {
     var rounds: [Int]
     /// Ranks whose timeline is there.
     var recorded_ranks: [Int]
+    /// Of the evaluations while the run trained: steps done at the best one, and its average mAP; nil without any.
+    var best_step: Int?
+    var best_average_mAP: Double?
     /// After the evaluation at the run's end; nil before.
     var metrics: EvaluationResult?
 
@@ -36,6 +39,8 @@ struct RunSummary: Encodable {
         let log = FileManager.default.fileExists(atPath: run.log) ? try run.readLog() : []
         stage = log.last?.stage
         loss = log.lazy.compactMap { if case .steps(let record) = $0 { record.loss } else { nil } }.last
+        let best = log.lazy.compactMap { if case .validation(let record) = $0 { record } else { nil } }.last
+        (best_step, best_average_mAP) = (best?.bestStep, best?.bestAverageMAP)
         if let first = log.first?.time, let last = log.last?.time { seconds = last - first }
         rounds = run.rounds
         recorded_ranks = run.recordedRanks
@@ -45,6 +50,9 @@ struct RunSummary: Encodable {
     var text: String {
         var lines = ["\(path): \(kind)", "  step        \(step)" + (stage.map { ", in \($0)" } ?? "")]
         if let metrics { lines.append("  average mAP \(String(format: "%.2f", 100 * metrics.averageMAP)) %") }
+        if let best_step, let best_average_mAP {
+            lines.append("  best        \(String(format: "%.2f", 100 * best_average_mAP)) % while training, at step \(best_step)")
+        }
         if let loss {
             let parts = loss.sorted { $0.key < $1.key }.map { "\($0.key) \(String(format: "%.4f", $0.value))" }
             lines.append("  loss        \(parts.joined(separator: ", "))")

@@ -40,11 +40,16 @@ final class CheckpointCommandTests: CommandTestCase {
         XCTAssertGreaterThan(try XCTUnwrap((inspected["loss"] as? [String: Double])?["total"]), 0)
         XCTAssertGreaterThanOrEqual(try XCTUnwrap(inspected["seconds"] as? Double), 0)
         XCTAssertNil(inspected["metrics"])
-        let ended = try object(try kairos("train", folder + "/run.yaml", "--output", run, "--resume", "--json"))
+        XCTAssertNil(inspected["best_step"])
+        let ended = try object(
+            try kairos("train", folder + "/run.yaml", "--output", run, "--resume", "--json", "--set", "training.evaluate_every=2"))
         inspected = try object(try kairos("inspect", run, "--json"))
         XCTAssertEqual(inspected["step"] as? Int, ended["step"] as? Int)
         XCTAssertEqual((inspected["metrics"] as? [String: Any])?["average_mAP"] as? Double, ended["average_mAP"] as? Double)
+        let best = try XCTUnwrap(inspected["best_step"] as? Int), average = try XCTUnwrap(inspected["best_average_mAP"] as? Double)
+        XCTAssertGreaterThanOrEqual(average, try XCTUnwrap(ended["average_mAP"] as? Double), "the last evaluation is one of them")
         let text = try kairos("inspect", run)
+        XCTAssertTrue(text.output.contains("  best        \(String(format: "%.2f", 100 * average)) % while training, at step \(best)\n"), text.output)
         XCTAssertEqual(text.code, 0, text.errors)
         for line in ["\(run): run\n", "  average mAP ", "  checkpoints 3, ", "  digest      \(try XCTUnwrap(ended["digest"] as? String))\n"] {
             XCTAssertTrue(text.output.contains(line), text.output)

@@ -39,7 +39,7 @@ final class DiscriminatorTraining {
         reduction = GradientReduction(
             arena: arena, communicator: run.communicator, shards: run.shards, options: .init(bucketElements: arena.count))
         let store = run.store, columns = bank.columns, videos = labeled.sorted()
-        let own = stride(from: run.communicator.rank, to: videos.count, by: run.communicator.size).map { videos[$0] }
+        let own = Inference.own(videos, of: store, run.communicator).map { videos[$0] }
         var part = emptySet, places: [Int] = []
         try Inference.forEach(own, store: store, communicator: run.communicator, title: "reading labelled instances") { place, batch in
             for instance in store.videos[own[place]].annotation.instances {

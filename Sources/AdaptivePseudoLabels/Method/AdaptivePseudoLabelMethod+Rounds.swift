@@ -71,7 +71,7 @@ extension AdaptivePseudoLabelMethod {
 
     /// Of this rank's part of the recordings, those that are not too unsure, with their similarity to the labelled instances.
     private func predictions(on all: [Int], round: Int, _ run: RunContext, title: String) throws -> [PseudoLabel] {
-        let own = stride(from: run.communicator.rank, to: all.count, by: run.communicator.size).map { all[$0] }
+        let own = Inference.own(all, of: store, run.communicator).map { all[$0] }
         let labelled = discriminator.map { $0.discriminator.projected($0.bank) }
         let views = TeacherViews(count: settings.pseudoLabels.teacherViews, dropout: settings.pseudoLabels.viewDropout)
         var result: [PseudoLabel] = []

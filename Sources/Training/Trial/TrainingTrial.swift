@@ -88,7 +88,7 @@ public final class TrainingTrial {
     public func readFeatures() throws {
         let training = try prepared.store.videos(inSubset: configuration.data.trainingSubset, key: "data.training_subset")
         let all = Set(training + (prepared.evaluated?.videos ?? [])).sorted()
-        let own = stride(from: communicator.rank, to: all.count, by: communicator.size).map { all[$0] }
+        let own = Inference.own(all, of: prepared.store, communicator).map { all[$0] }
         try Inference.forEach(own, store: prepared.store, communicator: communicator, title: "reading the features") { _, _ in }
     }
 

@@ -8,6 +8,7 @@ import FeatureStore
 import Kernels
 import NeuralNetworks
 import RandomStreams
+import Sampling
 
 /// Estimates what a run holds by rehearsing its steps on shapes alone, at the longest batches that its recordings can make.
 public struct MemoryPlanner {
@@ -172,17 +173,18 @@ public struct MemoryPlanner {
     ///   - videos: positions among the recordings.
     ///   - network: takes features without values; the detector otherwise.
     public func detection(_ name: String, videos: [Int], _ network: ((PackedSequence, ForwardPass) -> Void)? = nil) -> MemoryEstimate.Phase? {
-        let own = stride(from: communicator.rank, to: videos.count, by: communicator.size).map { videos[$0] }
+        let rows = videos.map { recording($0).rows }
+        let own = RecordingShares.places(rows: rows, ranks: communicator.size, rank: communicator.rank).map { videos[$0] }
         let lengths = own.map { recording($0).rows }
-        guard let rows = lengths.max(), let place = lengths.firstIndex(of: rows) else { return nil }
+        guard let longest = lengths.max(), let place = lengths.firstIndex(of: longest) else { return nil }
         guard let rehearsed = network ?? (detector as? any RehearsedDetector).map({ detector in { _ = detector.rehearse($0, $1) } }) else {
             return nil
         }
-        let peak = rehearse { rehearsed(features([rows]), .inference()) }
+        let peak = rehearse { rehearsed(features([longest]), .inference()) }
         // The longest recordings wait to be detected: two ahead, one that is read, one at work.
         let ahead = MemoryEstimate.product(lengths.sorted(by: >).prefix(4).reduce(0, +), storedBytes)
         return MemoryEstimate.Phase(
-            "\(name) (a recording of \(rows) rows, whole)", bytes: MemoryEstimate.sum([peak, ahead, 16 << 20]), comesFromData: true,
+            "\(name) (a recording of \(longest) rows, whole)", bytes: MemoryEstimate.sum([peak, ahead, 16 << 20]), comesFromData: true,
             video: recording(own[place]).name, key: nil,
             advice: "leave the recording out of the subset, cut it into shorter ones, make its features with a larger stride")
     }

@@ -59,7 +59,7 @@ extension WeakSupervisionMethod {
     }
 
     private func own(_ run: RunContext) -> [Int] {
-        stride(from: run.communicator.rank, to: recordings.count, by: run.communicator.size).map { recordings[$0] }
+        Inference.own(recordings, of: store, run.communicator).map { recordings[$0] }
     }
 
     /// The generators' proposals on this rank's part of the training recordings, filtered, and where the sources are divided.
