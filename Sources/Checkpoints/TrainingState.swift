@@ -17,6 +17,8 @@ public final class TrainingState {
     }
     /// Steps done.
     public var step = 0
+    /// What parameters begin with again where a method makes the detector anew; nil: what the seed draws.
+    public var starting: StartingWeights?
 
     /// - Parameters:
     ///   - arena: the parameters.

@@ -20,6 +20,7 @@ struct TrainCommand: ParsableCommand {
               mpirun -np 2 kairos train configs/sbhar_supervised.yaml --output runs/sbhar
               mpirun -np 4 kairos train configs/sbhar_supervised.yaml --output runs/sbhar --resume
               kairos train configs/demo.yaml --output runs/short --set training.iterations=50 --set data.batch_size=4
+              kairos train configs/demo.yaml --output runs/short --set method.name=supervised --resume --extend 480
               mpirun -np 2 kairos train configs/demo.yaml --check
 
             Writes OUTPUT/config.yaml, log.jsonl, checkpoints/, predictions.json and metrics.json. The result depends on the configuration, not on the
@@ -42,6 +43,10 @@ struct TrainCommand: ParsableCommand {
     var check = false
     @Flag(help: "Continue from the newest checkpoint in the run's folder. The result has the same bits as that of an uninterrupted run.")
     var resume = false
+    @Option(
+        help: ArgumentHelp(
+            "With --resume: train on up to this length, in iterations, or in epochs where the run is measured in them.", valueName: "iterations"))
+    var extend: Int?
     @Option(name: .customLong("set"), parsing: .singleValue, help: ArgumentHelp("Set a key of the configuration.", valueName: "key.path=value"))
     var set: [String] = []
     @Option(help: "Shorthand for --set training.seed=SEED.")
@@ -59,11 +64,16 @@ struct TrainCommand: ParsableCommand {
     func validate() throws {
         if check {
             let others = [
-                ("--output", output != nil), ("--resume", resume), ("--timeline", timeline), ("--counts", counts), ("--stop-after", stopAfter != nil),
+                ("--output", output != nil), ("--resume", resume), ("--extend", extend != nil), ("--timeline", timeline), ("--counts", counts),
+                ("--stop-after", stopAfter != nil),
             ]
             if let other = others.first(where: \.1) { throw ValidationError("--check trains nothing: leave out \(other.0)") }
         } else if output == nil {
             throw ValidationError("Missing expected argument '--output <output>'")
+        }
+        if let extend {
+            guard resume else { throw ValidationError("--extend goes on with a run: add --resume") }
+            guard extend > 0 else { throw ValidationError("--extend must be at least 1, not \(extend)") }
         }
         if let stopAfter, stopAfter < 1 { throw ValidationError("--stop-after must be at least 1, not \(stopAfter)") }
     }
@@ -73,7 +83,10 @@ struct TrainCommand: ParsableCommand {
             let overrides = set + (seed.map { ["training.seed=\($0)"] } ?? []) + (gemm.map { ["training.gemm=\($0)"] } ?? [])
             let configuration = try world.throwTogether {
                 RunWindow.readingInput.pass()
-                return try RunConfiguration(path: config, overrides: overrides)
+                let read = try RunConfiguration(path: config, overrides: overrides)
+                guard let extend else { return read }
+                let key = read.training.epochs != nil ? "epochs" : "iterations"
+                return try RunConfiguration(path: config, overrides: overrides + ["training.\(key)=\(extend)"])
             }
             StallWatch.current?.hold(to: .training(configuration.training.stallSeconds))
             guard let output else {
@@ -81,7 +94,8 @@ struct TrainCommand: ParsableCommand {
                 return world.isRoot ? try report.report(plan, text: plan.text) : ()
             }
             let run = try TrainingRun(
-                configuration, folder: output, resume: resume, communicator: world, timeline: timeline, observers: makeObservers())
+                configuration, folder: output, resume: resume, extends: extend != nil, communicator: world, timeline: timeline,
+                observers: makeObservers())
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count
             let (outcome, counted) = try counting(world) { try run.run(stopAfter: stopAfter) }

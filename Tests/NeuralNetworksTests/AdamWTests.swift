@@ -54,6 +54,41 @@ final class AdamWTests: XCTestCase {
         }
     }
 
+    /// A factor acts as a learning rate of its own would; what is frozen keeps every bit, its average and its moments.
+    func testFactorsAndFrozenParameters() {
+        for size in [1, 3, 16, 17, 5000] {
+            let model = TwoParameters(size: size, biases: 3), slow = TwoParameters(size: size, biases: 3)
+            let arena = ParameterArena(model), other = ParameterArena(slow)
+            var random = RandomStream(seed: 3, "factors")
+            for i in 0..<size {
+                model.weight.values[i] = random.normal()
+                slow.weight.values[i] = model.weight.values[i]
+            }
+            for i in 0..<3 { model.bias.values[i] = 0.1 * Float(i + 1) }
+            let before = Array(model.bias.values)
+            let optimizer = AdamW(arena, weightDecay: 0.05, decay: .decoupled), plain = AdamW(other, weightDecay: 0.05)
+            let average = WeightAverage(arena, decay: 0.9), plainAverage = WeightAverage(other, decay: 0.9)
+            optimizer.setFactors { $0.name == "bias" ? 0 : 0.25 }
+            for step in 0..<4 {
+                for i in 0..<arena.count { arena.gradients[i] = random.normal() }
+                if step == 3 { arena.gradients[model.bias.arenaOffset] = .nan }
+                for i in 0..<size { other.gradients[i] = arena.gradients[i] }
+                optimizer.clearFrozenGradients()
+                XCTAssertEqual(Array(UnsafeBufferPointer(start: arena.gradients + model.bias.arenaOffset, count: 3)), [0, 0, 0])
+                optimizer.update(learningRate: 0.02, gradientFactor: 0.5, average: average)
+                plain.update(learningRate: 0.005, gradientFactor: 0.5, average: plainAverage)
+            }
+            XCTAssertEqual(Array(model.weight.values), Array(slow.weight.values), "\(size)")
+            for i in 0..<size { XCTAssertEqual(average.values[i], plainAverage.values[i]) }
+            XCTAssertEqual(Array(model.bias.values), before)
+            for i in 0..<3 {
+                let place = model.bias.arenaOffset + i
+                XCTAssertEqual(average.values[place], before[i])
+                XCTAssertEqual([optimizer.firstMoments[place], optimizer.secondMoments[place]], [0, 0])
+            }
+        }
+    }
+
     /// After a reset the next step is a first step, and the average begins at the weights.
     func testReset() {
         let model = TwoParameters(size: 3, biases: 1), fresh = TwoParameters(size: 3, biases: 1)

@@ -33,10 +33,10 @@ class ToyRunTestCase: XCTestCase {
     }
 
     func run(
-        _ name: String, _ overrides: [String] = [], resume: Bool = false, toy: ((FeatureStore) -> ToyDetector)? = nil
+        _ name: String, _ overrides: [String] = [], resume: Bool = false, extends: Bool = false, toy: ((FeatureStore) -> ToyDetector)? = nil
     ) throws -> TrainingRun {
         try TrainingRun(
-            try configuration(overrides), folder: "\(folder)/\(name)", resume: resume, communicator: try Communicator.world(),
+            try configuration(overrides), folder: "\(folder)/\(name)", resume: resume, extends: extends, communicator: try Communicator.world(),
             observers: [LogObserver()], makeDetector: { toy?($1) ?? ToyDetector(columns: $1.dimension) })
     }
 

@@ -181,6 +181,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         try take(RoundLabels(round: number, normalizers: detector.normalizers.map { _ in first }))
     }
 
+    public var restartsDetector: Bool { hasStudents || plan.phases.contains(.pretraining) }
+
     /// Whether rounds begin with new detectors.
     var hasStudents: Bool { settings.pseudoLabels.student == .restarted && settings.pseudoLabels.rounds > 0 }
 
@@ -194,6 +196,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     /// Heads as if never touched, a new optimiser and a new average; the pyramid too where it was not pre-trained.
     private func restart(_ state: TrainingState, pyramid values: [Float], seed: UInt64) {
         detector.initializeParameters(seed: seed)
+        state.starting?.putBack(into: state.arena)
         var rest = values[...]
         for parameter in values.isEmpty ? [] : pyramid {
             for (i, value) in rest.prefix(parameter.count).enumerated() { parameter.values[i] = value }

@@ -35,7 +35,15 @@ public final class AdamW {
     private let arena: ParameterArena
     /// Per block of 16 elements: whether weight decay applies. Parameters begin at block boundaries.
     private let isDecayed: [Bool]
+    /// Neighbouring blocks of one factor of the learning rate, all blocks in their order.
+    private var segments: [Segment]
     private static let width = 16
+
+    private struct Segment {
+        var blocks: Range<Int>
+        /// 0: the parameters are frozen.
+        var factor: Double
+    }
 
     /// Moments of 0 for all of the arena, at step 0; it holds twice the arena's memory.
     ///
@@ -55,6 +63,31 @@ public final class AdamW {
             for block in first..<first + (parameter.count + Self.width - 1) / Self.width { decayed[block] = true }
         }
         isDecayed = decayed
+        segments = [Segment(blocks: 0..<decayed.count, factor: 1)]
+    }
+
+    /// Gives each parameter a factor of the learning rate, which also multiplies the decoupled decay.
+    ///
+    /// - Parameter factor: 0: the parameter is frozen. `update` leaves its weights, its moments and its average as they are, to the bit. 1 changes
+    ///   no bit.
+    public func setFactors(_ factor: (Parameter) -> Double) {
+        segments = []
+        for parameter in arena.parameters {
+            let first = parameter.arenaOffset / Self.width, own = factor(parameter)
+            let blocks = first..<first + (parameter.count + Self.width - 1) / Self.width
+            if let last = segments.last, last.factor == own, last.blocks.upperBound == first {
+                segments[segments.count - 1].blocks = last.blocks.lowerBound..<blocks.upperBound
+            } else {
+                segments.append(Segment(blocks: blocks, factor: own))
+            }
+        }
+    }
+
+    /// Sets the gradients of frozen parameters to 0, so that the gradient's norm is that of the others.
+    public func clearFrozenGradients() {
+        for segment in segments where segment.factor == 0 {
+            (arena.gradients + segment.blocks.lowerBound * Self.width).update(repeating: 0, count: segment.blocks.count * Self.width)
+        }
     }
 
     deinit {
@@ -76,39 +109,46 @@ public final class AdamW {
     ///   - gradientFactor: what the gradients are multiplied with first (clipping).
     ///   - average: moved towards the new weights when given.
     public func update(learningRate: Double, gradientFactor: Float = 1, average: WeightAverage? = nil) {
-        let began = KernelCounter.begin()
+        let began = KernelCounter.begin(), trained = segments.filter { $0.factor != 0 }
         defer {
-            KernelCounter.end(began, .optimizer, operations: 18 * arena.count, bytes: 4 * (average == nil ? 7 : 9) * arena.count)
+            let count = trained.reduce(0) { $0 + $1.blocks.count } * Self.width
+            KernelCounter.end(began, .optimizer, operations: 18 * count, bytes: 4 * (average == nil ? 7 : 9) * count)
             RoundedWeights.forget()
         }
         step += 1
-        let correction1 = 1 - pow(beta1, step)
-        let correction2 = (1 - pow(beta2, step)).squareRoot()
-        let rule = Rule(
-            keep: decay == .decoupled ? Float(1 - learningRate * weightDecay) : 1, l2: decay == .gradient ? Float(weightDecay) : 0,
-            factor: gradientFactor, beta1: Float(1 - beta1), beta2: Float(beta2),
-            complement2: Float(1 - beta2), correction2: Float(correction2), epsilon: Float(epsilon), size: Float(learningRate / correction1),
-            decay: Float(average?.decay ?? 0), complement: Float(1 - (average?.decay ?? 0)))
+        let parts = trained.map { (blocks: $0.blocks, rule: rule(learningRate * $0.factor, gradientFactor: gradientFactor, average: average)) }
         let weights = vectors(arena.values), gradients = vectors(arena.gradients)
         let first = vectors(firstMoments), second = vectors(secondMoments)
         let averages = average.map { vectors($0.values) }
         isDecayed.withUnsafeBufferPointer { isDecayed in
             Threads.overRanges(isDecayed.count, grain: 1024) { blocks in
-                for i in blocks {
-                    var w = weights[i]
-                    var g = gradients[i] * rule.factor
-                    if rule.l2 > 0 { g += rule.l2 * w }
-                    if isDecayed[i] { w *= rule.keep }
-                    let m = first[i] + rule.beta1 * (g - first[i])
-                    let v = rule.beta2 * second[i] + rule.complement2 * (g * g)
-                    w -= rule.size * (m / (v.squareRoot() / rule.correction2 + rule.epsilon))
-                    first[i] = m
-                    second[i] = v
-                    weights[i] = w
-                    if let averages { averages[i] = rule.decay * averages[i] + rule.complement * w }
+                for (own, rule) in parts {
+                    for i in own.clamped(to: blocks) {
+                        var w = weights[i]
+                        var g = gradients[i] * rule.factor
+                        if rule.l2 > 0 { g += rule.l2 * w }
+                        if isDecayed[i] { w *= rule.keep }
+                        let m = first[i] + rule.beta1 * (g - first[i])
+                        let v = rule.beta2 * second[i] + rule.complement2 * (g * g)
+                        w -= rule.size * (m / (v.squareRoot() / rule.correction2 + rule.epsilon))
+                        first[i] = m
+                        second[i] = v
+                        weights[i] = w
+                        if let averages { averages[i] = rule.decay * averages[i] + rule.complement * w }
+                    }
                 }
             }
         }
+    }
+
+    private func rule(_ learningRate: Double, gradientFactor: Float, average: WeightAverage?) -> Rule {
+        let correction1 = 1 - pow(beta1, step)
+        let correction2 = (1 - pow(beta2, step)).squareRoot()
+        return Rule(
+            keep: decay == .decoupled ? Float(1 - learningRate * weightDecay) : 1, l2: decay == .gradient ? Float(weightDecay) : 0,
+            factor: gradientFactor, beta1: Float(1 - beta1), beta2: Float(beta2),
+            complement2: Float(1 - beta2), correction2: Float(correction2), epsilon: Float(epsilon), size: Float(learningRate / correction1),
+            decay: Float(average?.decay ?? 0), complement: Float(1 - (average?.decay ?? 0)))
     }
 
     private struct Rule {

@@ -58,6 +58,38 @@ public struct ValidationRecord: MethodRecord, Codable, Equatable {
     }
 }
 
+/// The line of a run that goes on for longer than it was begun for.
+public struct ExtensionRecord: MethodRecord, Codable, Equatable {
+    public var step: Int
+    public var stage: String
+    public var time: Double?
+    /// Steps of the whole run, before and now.
+    public var from: Int
+    public var to: Int
+    /// Of the next step, by the new length.
+    public var rate: Double
+    /// Of the same step by the old length, or of its last step where that is over.
+    public var rateBefore: Double
+
+    enum CodingKeys: String, CodingKey {
+        case step, stage, time
+        case from = "extended_from"
+        case to = "extended_to"
+        case rate = "learning_rate"
+        case rateBefore = "learning_rate_before"
+    }
+
+    public init(step: Int, stage: String, from: Int, to: Int, rate: Double, rateBefore: Double, time: Double? = RecordTime.now()) {
+        self.step = step
+        self.stage = stage
+        self.from = from
+        self.to = to
+        self.rate = rate
+        self.rateBefore = rateBefore
+        self.time = time
+    }
+}
+
 /// The line after a stage whose weights are kept only if they are no worse on held-out labelled recordings.
 public struct GuardRecord: MethodRecord, Codable, Equatable {
     public var step: Int

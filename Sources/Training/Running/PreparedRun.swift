@@ -29,9 +29,11 @@ struct PreparedRun {
 
     /// All ranks call it together.
     ///
+    /// - Parameter goesOn: whether a checkpoint holds the weights to go on with.
     /// - Throws: `Failure` on all ranks when store, configuration, recordings or memory do not allow the run.
     init(
         _ configuration: RunConfiguration, folder: RunFolder, communicator: Communicator, timeline: Bool, observers: RunObservers,
+        goesOn: Bool = false,
         makeDetector: TrainingRun.MakeDetector, makeMethod: TrainingRun.MakeMethod
     ) throws {
         warnings = try Self.agree(on: configuration, timeline: timeline, communicator)
@@ -61,8 +63,12 @@ struct PreparedRun {
                 configuration: configuration, store: store, detector: detector, method: method, communicator: communicator, folder: folder,
                 observers: observers)
             trainer.labeledDigest = LabeledSubset.digest(recordings.labeled.map { store.videos[$0].id.name })
-            return (trainer, [Self.summary(trainer, recordings), placement[0]] + (try Self.review(trainer, recordings)))
+            return (
+                trainer,
+                [Self.summary(trainer, recordings), placement[0], trainer.tuningNote].compactMap { $0 } + (try Self.review(trainer, recordings))
+            )
         }
+        if !goesOn { notes += try trainer.takeInitialWeights() }
     }
 
     /// Lines for the user on the rates of what is trained on and evaluated, and on the annotations that are compared with.

@@ -43,6 +43,8 @@ public final class Trainer {
     var validated = ValidationState()
     /// Of the recordings whose labels are used, kept in checkpoints.
     var labeledDigest = ""
+    /// Parameters that are not trained.
+    var frozen: [Parameter] = []
     /// Whether a loss or a gradient was not a number.
     private(set) var hasDiverged = false
 
@@ -53,7 +55,8 @@ public final class Trainer {
     ///
     /// All ranks call it together, with equal arguments but for `observers`, which rank 0 alone has.
     ///
-    /// - Throws: `Failure` (`.wrongUsage`) when the virtual shards cannot be divided evenly among the ranks.
+    /// - Throws: `Failure` (`.wrongUsage`) when the virtual shards cannot be divided evenly among the ranks, and for patterns of `training.frozen` and
+    ///   `training.learning_rate_factors` that fit no parameter.
     public init(
         configuration: RunConfiguration, store: FeatureStore, detector: any Detector, method: any TrainingMethod, communicator: Communicator,
         folder: RunFolder, observers: RunObservers
@@ -76,6 +79,7 @@ public final class Trainer {
         for stage in stages { steps.append((steps.last?.upperBound ?? 0)..<(steps.last?.upperBound ?? 0) + stage.iterations) }
         stageSteps = steps
         iterations = steps.last?.upperBound ?? 0
+        try setFactors()
     }
 
     /// Continues from a checkpoint.
@@ -85,6 +89,7 @@ public final class Trainer {
         try checkpoint.restore(into: state)
         try method.restore(checkpoint.header.methodState)
         validated = try ValidationState(checkpoint.header.methodState) ?? ValidationState()
+        state.starting = try StartingWeights(checkpoint.header.methodState, state.arena)
         metrics = checkpoint.header.metrics
     }
 
@@ -183,6 +188,7 @@ public final class Trainer {
         let (loss, signal) = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
         let trainsDetector = stages[stage].trainsDetector
         let norm = try Timeline.during(.optimizer) {
+            if trainsDetector { state.optimizer.clearFrozenGradients() }
             let norm = trainsDetector ? GradientNorm.norm(state.arena.gradients, count: state.arena.count) : step.gradientNorm ?? 0
             guard norm.isFinite else { throw diverged("the gradient's norm is \(norm)", shards: Array(0..<shards.count)) }
             if trainsDetector {
@@ -240,6 +246,7 @@ public final class Trainer {
     public var header: Checkpoint.Header {
         var methodState = method.state
         if !isDetectorTrained { methodState[Checkpoint.untrainedMark] = [1] }
+        if let starting = state.starting { methodState.merge(starting.state(state.arena)) { $1 } }
         if validated.best >= 0 { methodState[ValidationState.key] = validated.bytes }
         return Checkpoint.Header(
             programVersion: ProgramVersion.current, programDigest: ProgramVersion.buildDigest, step: state.step, optimizerStep: state.optimizer.step,

@@ -34,6 +34,7 @@ extension TrainingRun {
         }
         notes.append(try ProductChoice.set(configuration.training, recorded: going?.header.recordedGemm, communicator: communicator))
         if let going {
+            notes += extended.map { [Self.text($0)] } ?? []
             notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
             if let note = going.header.otherBuildNote { notes.append(note) }
         } else if resume {
@@ -104,8 +105,11 @@ extension TrainingRun {
                 damaged.append((step, failure))
                 continue
             }
-            try requireSameRun(checkpoint)
+            let before = try requireSameRun(checkpoint)
             try trainer.restore(checkpoint)
+            if extends { extended = try extended(before, checkpoint) }
+            // Evaluations without a gain count from here on.
+            if extended != nil { trainer.validated.since = 0 }
             return (checkpoint, damaged)
         }
         throw damaged[0].failure
@@ -122,6 +126,8 @@ extension TrainingRun {
     private static let freeKeys = RunConfiguration.keysWithoutConsequence.union([
         "data.annotations", "data.labeled_order", "data.evaluation_subset", "training.evaluate_weights", "training.gemm",
         "data.validation_subset", "training.evaluate_every", "training.patience", "training.evaluate_checkpoint",
+        // The checkpoint holds what became of them.
+        "training.initial_weights",
     ])
 
     /// What is detected may decide what is learnt; otherwise the run detects at its end alone.
@@ -130,7 +136,8 @@ extension TrainingRun {
         return Self.freeKeys.contains(key)
     }
 
-    private func requireSameRun(_ checkpoint: Checkpoint) throws {
+    /// - Returns: the configuration of the checkpoint.
+    private func requireSameRun(_ checkpoint: Checkpoint) throws -> RunConfiguration {
         let header = checkpoint.header
         guard header.storeDigest == store.digest else {
             throw Failure.badInput(
@@ -146,6 +153,7 @@ extension TrainingRun {
         }
         let before = try configurationBefore(checkpoint)
         for (old, new) in zip(before.lines, configuration.lines) where old != new && !isFree(new.key) {
+            if extends, Self.lengthKeys.contains(new.key) { continue }
             throw Failure.wrongUsage(
                 "the run was begun with \(old.key) = \(old.value), now it is \(new.value)", at: .file(checkpoint.path), .key(new.key),
                 advice: "resume with the configuration of the run (\(folder.configuration)), or choose another --output")
@@ -158,7 +166,9 @@ extension TrainingRun {
                 at: .file(checkpoint.path), .key("data.labeled_order"),
                 advice: "resume with the run's list of labelled recordings, or choose another --output")
         }
+        return before
     }
+
     /// That of a checkpoint; what its program did not know yet is as it was then.
     private func configurationBefore(_ checkpoint: Checkpoint) throws -> RunConfiguration {
         let text = checkpoint.header.configuration, known = try ConfigurationNode(yaml: text, file: checkpoint.path)

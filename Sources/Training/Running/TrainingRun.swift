@@ -24,6 +24,11 @@ public final class TrainingRun {
     private let observers: RunObservers
     /// Whether the observers know of the run's beginning and end.
     private var hasBegun = false, hasEnded = false
+    /// Whether the run may be longer than its checkpoint says, and how it is.
+    let extends: Bool
+    var extended: ExtensionRecord?
+    /// The stages of the method under another configuration of the run.
+    let stagesOf: (RunConfiguration) throws -> [TrainingStage]
     /// The run's folder belongs to this job, from before anything in it is read until the run has ended.
     var lock: OutputLock?
     /// The recordings detected at the end; nil when the run is not evaluated.
@@ -58,6 +63,7 @@ public final class TrainingRun {
     ///   - configuration: of the run.
     ///   - folder: where the run's files go; made when missing.
     ///   - resume: continue from the newest checkpoint there.
+    ///   - extends: the configuration may be longer than that of the checkpoint.
     ///   - communicator: the ranks of the run.
     ///   - timeline: record what every rank does when, and write it to RUN/timeline.
     ///   - observers: are told what happens; those of rank 0 alone.
@@ -65,22 +71,28 @@ public final class TrainingRun {
     ///   - makeMethod: for tests; the one that the configuration names otherwise.
     /// - Throws: `Failure` on all ranks when store, configuration, recordings, memory or folder do not allow the run.
     public init(
-        _ configuration: RunConfiguration, folder: String, resume: Bool, communicator: Communicator, timeline: Bool = false,
+        _ configuration: RunConfiguration, folder: String, resume: Bool, extends: Bool = false, communicator: Communicator, timeline: Bool = false,
         observers: [any RunObserver] = [],
-        makeDetector: MakeDetector = TrainingRun.makeDetector, makeMethod: MakeMethod = TrainingRun.makeMethod
+        makeDetector: MakeDetector = TrainingRun.makeDetector, makeMethod: @escaping MakeMethod = TrainingRun.makeMethod
     ) throws {
         let folder = RunFolder(folder), observers = RunObservers(observers, isRoot: communicator.isRoot)
         self.configuration = configuration
         self.folder = folder
         self.observers = observers
         self.communicator = communicator
+        let goesOn = try communicator.broadcast(resume && folder.checkpoints(keep: 1).newest != nil ? "on" : "") == "on"
+        self.extends = extends
+        try Self.requireCheckpoint(folder, extends: extends, goesOn: goesOn)
         let prepared = try PreparedRun(
-            configuration, folder: folder, communicator: communicator, timeline: timeline, observers: observers, makeDetector: makeDetector,
-            makeMethod: makeMethod)
+            configuration, folder: folder, communicator: communicator, timeline: timeline, observers: observers, goesOn: goesOn,
+            makeDetector: makeDetector, makeMethod: makeMethod)
         store = prepared.store
         detector = prepared.detector
         trainer = prepared.trainer
         evaluated = prepared.evaluated
+        stagesOf = { [store, detector] other in
+            try makeMethod(other, store, detector, try PreparedRun.recordings(configuration, store)).stages
+        }
         notes = prepared.notes
         let warnings = try takeFolder()
         notes += prepared.warnings + warnings + prepared.notesOnEvaluation(configuration, isRoot: communicator.isRoot)
@@ -149,6 +161,7 @@ public final class TrainingRun {
         let stages = zip(trainer.stages, trainer.stageSteps).map { RunStage(name: $0.name, steps: $1) }
         let start = RunStart(folder: folder, step: trainer.state.step, iterations: trainer.iterations, stages: stages)
         try observers.tell { try $0.runBegins(start) }
+        if let extended { try observers.tell { try $0.recorded(extended) } }
     }
 
     private func finish(stopAfter: Int?) throws -> Outcome {

@@ -14,6 +14,7 @@ extension RunConfiguration {
                 advice: "set training.schedule to multistep, or remove the steps")
         }
         try checkEvaluation(keys)
+        try checkTuning(keys)
         try model.check(keys)
         let detector = type(of: model)
         if training.dropout > 0, !detector.hasDropout {
@@ -38,6 +39,16 @@ extension RunConfiguration {
                 "there is no subset to evaluate on while the run trains", at: "training.evaluate_every",
                 advice: "name data.validation_subset, or set training.evaluate_every to null")
         }
+    }
+
+    /// What is said of a detector's parameters needs a detector that is trained.
+    private func checkTuning(_ keys: ConfigurationKeys) throws {
+        let tuning = training.tuning, unused = TuningConfiguration()
+        guard !method.trainsDetector, tuning != unused else { return }
+        let key =
+            tuning.initialWeights != nil ? "initial_weights" : !tuning.frozen.isEmpty ? "frozen" : "learning_rate_factors"
+        throw keys.refusal(
+            "\(key) is set, but this run trains no detector", at: "training.\(key)", advice: "remove the key, or train a detector")
     }
 
     private func checkLength(_ keys: ConfigurationKeys) throws {

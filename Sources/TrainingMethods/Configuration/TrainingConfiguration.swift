@@ -82,6 +82,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var verifyEvery: Int? = 100
     /// Seconds without progress of a rank after which the job ends. null: nobody watches.
     public var stallSeconds: Int? = 60
+    /// Training on from weights that are there.
+    public var tuning = TuningConfiguration()
 
     public init() {}
 
@@ -92,6 +94,7 @@ public struct TrainingConfiguration: ConfigurationSection {
         try visitLosses(keys)
         try visitWeights(keys)
         try visitComputation(keys)
+        try tuning.visit(keys)
     }
 
     private mutating func visitLength(_ keys: ConfigurationKeys) throws {

@@ -36,6 +36,8 @@ public protocol TrainingMethod: AnyObject {
     var stages: [TrainingStage] { get }
     /// The recordings of a shard at a step, group by group (labelled ones, unlabelled ones): as many groups for every shard.
     func videos(at position: StepPosition) -> [[TrainingVideo]]
+    /// Whether the detector, or a part of it, is made anew between stages: then it begins with `TrainingState.starting` where that is not nil.
+    var restartsDetector: Bool { get }
     /// Computes the losses and the gradients of the rank's shards; all ranks call it together. What is trained beside the detector is trained here.
     ///
     /// - Returns: for each owned shard the parts of the loss, `total` among them; the same names for every shard.
@@ -70,6 +72,8 @@ public protocol TrainingMethod: AnyObject {
 extension TrainingMethod {
     /// No lines for the user.
     public func review() throws -> [String] { [] }
+    /// The detector of the first step is trained to the end.
+    public var restartsDetector: Bool { false }
     /// Nothing beside the detector is trained.
     public func prepare(_ run: RunContext) throws {}
     /// Stages differ in nothing but their schedules.
