@@ -120,7 +120,9 @@ public final class GradientReduction {
     }
 
     /// Call before the shard's backward; `tape` is the one it runs on.
-    public func beginShard(_ shard: Int, tape: Tape) {
+    ///
+    /// - Parameter isWhole: false: the shard's gradients come from several tapes, one after another, the others by `continueShard`.
+    public func beginShard(_ shard: Int, tape: Tape, isWhole: Bool = true) {
         precondition(shard == nextShard && shard < shards.owned.upperBound, "shard \(shard) begun, shard \(nextShard) was next")
         if !sums.isEmpty {
             // The array in use may hold a sum; otherwise it is among the free ones.
@@ -130,6 +132,21 @@ public final class GradientReduction {
         arena.beginGradients()
         self.tape = tape
         if shard == shards.owned.upperBound - 1 { prepareLastShard() }
+        if isWhole { listen() }
+    }
+
+    /// Call before the backward of a further tape of the same shard, whose gradients are added to those there are.
+    ///
+    /// - Parameter isLast: whether the shard's gradients are complete with it: only then may sums set out.
+    public func continueShard(tape: Tape, isLast: Bool) {
+        self.tape = tape
+        if isLast { listen() }
+    }
+
+    private func listen() {
+        guard isInLastShard else { return }
+        tape?.onGradientReady = { [unowned self] in gradientIsReady($0) }
+        tape?.onProgress = { [unowned self] in progress() }
     }
 
     /// Call after the shard's backward.
@@ -207,8 +224,6 @@ public final class GradientReduction {
         startedInOrder = 0
         active = []
         for bucket in ways.indices { attempt { try startReceiving(bucket, level: 0) } }
-        tape?.onGradientReady = { [unowned self] in gradientIsReady($0) }
-        tape?.onProgress = { [unowned self] in progress() }
     }
 
     private func gradientIsReady(_ tensor: Tensor) {

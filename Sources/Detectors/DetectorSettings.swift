@@ -14,6 +14,8 @@ public struct DetectorOptions: Equatable, Sendable {
     public var priorProbability: Float = 0.01
     /// Classes without data, whose bias begins at -log((1 - 1e-6) / 1e-6).
     public var emptyClasses: [Int] = []
+    /// [classes], factors of the classes' terms in the classification loss; nil: all 1.
+    public var classWeights: [Float]?
     /// Branches that assess predicted segments; a detector without a place for them ignores them.
     public var quality = QualitySettings()
     public var detection = DetectionSettings()
@@ -44,6 +46,8 @@ public protocol DetectorSettings: ConfigurationSection {
     static var title: String { get }
     /// Whether `training.dropout` has an effect; otherwise it is refused.
     static var hasDropout: Bool { get }
+    /// Whether `training.class_weights` has an effect; otherwise it is refused.
+    static var hasClassWeights: Bool { get }
 
     /// `model.input_dimension`: columns that the features must have; nil: any.
     var expectedDimension: Int? { get }
@@ -78,6 +82,7 @@ public protocol DetectorSettings: ConfigurationSection {
 
 extension DetectorSettings {
     public static var hasDropout: Bool { true }
+    public static var hasClassWeights: Bool { false }
     /// Accepts everything: for settings that no single key's bounds leave inconsistent.
     public func check(_ keys: ConfigurationKeys) throws {}
     /// One row: a point at every row of the features.

@@ -28,8 +28,8 @@ extension PyramidDetector {
             normalizer: normalizer)
         return seedLosses(outputs, regression: regression, offsets: { offsets }, targets: targets, normalizer: normalizer) {
             PointLosses.classification(
-                outputs.logits, targets: targets.classes, pointWeights: targets.weights, labelSmoothing: shared.labelSmoothing,
-                normalizer: normalizer)
+                outputs.logits, targets: targets.classes, pointWeights: targets.weights, classWeights: shared.classWeights,
+                labelSmoothing: shared.labelSmoothing, normalizer: normalizer)
         }
     }
 
@@ -49,7 +49,7 @@ extension PyramidDetector {
         }
         let (classification, localization) = QualityLosses.seed(
             logits: outputs.logits, offsets: offsets(), quality: quality, targets: targets, settings: shared.quality,
-            labelSmoothing: shared.labelSmoothing, normalizer: normalizer)
+            labelSmoothing: shared.labelSmoothing, classWeights: shared.classWeights, normalizer: normalizer)
         return [
             "classification": classification, "regression": regression, "localization": localization,
             "total": classification + weighted + Double(shared.quality.localizationWeight) * localization,

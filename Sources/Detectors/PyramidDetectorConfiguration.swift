@@ -28,6 +28,7 @@ extension PyramidDetectorConfiguration {
 
 /// What the settings of pyramids share.
 extension PyramidDetectorConfiguration {
+    public static var hasClassWeights: Bool { true }
     public var expectedDimension: Int? { pyramid.expectedDimension }
     public var usualRows: Int { pyramid.maximumLength }
 

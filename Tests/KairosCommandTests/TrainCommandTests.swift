@@ -240,4 +240,25 @@ final class TrainCommandTests: CommandTestCase {
         XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/m/metrics.json"))
         XCTAssertTrue(FileManager.default.fileExists(atPath: folder + "/m/predictions.json"))
     }
+
+    /// A run that is done goes on for longer; standard error and the log say so.
+    func testExtend() throws {
+        try makeRun(shards: 1, training: "iterations: 3, warmup_iterations: 1")
+        XCTAssertEqual(try kairos("train", folder + "/run.yaml", "--output", folder + "/run").code, 0)
+        let longer = ["train", folder + "/run.yaml", "--output", folder + "/run", "--extend", "5"]
+        let missing = try start(executable, longer)
+        XCTAssertEqual(missing.code, 2)
+        XCTAssertTrue(missing.errors.contains("--extend goes on with a run: add --resume"), missing.errors)
+        let ended = try start(executable, longer + ["--resume", "--json"])
+        XCTAssertTrue(
+            ended.errors.contains(
+                "the run is extended from 3 to 5 iterations: learning rates follow the schedule over the new length, step 4 is made at "),
+            ended.errors)
+        XCTAssertEqual(try object(ended)["iterations"] as? Int, 5)
+        XCTAssertTrue(String(decoding: try file("run/log.jsonl"), as: UTF8.self).contains("\"extended_from\":3"))
+        XCTAssertTrue(String(decoding: try file("run/config.yaml"), as: UTF8.self).contains("  iterations: 5\n"))
+        let shorter = try start(executable, longer.dropLast() + ["4", "--resume"])
+        XCTAssertEqual(shorter.code, 2)
+        XCTAssertTrue(shorter.errors.contains("the run has 5 iterations, it cannot be extended to 4"), shorter.errors)
+    }
 }

@@ -156,6 +156,38 @@ final class KernelsTests: XCTestCase {
         ComputeContext.current.threads = 1
     }
 
+    /// A class's weight multiplies its terms and nothing else; each column is computed alone for comparison.
+    func testClassWeightsOfFocalLosses() {
+        let rows = 13, classes = 3, x = normals(rows * classes), weights: [Float] = [2, 0, 0.25]
+        let oneHot = (0..<rows * classes).map { Float($0 % 5 == 0 ? 1 : 0) }, factors = (0..<rows).map { 0.1 + 0.06 * Float($0) }
+        let rowWeights = (0..<rows).map { Float($0 % 4) }
+        var gradient = [Float](repeating: .nan, count: x.count), soft = gradient, dq = [Float](repeating: .nan, count: rows)
+        let loss = DetectionLosses.sigmoidFocal(
+            x, oneHot, count: x.count, weights: rowWeights, classWeights: weights, columns: classes, scale: 0.5, gradient: &gradient)
+        let softLoss = QualityAssessment.softFocal(
+            x, targets: oneHot, oneHot: oneHot, factors: factors, points: rows, classes: classes, weights: rowWeights, classWeights: weights,
+            alpha: 0.25,
+            scale: 0.5, gradient: &soft, factorGradient: &dq)
+        var sum = 0.0, softSum = 0.0, dqSum = [Float](repeating: 0, count: rows)
+        for (column, weight) in weights.enumerated() {
+            func own(_ values: [Float]) -> [Float] { (0..<rows).map { values[$0 * classes + column] } }
+            var g = [Float](repeating: .nan, count: rows), s = g, q = g
+            sum += Double(weight) * DetectionLosses.sigmoidFocal(own(x), own(oneHot), count: rows, weights: rowWeights, scale: 0.5, gradient: &g)
+            softSum +=
+                Double(weight)
+                * QualityAssessment.softFocal(
+                    own(x), targets: own(oneHot), oneHot: own(oneHot), factors: factors, points: rows, classes: 1, weights: rowWeights, alpha: 0.25,
+                    scale: 0.5, gradient: &s, factorGradient: &q)
+            // Powers of two: no rounding.
+            XCTAssertEqual(own(gradient), g.map { weight * $0 }, "\(column)")
+            XCTAssertEqual(own(soft), s.map { weight * $0 }, "\(column)")
+            for i in 0..<rows { dqSum[i] += weight * q[i] }
+        }
+        XCTAssertEqual(loss, sum, accuracy: 1e-6)
+        XCTAssertEqual(softLoss, softSum, accuracy: 1e-6)
+        for i in 0..<rows { XCTAssertEqual(dq[i], dqSum[i], accuracy: 1e-5) }
+    }
+
     func testDetectionLossGradients() {
         let x = normals(40), y = (0..<40).map { Float($0 % 3) / 2 }
         var gradient = [Float](repeating: .nan, count: 40)

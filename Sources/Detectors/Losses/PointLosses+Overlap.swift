@@ -9,6 +9,7 @@ extension PointLosses {
     ///   - logits: [points, classes].
     ///   - targets: [points, classes], 0 or 1.
     ///   - pointWeights: as in `classification`.
+    ///   - classWeights: as in `classification`.
     ///   - labelSmoothing: e; targets become `(1 - e) y + e / (classes + 1)`.
     ///   - normalizer: as in `classification`.
     ///   - pairs: places in `logits` of the true classes of positive points.
@@ -16,11 +17,12 @@ extension PointLosses {
     ///   - wanted: [pairs, 2].
     ///   - power: of the tIoU.
     public static func overlapWeightedClassification(
-        _ logits: Tensor, targets: [Float], pointWeights: [Float]? = nil, labelSmoothing: Float, normalizer: Float, pairs: [Int], predicted: Tensor,
-        wanted: [Float], power: Float
+        _ logits: Tensor, targets: [Float], pointWeights: [Float]? = nil, classWeights: [Float]? = nil, labelSmoothing: Float, normalizer: Float,
+        pairs: [Int], predicted: Tensor, wanted: [Float], power: Float
     ) -> Double {
         precondition(predicted.rows == pairs.count && wanted.count == 2 * pairs.count)
-        let plain = classification(logits, targets: targets, pointWeights: pointWeights, labelSmoothing: labelSmoothing, normalizer: normalizer)
+        let plain = classification(
+            logits, targets: targets, pointWeights: pointWeights, classWeights: classWeights, labelSmoothing: labelSmoothing, normalizer: normalizer)
         var factors = [Float](repeating: 0, count: pairs.count), slopes = [Float](repeating: 0, count: 2 * pairs.count)
         DetectionLosses.overlapPower(predicted.values, wanted, count: pairs.count, power: power, values: &factors, gradient: &slopes)
         let gradient = logits.gradient, reach = predicted.requiresGradient ? predicted.gradientToWrite() : nil
@@ -28,7 +30,7 @@ extension PointLosses {
         var correction = 0.0
         for (i, place) in pairs.enumerated() {
             let target = (1 - labelSmoothing) * targets[place] + labelSmoothing / Float(logits.columns + 1)
-            let weight = Double(pointWeights?[place / logits.columns] ?? 1)
+            let weight = Double(pointWeights?[place / logits.columns] ?? 1) * Double(classWeights?[place % logits.columns] ?? 1)
             let loss = weight * DetectionLosses.sigmoidFocal([logits.values[place]], [target], count: 1, scale: 1, gradient: nil)
             correction += (Double(factors[i]) - 1) * loss
             gradient?[place] *= factors[i]

@@ -9,17 +9,20 @@ public enum PointLosses {
     ///   - logits: [points, classes].
     ///   - targets: [points, classes], 0 or 1.
     ///   - pointWeights: [points], factors of a point's terms; nil: all 1.
+    ///   - classWeights: [classes], factors of a class's terms; nil: all 1.
     ///   - labelSmoothing: e; targets become `(1 - e) y + e / (classes + 1)`.
     ///   - normalizer: what sums over points are divided by.
     public static func classification(
-        _ logits: Tensor, targets: [Float], pointWeights: [Float]? = nil, labelSmoothing: Float, normalizer: Float
+        _ logits: Tensor, targets: [Float], pointWeights: [Float]? = nil, classWeights: [Float]? = nil, labelSmoothing: Float, normalizer: Float
     ) -> Double {
         precondition(targets.count == logits.count)
         let smoothed =
             labelSmoothing > 0 ? targets.map { $0 * (1 - labelSmoothing) + labelSmoothing / Float(logits.columns + 1) } : targets
         let gradient = logits.requiresGradient ? logits.gradientToWrite().pointer : nil
         return DetectionLosses.sigmoidFocal(
-            logits.values, smoothed, count: logits.count, weights: pointWeights, columns: logits.columns, scale: 1 / normalizer, gradient: gradient)
+            logits.values, smoothed, count: logits.count, weights: pointWeights, classWeights: classWeights, columns: logits.columns,
+            scale: 1 / normalizer,
+            gradient: gradient)
             / Double(normalizer)
     }
 

@@ -119,11 +119,12 @@ public enum QualityLosses {
     ///   - targets: classes, distances and positive points.
     ///   - settings: variant, floor and weights.
     ///   - labelSmoothing: as in `PointLosses.classification`, applied to the soft target.
+    ///   - classWeights: as in `PointLosses.classification`.
     ///   - normalizer: what sums over points are divided by.
     /// - Returns: focal loss (Eq. 5) and `L_loc` (Eq. 3, summed over positives, without its weight), both divided by `normalizer`.
     public static func seed(
         logits: Tensor, offsets: Tensor, quality: QualityLogits, targets: PointTargets, settings: QualitySettings, labelSmoothing: Float = 0,
-        normalizer: Float
+        classWeights: [Float]? = nil, normalizer: Float
     ) -> (classification: Double, localization: Double) {
         let points = logits.rows, scores = QualityScores(quality, settings: settings)
         precondition(targets.classes.count == logits.count && quality.tensors.allSatisfy { $0.count == points })
@@ -136,7 +137,7 @@ public enum QualityLosses {
             reliabilityGradient.withUnsafeMutableBufferPointer { gradient in
                 QualityAssessment.softFocal(
                     logits.values, targets: soft, oneHot: targets.classes, factors: onJoint ? reliability.baseAddress : nil, points: points,
-                    classes: logits.columns, weights: targets.weights, alpha: settings.alpha, scale: 1 / normalizer,
+                    classes: logits.columns, weights: targets.weights, classWeights: classWeights, alpha: settings.alpha, scale: 1 / normalizer,
                     gradient: logits.requiresGradient ? logits.gradientToWrite().pointer : nil,
                     factorGradient: onJoint ? gradient.baseAddress : nil)
             }

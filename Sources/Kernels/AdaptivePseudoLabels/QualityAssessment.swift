@@ -52,6 +52,7 @@ public enum QualityAssessment {
     ///   - points: number of points.
     ///   - classes: number of classes.
     ///   - weights: [points], factors of a point's terms; nil: all 1.
+    ///   - classWeights: [classes], factors of a class's terms; nil: all 1.
     ///   - alpha: weight of true classes; others have 1 - alpha.
     ///   - scale: factor of the gradient.
     ///   - gradient: [points, classes], receives `scale` * d loss / d x.
@@ -59,8 +60,8 @@ public enum QualityAssessment {
     /// - Returns: the sum of the losses, not scaled.
     public static func softFocal(
         _ x: UnsafePointer<Float>, targets: UnsafePointer<Float>, oneHot: UnsafePointer<Float>, factors: UnsafePointer<Float>?, points: Int,
-        classes: Int, weights: UnsafePointer<Float>? = nil, alpha: Float, scale: Float, gradient: UnsafeMutablePointer<Float>?,
-        factorGradient: UnsafeMutablePointer<Float>?
+        classes: Int, weights: UnsafePointer<Float>? = nil, classWeights: UnsafePointer<Float>? = nil, alpha: Float, scale: Float,
+        gradient: UnsafeMutablePointer<Float>?, factorGradient: UnsafeMutablePointer<Float>?
     ) -> Double {
         return Threads.sum(points, block: 1 << 9) { range in
             var total = 0.0
@@ -68,7 +69,8 @@ public enum QualityAssessment {
                 let weight = weights?[point] ?? 1, q = factors?[point] ?? 1, logQ = q == 1 ? 0 : log(q)
                 var dq: Float = 0
                 for i in point * classes..<(point + 1) * classes {
-                    let x = x[i], y = targets[i], a = oneHot[i] > 0.5 ? alpha : 1 - alpha
+                    let x = x[i], y = targets[i]
+                    let a = (oneHot[i] > 0.5 ? alpha : 1 - alpha) * (classWeights?[i - point * classes] ?? 1)
                     let e = exp(-abs(x)), log1pE = log1p(e)
                     let s = x >= 0 ? 1 / (1 + e) : e / (1 + e), n = x >= 0 ? e / (1 + e) : 1 / (1 + e)
                     let p = s * q

@@ -10,13 +10,16 @@ public enum DetectionLosses {
     ///   - y: targets, [count], in [0, 1].
     ///   - count: number of elements.
     ///   - weights: [count / columns], factors of a row's terms; nil: all 1.
+    ///   - classWeights: [columns], factors of a column's terms; nil: all 1.
     ///   - columns: values of a row.
     ///   - alpha: weight of positives; negatives have 1 - alpha.
     ///   - scale: factor of the gradient.
     ///   - gradient: receives `scale` * d loss / d x.
     /// - Returns: the sum of the losses, not scaled.
     public static func sigmoidFocal(
-        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, weights: UnsafePointer<Float>? = nil, columns: Int = 1,
+        _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, weights: UnsafePointer<Float>? = nil,
+        classWeights: UnsafePointer<Float>? = nil,
+        columns: Int = 1,
         alpha: Float = 0.25, scale: Float, gradient: UnsafeMutablePointer<Float>?
     ) -> Double {
         let began = KernelCounter.begin()
@@ -30,7 +33,7 @@ public enum DetectionLosses {
                 let ce = max(x, 0) - x * y + log1p(e)
                 let q = 1 - (p * y + (1 - p) * (1 - y))
                 let a = alpha * y + (1 - alpha) * (1 - y)
-                let weight = weights?[i / columns] ?? 1
+                let weight = (weights?[i / columns] ?? 1) * (classWeights?[i % columns] ?? 1)
                 total += Double(weight * (a * q * q * ce))
                 if let gradient {
                     // d ce/dx = p - y; d q/dx = (1 - 2 y) p (1 - p).

@@ -22,8 +22,8 @@ extension TriDet {
             normalizer: normalizer
         ) {
             PointLosses.overlapWeightedClassification(
-                outputs.logits, targets: targets.classes, pointWeights: targets.weights, labelSmoothing: shared.labelSmoothing,
-                normalizer: normalizer,
+                outputs.logits, targets: targets.classes, pointWeights: targets.weights, classWeights: shared.classWeights,
+                labelSmoothing: shared.labelSmoothing, normalizer: normalizer,
                 pairs: pairs.places.map { $0.row * shared.classes + $0.label }, predicted: predicted, wanted: pairs.wanted, power: c.overlapPower)
         }
     }

@@ -65,7 +65,9 @@ struct PreparedRun {
             trainer.labeledDigest = LabeledSubset.digest(recordings.labeled.map { store.videos[$0].id.name })
             return (
                 trainer,
-                [Self.summary(trainer, recordings), placement[0], trainer.tuningNote].compactMap { $0 } + (try Self.review(trainer, recordings))
+                [Self.summary(trainer, recordings), placement[0], trainer.tuningNote, try Self.classWeights(configuration, store, recordings)]
+                    .compactMap { $0 }
+                    + (try Self.review(trainer, recordings))
             )
         }
         if !goesOn { notes += try trainer.takeInitialWeights() }
@@ -114,6 +116,13 @@ struct PreparedRun {
         let rows = recordings.labeled.reduce(0) { $0 + trainer.store.videos[$1].rows }, ranks = trainer.communicator.size
         return "\(recordings.labeled.count) labelled recordings (\(rows) rows), \(trainer.shards.count) virtual shards, "
             + "\(ranks) rank\(ranks == 1 ? "" : "s"), \(trainer.state.arena.learntCount) parameters"
+    }
+
+    /// How much the classes count, in one line for the user; nil: all alike.
+    private static func classWeights(_ configuration: RunConfiguration, _ store: FeatureStore, _ recordings: TrainingRecordings) throws -> String? {
+        guard let weights = try configuration.classWeights(store, labeled: recordings.labeled) else { return nil }
+        return "class weights: "
+            + ClassMatch.listed(Array(zip(store.classes.names, weights))) { "'\($0.0)' \(String(format: "%.3g", Double($0.1)))" }
     }
 
     /// Looks for mistakes before the first step.

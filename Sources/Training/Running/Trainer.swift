@@ -80,6 +80,11 @@ public final class Trainer {
         stageSteps = steps
         iterations = steps.last?.upperBound ?? 0
         try setFactors()
+        if training.tuning.accumulate > 1, detector.assignsFromOutputs {
+            throw Failure.wrongUsage(
+                "accumulate is \(training.tuning.accumulate), but the detector's targets depend on the outputs for all recordings of a step",
+                at: .key("training.accumulate"), advice: "set it to 1; more data.virtual_shards and ranks hold fewer recordings each")
+        }
     }
 
     /// Continues from a checkpoint.
@@ -182,7 +187,7 @@ public final class Trainer {
         let batches = try Timeline.during(.batches) { try together { try loader.batches(step: state.step) } }
         let step = TrainingStep(
             step: state.step, stage: stage, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
-            shards: shards, reduction: reduction, recomputes: configuration.training.recomputeMLP)
+            shards: shards, reduction: reduction, recomputes: configuration.training.recomputeMLP, parts: configuration.training.tuning.accumulate)
         let losses = try RoundedWeights.keeping { try method.step(step) }
         waitedMPI += step.waitedSeconds
         let (loss, signal) = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })

@@ -105,7 +105,10 @@ public final class TrainingRun {
     ///
     /// - Throws: `Failure.badInput` when the configuration and the store do not fit together.
     public static func makeDetector(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> any Detector {
-        try configuration.detector(inputDimension: store.dimension, classes: store.classes.count)
+        let labeled = configuration.training.tuning.classWeights == nil ? nil : try recordings(configuration, store).labeled
+        return try configuration.detector(
+            inputDimension: store.dimension, classes: store.classes.count,
+            classWeights: try labeled.flatMap { try configuration.classWeights(store, labeled: $0) })
     }
 
     /// The method that the configuration names.

@@ -9,6 +9,8 @@ public struct SupervisedSettings: MethodSettings {
     public static let name = "supervised"
     public static let summary = "the labelled recordings alone"
 
+    public static let accumulates = true
+
     /// There is nothing to set.
     public init() {}
     /// Visits no key.

@@ -43,12 +43,35 @@ extension RunConfiguration {
 
     /// What is said of a detector's parameters needs a detector that is trained.
     private func checkTuning(_ keys: ConfigurationKeys) throws {
-        let tuning = training.tuning, unused = TuningConfiguration()
+        let tuning = training.tuning, unused = TuningConfiguration(), detector = type(of: model)
+        if tuning.classWeights != nil, !detector.hasClassWeights {
+            throw keys.refusal(
+                "class_weights are set, but \(detector.title) weighs no classes", at: "training.class_weights", advice: "remove the key")
+        }
+        if tuning.accumulate > 1 { try checkAccumulation(keys) }
         guard !method.trainsDetector, tuning != unused else { return }
         let key =
-            tuning.initialWeights != nil ? "initial_weights" : !tuning.frozen.isEmpty ? "frozen" : "learning_rate_factors"
+            tuning.initialWeights != nil
+            ? "initial_weights" : !tuning.frozen.isEmpty ? "frozen" : tuning.classWeights != nil ? "class_weights" : "learning_rate_factors"
         throw keys.refusal(
             "\(key) is set, but this run trains no detector", at: "training.\(key)", advice: "remove the key, or train a detector")
+    }
+
+    private func checkAccumulation(_ keys: ConfigurationKeys) throws {
+        let parts = training.tuning.accumulate, recordings = data.batchSize / max(data.virtualShards, 1), path = "training.accumulate"
+        guard type(of: method).accumulates else {
+            throw keys.refusal(
+                "accumulate is \(parts), but the method '\(methodName)' sees the recordings of a step together", at: path,
+                advice: "set it to 1; more data.virtual_shards hold fewer recordings each")
+        }
+        guard training.mixupAlpha == nil else {
+            throw keys.refusal("accumulate is \(parts), but MixUp mixes recordings of a step", at: path, advice: "set one of the two to its default")
+        }
+        guard parts <= recordings else {
+            throw keys.refusal(
+                "accumulate is \(parts), but a virtual shard has \(recordings) of the step's \(data.batchSize) recordings", at: path,
+                advice: "give at most data.batch_size / data.virtual_shards")
+        }
     }
 
     private func checkLength(_ keys: ConfigurationKeys) throws {

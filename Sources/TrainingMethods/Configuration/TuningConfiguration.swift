@@ -9,6 +9,11 @@ public struct TuningConfiguration: ConfigurationSection {
     /// Factors of the learning rate by patterns of parameters' names; of several that fit the last one counts.
     public var learningRateFactors = NamedNumbers()
 
+    /// How much each class counts in the classification loss. null: all alike.
+    public var classWeights: ClassWeighting?
+    /// Parts in which a shard's recordings pass one after another in a step.
+    public var accumulate = 1
+
     public init() {}
 
     /// Patterns that may be given.
@@ -31,5 +36,13 @@ public struct TuningConfiguration: ConfigurationSection {
             meaning:
                 "factors of the learning rate, such as `{\"backbone.*\": 0.1}`; of several patterns that fit a parameter the last one counts; 1 where none "
                 + "does")
+        try keys.value(
+            "class_weights", &classWeights, Requirement("each from 0 to 1000") { $0?.isWithin(0...1000) ?? true }, unit: "by class",
+            meaning: "factors of the classes in the classification loss: `balanced` by how rare they are among the labelled recordings, or "
+                + "`{NAME: weight}`, 1 where none is given; `null`: all count alike ([fine-tuning.md](fine-tuning.md#class-weights))")
+        try keys.value(
+            "accumulate", &accumulate, .within(1...ConfigurationLimits.batch), unit: "parts",
+            meaning: "the recordings of a virtual shard pass in so many parts one after another in a step, which sums their gradients: less memory "
+                + "([fine-tuning.md](fine-tuning.md#gradient-accumulation))")
     }
 }

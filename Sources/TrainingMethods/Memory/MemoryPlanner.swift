@@ -127,11 +127,12 @@ public struct MemoryPlanner {
     ///   - forwardOfAllFirst: whether all shards of a rank run forward before the first runs backward, even where the detector's targets do not
     ///     depend on its outputs.
     ///   - copies: further matrices of the size of the features that a step makes, per group.
+    ///   - parts: in which a group's recordings pass one after another.
     ///   - beside: bytes of what is beside the tape.
     ///   - key: what to lower when it does not fit.
     ///   - forward: takes the group, features without values, and the pass; seeds gradients. The detector's own training otherwise.
     public func training(
-        _ name: String, groups: [[Int]], forwardOfAllFirst: Bool = false, copies: Int = 0, beside: Int = 0,
+        _ name: String, groups: [[Int]], forwardOfAllFirst: Bool = false, copies: Int = 0, parts: Int = 1, beside: Int = 0,
         key: String = "data.max_rows", _ forward: ((_ group: Int, PackedSequence, ForwardPass) -> Void)? = nil
     ) -> MemoryEstimate.Phase? {
         guard let rehearsed = forward ?? defaultForward else { return nil }
@@ -143,7 +144,9 @@ public struct MemoryPlanner {
                 let tape = Tape(recomputing: configuration.training.recomputeMLP)
                 for (group, matrices) in batch.enumerated() {
                     let random = RandomStream(seed: 0, "rehearsal")
-                    rehearsed(group, matrices[0], ForwardPass(tape: tape, isTraining: true, random: random))
+                    // The recordings of a part, the longest, are copied.
+                    let own = parts > 1 ? features(Array(groups[group].prefix((groups[group].count + parts - 1) / parts))) : matrices[0]
+                    rehearsed(group, own, ForwardPass(tape: tape, isTraining: true, random: random))
                 }
                 if forwardOfAllFirst { tapes.append(tape) } else { tape.backward() }
             }

@@ -18,6 +18,9 @@ public protocol MethodSettings: ConfigurationSection {
     /// Whether what is detected in training decides what is learnt: then the keys of `test` belong to the run.
     static var learnsFromDetections: Bool { get }
 
+    /// Whether the recordings of a step may pass in parts (`training.accumulate`): no loss looks at several of them.
+    static var accumulates: Bool { get }
+
     /// What the method did before keys existed whose defaults do otherwise, by the keys' full names: runs that do not name them did that.
     static var earlierValues: [String: String] { get }
 
@@ -51,6 +54,7 @@ public protocol MethodSettings: ConfigurationSection {
 extension MethodSettings {
     public static var needsSegments: Bool { true }
     public static var learnsFromDetections: Bool { false }
+    public static var accumulates: Bool { false }
     public static var earlierValues: [String: String] { [:] }
     public var trainsDetector: Bool { true }
     public var mainStage: String { "training" }

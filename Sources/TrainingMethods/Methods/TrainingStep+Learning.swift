@@ -23,6 +23,7 @@ extension TrainingStep {
     /// - Throws: as `learn(_:views:)`, and whatever the rules throw.
     public func learn<D: Detector>(_ detector: D, views: [[LearningView]], _ rules: LearningRules<D>) throws -> [[String: Double]] {
         try requireWeights(detector, views)
+        if parts > 1 { return try learnInParts(detector, views: views) }
         switch detector.assignment {
         case .fromAnnotations(let assign):
             let targets = try views.map { try $0.map { try self.targets(detector, of: $0, assign) } }

@@ -60,6 +60,8 @@ public final class TrainingStep {
     /// Of what the method trains in the detector's place, in stages that leave the detector alone.
     public var gradientNorm: Double?
     private let reduction: GradientReduction
+    /// Parts in which a shard's recordings pass one after another.
+    let parts: Int
     /// Whether tapes compute again what is large.
     private let recomputes: Bool
     /// Seconds spent waiting in collective calls.
@@ -67,8 +69,9 @@ public final class TrainingStep {
 
     package init(
         step: Int, stage: Int, seed: UInt64, batches: [(shard: Int, groups: [PackedBatch])], state: TrainingState, communicator: Communicator,
-        shards: VirtualShards, reduction: GradientReduction, recomputes: Bool = false
+        shards: VirtualShards, reduction: GradientReduction, recomputes: Bool = false, parts: Int = 1
     ) {
+        self.parts = parts
         self.recomputes = recomputes
         self.step = step
         self.stage = stage
@@ -130,6 +133,33 @@ public final class TrainingStep {
             reduction.beginShard(shard, tape: tape)
             losses.append(try Timeline.during(.forward) { try forward(shard, groups, tape) })
             Timeline.during(.backward) { tape.backward() }
+            reduction.finishShard()
+        }
+        try reduction.finishStep()
+        return losses
+    }
+
+    /// Like `forwardAndBackward`, with the recordings of each shard in parts: forward and backward of one, then of the next, and one sum of their
+    /// gradients.
+    ///
+    /// - Returns: the sums of what `forward` returned, per shard.
+    func forwardAndBackwardInParts(_ forward: (_ shard: Int, _ part: Int, _ tape: Tape) throws -> [String: Double]) throws -> [[String: Double]] {
+        reduction.beginStep()
+        var losses: [[String: Double]] = []
+        for (shard, _) in batches {
+            var sum: [String: Double] = [:]
+            for part in 0..<parts {
+                let tape = Tape(recomputing: recomputes)
+                Activity.tick()
+                if part == 0 {
+                    reduction.beginShard(shard, tape: tape, isWhole: parts == 1)
+                } else {
+                    reduction.continueShard(tape: tape, isLast: part == parts - 1)
+                }
+                sum.merge(try Timeline.during(.forward) { try forward(shard, part, tape) }, uniquingKeysWith: +)
+                Timeline.during(.backward) { tape.backward() }
+            }
+            losses.append(sum)
             reduction.finishShard()
         }
         try reduction.finishStep()
