@@ -132,6 +132,7 @@ let package = Package(
         .target(
             name: "Reports",
             dependencies: ["DetectionAnalysis", "DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", crypto]),
+        .target(name: "TensorBoard", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords"]),
         .target(
             name: "ConfigurationProposals",
             dependencies: [
@@ -151,10 +152,7 @@ let package = Package(
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Ablation", "ActionDetection", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints", "Collectives",
-                "CommandSupport", "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics", "Diagnostics",
-                "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "Reports", "RunRecords", "StandardRegistry",
-                "TemporalAnnotations", "Training", "TrainingMethods", argumentParser,
+                "Ablation", "ActionDetection", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints", "Collectives", "CommandSupport", "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "Reports", "RunRecords", "StandardRegistry", "TemporalAnnotations", "TensorBoard", "Training", "TrainingMethods", argumentParser,
             ]),
 
         .target(
@@ -192,6 +190,7 @@ let package = Package(
         .testTarget(name: "RunRecordsTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations"]),
         .testTarget(name: "DetectionAnalysisTests", dependencies: ["DetectionAnalysis", "TemporalAnnotations"]),
         .testTarget(name: "ReportsTests", dependencies: ["DetectionMetrics", "Diagnostics", "Reports", "RunRecords", "TemporalAnnotations"]),
+        .testTarget(name: "TensorBoardTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", "TensorBoard"]),
         .testTarget(
             name: "CheckpointsTests",
             dependencies: [

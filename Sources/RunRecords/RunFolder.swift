@@ -24,6 +24,8 @@ public struct RunFolder: Equatable, Sendable {
     public var pseudoLabels: String { "\(path)/pseudo_labels" }
     /// The folder of what the ranks did when, in a run with `--timeline`.
     public var timeline: String { "\(path)/timeline" }
+    /// The folder of the event files that TensorBoard reads, in a run with `training.tensorboard`.
+    public var tensorBoard: String { "\(path)/tensorboard" }
 
     /// The pseudo-labels of a round, counted from 1.
     public func pseudoLabels(round: Int) -> String { "\(pseudoLabels)/round-\(round).json" }
@@ -35,7 +37,7 @@ public struct RunFolder: Equatable, Sendable {
     /// Files in the run's folder.
     public var files: [String] { [configuration, log, metrics, predictions, truth] }
     /// Folders in the run's folder.
-    public var subfolders: [String] { [checkpoints, pseudoLabels, timeline] }
+    public var subfolders: [String] { [checkpoints, pseudoLabels, timeline, tensorBoard] }
     /// Names of everything that a run writes in its folder.
     public static let names: [String] = {
         let folder = RunFolder("")

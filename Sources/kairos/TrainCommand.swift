@@ -23,7 +23,8 @@ struct TrainCommand: ParsableCommand {
               kairos train configs/demo.yaml --output runs/short --set method.name=supervised --resume --extend 480
               mpirun -np 2 kairos train configs/demo.yaml --check
 
-            Writes OUTPUT/config.yaml, log.jsonl, checkpoints/, predictions.json and metrics.json. The result depends on the configuration, not on the
+            Writes OUTPUT/config.yaml, log.jsonl, checkpoints/, predictions.json and metrics.json; with --set training.tensorboard=true
+            also event files for `tensorboard --logdir OUTPUT`. The result depends on the configuration, not on the
             number of ranks. docs/configuration.md lists every key.
 
             --check reads and checks everything, measures a few steps of every stage, prints the plan with memory per rank and time on these ranks, and
@@ -95,7 +96,7 @@ struct TrainCommand: ParsableCommand {
             }
             let run = try TrainingRun(
                 configuration, folder: output, resume: resume, extends: extend != nil, communicator: world, timeline: timeline,
-                observers: makeObservers())
+                observers: makeObservers(configuration))
             if world.isRoot { run.notes.forEach(note) }
             let said = run.notes.count
             let (outcome, counted) = try counting(world) { try run.run(stopAfter: stopAfter) }

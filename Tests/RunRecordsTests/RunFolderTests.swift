@@ -27,7 +27,7 @@ final class RunFolderTests: XCTestCase {
         XCTAssertEqual(run.checkpoints(keep: 2).file(step: 600), "runs/a/checkpoints/step-00000600.h5")
         XCTAssertEqual(
             RunFolder.names,
-            ["config.yaml", "log.jsonl", "metrics.json", "predictions.json", "truth.json", "checkpoints", "pseudo_labels", "timeline"])
+            ["config.yaml", "log.jsonl", "metrics.json", "predictions.json", "truth.json", "checkpoints", "pseudo_labels", "timeline", "tensorboard"])
     }
 
     func testWhatIsThere() throws {

@@ -47,6 +47,7 @@ final class RunObserverTests: XCTestCase {
             try add("checkpoint \(step)")
         }
         func trainingEnds(step: Int) throws { try add("training ends at \(step)") }
+        func detected(_ scores: DetectionScores) throws { try add("detected at \(scores.step)\(scores.isAtEnd ? ", the end" : "")") }
         func evaluated(_ result: EvaluationResult) throws {
             evaluation = result
             try add("evaluated")
@@ -86,7 +87,7 @@ final class RunObserverTests: XCTestCase {
             noting.notes,
             [
                 "run 3/5 [\"training 0..<5\"]", "stage training at 3", "step 4", "record 4", "step 5", "record 5", "checkpoint 5",
-                "training ends at 5", "checkpoint 5", "evaluated", "end 5/5",
+                "training ends at 5", "detected at 5, the end", "checkpoint 5", "evaluated", "end 5/5",
             ])
         XCTAssertEqual(noting.evaluation, outcome.evaluation)
         // The folder holds what the observer was told.
@@ -99,7 +100,7 @@ final class RunObserverTests: XCTestCase {
         // A run that is done is evaluated again; nothing is trained.
         noting.notes = []
         _ = try run([noting], resume: true).run()
-        XCTAssertEqual(noting.notes, ["run 5/5 [\"training 0..<5\"]", "evaluated", "end 5/5"])
+        XCTAssertEqual(noting.notes, ["run 5/5 [\"training 0..<5\"]", "detected at 5, the end", "evaluated", "end 5/5"])
     }
 
     func testAFailedRunIsSaidAndLeavesItsLog() throws {

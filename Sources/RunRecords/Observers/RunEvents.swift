@@ -40,6 +40,22 @@ public struct StepEnd: Equatable, Sendable {
     }
 }
 
+/// The scores of the detections that an evaluation compares.
+public struct DetectionScores: Equatable, Sendable {
+    /// Steps done.
+    public var step: Int
+    /// Whether they are those of `predictions.json`, not of an evaluation while the run trains.
+    public var isAtEnd: Bool
+    /// Of every detection, in no order.
+    public var scores: [Double]
+
+    public init(step: Int, isAtEnd: Bool, scores: [Double]) {
+        self.step = step
+        self.isAtEnd = isAtEnd
+        self.scores = scores
+    }
+}
+
 /// A run at its end.
 public struct RunEnd: Equatable, Sendable {
     /// Steps done, and of how many.

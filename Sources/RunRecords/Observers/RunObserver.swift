@@ -1,6 +1,6 @@
 import DetectionMetrics
 
-/// Is told what happens in a run: the log and the progress bar are observers, a report or TensorBoard's files can be others.
+/// Is told what happens in a run: the log and the progress bar are observers, so are TensorBoard's event files.
 ///
 /// **Only rank 0 is observed.** The observers given on other ranks are never called, so an observer may not take part in collective calls. It is called
 /// by the thread that trains, between two steps: what takes long holds up all ranks.
@@ -8,7 +8,8 @@ import DetectionMetrics
 /// An observer that throws ends the run as a full disk does. What it need not know it leaves out: every method has an empty default.
 ///
 /// The order: `runBegins`; for each stage that is not done yet `stageBegins`, records of methods, and for each step `stepEnds`, perhaps a record of
-/// steps, perhaps `checkpointSaved`; `trainingEnds`; `evaluated` when the run is evaluated; `runEnds`. When the run fails, `runEnds` follows at once.
+/// steps, perhaps `checkpointSaved`, perhaps `detected` and a record of an evaluation; `trainingEnds`; when the run is evaluated `detected`, and
+/// `evaluated` where actions are known; `runEnds`. When the run fails, `runEnds` follows at once.
 public protocol RunObserver: AnyObject {
     /// The run begins or continues; its folder is there and belongs to this job.
     func runBegins(_ run: RunStart) throws
@@ -24,6 +25,8 @@ public protocol RunObserver: AnyObject {
     func checkpointSaved(_ path: String, step: Int) throws
     /// The last step is done, or the run stops early: as asked, or by a signal.
     func trainingEnds(step: Int) throws
+    /// Recordings were detected, in an evaluation while the run trains or at its end.
+    func detected(_ scores: DetectionScores) throws
     /// `metrics.json` is written.
     func evaluated(_ result: EvaluationResult) throws
     /// Nothing follows. Its errors count only when the run did not fail.
@@ -38,6 +41,7 @@ extension RunObserver {
     public func recorded(_ record: any MethodRecord) throws {}
     public func checkpointSaved(_ path: String, step: Int) throws {}
     public func trainingEnds(step: Int) throws {}
+    public func detected(_ scores: DetectionScores) throws {}
     public func evaluated(_ result: EvaluationResult) throws {}
     public func runEnds(_ end: RunEnd) throws {}
 }

@@ -36,6 +36,8 @@ extension TrainingRun {
                 guard let found else { return nil }
                 let scored = try found.flatMap { try recordings.classScores?($0.detections, of: $0.video) ?? $0.detections }
                 let classes = recordings.classScores?.classes ?? store.classes
+                let scores = DetectionScores(step: trainer.state.step, isAtEnd: false, scores: scored.map(\.score))
+                try trainer.observers.tell { try $0.detected(scores) }
                 return Evaluation(videos: recordings.truth, classes: classes, thresholds: configuration.test.tiouThresholds).evaluate(scored)
             }
         }

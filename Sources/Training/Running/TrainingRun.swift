@@ -200,6 +200,8 @@ public final class TrainingRun {
             if let scores = evaluated.classScores { found = try found?.map { ($0.video, try scores($0.detections, of: $0.video)) } }
             let found = found ?? []
             try folder.write(predictions: found, classes: evaluated.classScores?.classes ?? store.classes)
+            let scores = DetectionScores(step: trainer.state.step, isAtEnd: true, scores: found.flatMap { $0.detections.map(\.score) })
+            try observers.tell { try $0.detected(scores) }
             guard truth.contains(where: { !$0.instances.isEmpty }) else { return nil }
             RunWindow.evaluating.pass()
             let evaluation = Evaluation(videos: truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)

@@ -143,7 +143,7 @@ public struct RunConfiguration: Equatable, Sendable {
     package static let keysWithoutConsequence: Set<String> = [
         "data.store", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads", "training.log_every",
         "training.bucket_elements", "training.bucket_order", "training.overlap", "training.hierarchical", "training.recompute_mlp",
-        "training.verify_every", "training.stall_seconds",
+        "training.tensorboard", "training.verify_every", "training.stall_seconds",
     ]
 
     /// SHA-256 of the canonical YAML, hex.

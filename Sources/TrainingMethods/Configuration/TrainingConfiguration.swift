@@ -78,6 +78,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var recomputeMLP = false
     /// Iterations between lines of the log.
     public var logEvery = 10
+    /// Whether event files for TensorBoard are written.
+    public var tensorBoard = false
     /// Iterations between comparisons of the weights of all ranks. null: never.
     public var verifyEvery: Int? = 100
     /// Seconds without progress of a rank after which the job ends. null: nobody watches.
@@ -193,6 +195,10 @@ public struct TrainingConfiguration: ConfigurationSection {
             meaning: "the hidden rows of the backbone's blocks are computed again in backward instead of being kept: less memory, "
                 + "more work; no bit depends on it")
         try keys.value("log_every", &logEvery, Self.positive, unit: "iterations", meaning: "between lines of `log.jsonl`")
+        try keys.value(
+            "tensorboard", &tensorBoard,
+            meaning: "rank 0 writes event files for TensorBoard to `RUN/tensorboard` ([commands.md](commands.md#tensorboard)); no bit of the result "
+                + "depends on it")
         try keys.value(
             "verify_every", &verifyEvery, Self.positive.orNull, unit: "iterations",
             meaning: "between comparisons of the weights of all ranks by a digest, besides that before every checkpoint; `null`: "
