@@ -152,7 +152,10 @@ let package = Package(
         .executableTarget(
             name: "kairos",
             dependencies: [
-                "Ablation", "ActionDetection", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints", "Collectives", "CommandSupport", "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "Reports", "RunRecords", "StandardRegistry", "TemporalAnnotations", "TensorBoard", "Training", "TrainingMethods", argumentParser,
+                "Ablation", "ActionDetection", "AdaptivePseudoLabels", "BenchmarkCommands", "Benchmarks", "Checkpoints", "Collectives",
+                "CommandSupport", "Configuration", "ConfigurationProposals", "ContrastivePretraining", "DetectionMetrics", "Diagnostics",
+                "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "Reports", "RunRecords", "StandardRegistry",
+                "TemporalAnnotations", "TensorBoard", "Training", "TrainingMethods", argumentParser,
             ]),
 
         .target(
