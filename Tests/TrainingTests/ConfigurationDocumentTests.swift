@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "c899351f1b1fdb4b95a44a4445af1206f500d32cea5f921e9b1060a2b7db0fc1")
+        XCTAssertEqual(run.digest, "05804c7eeb3fc86e15ff849a2891a8c3c00fe8bdd33f6989e3ea03dd9bb0ce44")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "03f448bd5968933d4ad5afc6c20159a9cb163a889d1711557dbd208618294fdb")
+        XCTAssertEqual(run.digest, "eb3bd9621015e3e021094f7c00ca81a8b70c3596acbfee05365d82bf1a080f1c")
     }
 
     func testExampleConfigurationsCanBeRead() throws {
