@@ -35,9 +35,9 @@ public struct ClassScores {
         var names: [String]?
         var count = 0
         if path.lowercased().hasSuffix(".npy") {
-            let file = try NumpyFile(try InputBytes(path: path))
+            let bytes = try InputBytes(path: path), file = try NumpyFile(bytes)
             var values = [Float](repeating: 0, count: file.header.rows * file.header.columns)
-            try values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { try file.read(try InputBytes(path: path), into: base) } }
+            try values.withUnsafeMutableBufferPointer { if let base = $0.baseAddress { try file.read(bytes, into: base) } }
             guard values.allSatisfy(\.isFinite) else {
                 throw Failure.badInput("the class scores hold NaN or infinity", at: .file(path), advice: "check what wrote them")
             }

@@ -1,3 +1,5 @@
+import Sampling
+
 /// Recordings in rounds, and those of a round divided among ranks so that each has about as many rows. A function of the recordings alone.
 package struct DetectionRounds: Sequence, IteratorProtocol {
     private var waiting: ArraySlice<Int>
@@ -21,12 +23,6 @@ package struct DetectionRounds: Sequence, IteratorProtocol {
             sum += rows(video)
             waiting.removeFirst()
         }
-        var own = [[Int]](repeating: [], count: ranks), loads = [Int](repeating: 0, count: ranks)
-        for video in round.sorted(by: { (rows($1), $0) < (rows($0), $1) }) {
-            let rank = loads.indices.min { (loads[$0], $0) < (loads[$1], $1) } ?? 0
-            own[rank].append(video)
-            loads[rank] += rows(video)
-        }
-        return own.map { $0.sorted() }
+        return RecordingShares.places(rows: round.map(rows), ranks: ranks).map { $0.map { round[$0] } }
     }
 }

@@ -140,10 +140,9 @@ public struct RepresentationProbe {
         let all = (try communicator.gather(values), try communicator.gather(labels), try communicator.gather(counts))
         guard let allValues = all.0, let allLabels = all.1, let allCounts = all.2 else { return nil }
         var result = videos.map { _ in Recording(values: [], labels: []) }
-        let lengths = videos.map { loaded.store.videos[$0].rows }
-        for rank in 0..<communicator.size {
+        let shares = RecordingShares.places(rows: videos.map { loaded.store.videos[$0].rows }, ranks: communicator.size)
+        for (rank, places) in shares.enumerated() {
             var frame = 0
-            let places = RecordingShares.places(rows: lengths, ranks: communicator.size, rank: rank)
             for (place, count) in zip(places, allCounts[rank]) {
                 result[place].values = Array(allValues[rank][frame * width..<(frame + count) * width])
                 result[place].labels = Array(allLabels[rank][frame..<frame + count])

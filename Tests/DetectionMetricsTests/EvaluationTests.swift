@@ -6,16 +6,6 @@ import XCTest
 final class EvaluationTests: XCTestCase {
     private let classes = ClassMap(names: ["jump", "run", "swim"])
 
-    private func video(_ id: VideoID, _ instances: [(Double, Double, Int)]) -> VideoAnnotation {
-        VideoAnnotation(
-            id: id, subset: "Test", duration: 100, fps: nil,
-            instances: instances.map { ActionInstance(segment: Segment(start: $0.0, end: $0.1), label: $0.2) })
-    }
-
-    private func detection(_ id: VideoID, _ start: Double, _ end: Double, _ label: Int, _ score: Double) -> Detection {
-        Detection(video: id, segment: Segment(start: start, end: end), label: label, score: score)
-    }
-
     func testPerfectDetectionsScoreOne() {
         let videos = [video("a", [(0, 10, 0), (20, 30, 1)]), video("b", [(5, 9, 0)])]
         let detections = [detection("a", 0, 10, 0, 0.9), detection("a", 20, 30, 1, 0.8), detection("b", 5, 9, 0, 0.7)]

@@ -4,16 +4,6 @@ import TemporalAnnotations
 import XCTest
 
 final class ProposalRecallTests: XCTestCase {
-    private func video(_ id: VideoID, _ instances: [(Double, Double, Int)]) -> VideoAnnotation {
-        VideoAnnotation(
-            id: id, subset: "Test", duration: 100, fps: nil,
-            instances: instances.map { ActionInstance(segment: Segment(start: $0.0, end: $0.1), label: $0.2) })
-    }
-
-    private func detection(_ id: VideoID, _ start: Double, _ end: Double, _ label: Int, _ score: Double) -> Detection {
-        Detection(video: id, segment: Segment(start: start, end: end), label: label, score: score)
-    }
-
     /// Two proposals per video, of which the second of each finds what the first does not.
     func testByHand() {
         let videos = [video("a", [(0, 10, 0), (50, 60, 1)]), video("b", [(0, 10, 0)]), video("none", [])]

@@ -221,4 +221,23 @@ class FaultTestCase: CommandTestCase {
     }
 
     func checkpoint(_ step: Int) -> String { String(format: "step-%08ld.h5", step) }
+
+    /// Starts the program alone, waits until it holds at a named place (see `RunWindow`), and sends it SIGTERM.
+    ///
+    /// - Returns: its exit code, and what it said on standard error.
+    func terminated(_ arguments: [String], heldAt place: String) throws -> (code: Int32, errors: String) {
+        let process = Process(), errors = Pipe()
+        process.executableURL = executable
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment
+            .merging(["KAIROS_TEST_HOLD": place, "KAIROS_TEST_HOLD_FOLDER": folder]) { $1 }
+        process.standardError = errors
+        process.standardOutput = FileHandle.nullDevice
+        try process.run()
+        while process.isRunning, !FileManager.default.fileExists(atPath: folder + "/held-0") { usleep(1_000) }
+        process.terminate()
+        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        return (process.terminationStatus, text)
+    }
 }

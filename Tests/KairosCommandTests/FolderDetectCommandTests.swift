@@ -39,19 +39,8 @@ final class FolderDetectCommandTests: FaultTestCase {
         XCTAssertGreaterThan(try XCTUnwrap(one["detections"] as? Int), 40)
         XCTAssertEqual(try file("two.json"), try file("one.json"))
 
-        let process = Process(), errors = Pipe()
-        process.executableURL = executable
-        process.arguments = detect + [folder + "/cut.json"]
-        process.environment = ProcessInfo.processInfo.environment
-            .merging(["KAIROS_TEST_HOLD": "detecting:0:21", "KAIROS_TEST_HOLD_FOLDER": folder]) { $1 }
-        process.standardError = errors
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        while process.isRunning, !FileManager.default.fileExists(atPath: folder + "/held-0") { usleep(1_000) }
-        process.terminate()
-        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        XCTAssertEqual(process.terminationStatus, 75, text)
+        let (code, text) = try terminated(detect + [folder + "/cut.json"], heldAt: "detecting:0:21")
+        XCTAssertEqual(code, 75, text)
         XCTAssertTrue(
             text.hasSuffix("interrupted: SIGTERM came in detecting; 21 of 40 recordings are kept\n  do: start the same command again\n"), text)
         XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/cut.json"))

@@ -63,21 +63,11 @@ final class InterruptionTests: FaultTestCase {
         _ = try whole(.supervised)
         let path = folder + "/whole-supervised/checkpoints/" + checkpoint(30)
         if !FileManager.default.fileExists(atPath: path) { _ = try finish(.supervised, 1, "whole-supervised", resume: false) }
-        let process = Process(), errors = Pipe()
-        process.executableURL = executable
-        process.arguments = [
+        let arguments = [
             "detect", "--checkpoint", path, "--store", folder + "/store.h5", "--output", folder + "/p.json", "--set", "training.threads=1",
         ]
-        process.environment = ProcessInfo.processInfo.environment
-            .merging(["KAIROS_TEST_HOLD": "detecting:0", "KAIROS_TEST_HOLD_FOLDER": folder]) { $1 }
-        process.standardError = errors
-        process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        while process.isRunning, !FileManager.default.fileExists(atPath: folder + "/held-0") { usleep(1_000) }
-        process.terminate()
-        let text = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        XCTAssertEqual(process.terminationStatus, 75, text)
+        let (code, text) = try terminated(arguments, heldAt: "detecting:0")
+        XCTAssertEqual(code, 75, text)
         XCTAssertEqual(text, "interrupted: SIGTERM came in detecting\n  do: start the same command again\n")
         XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/p.json"))
     }

@@ -22,20 +22,11 @@ final class ClassWeightTests: RunConfigurationTestCase {
     }
     override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
 
-    private static let models = [
-        "actionformer": "{backbone_arch: [1, 1, 1], n_mha_win_size: 5, n_head: 2, embd_dim: 8, fpn_dim: 8, head_dim: 8, "
-            + "regression_range: [[0, 4], [4, 10000]]}",
-        "tridet": "{name: tridet, backbone_arch: [1, 1, 1], n_sgp_win_size: 3, sgp_mlp_dim: 16, num_bins: 6, embd_dim: 16, fpn_dim: 16, "
-            + "head_dim: 8, regression_range: [[0, 4], [4, 10000]]}",
-        "temporalmaxer": "{name: temporalmaxer, backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, "
-            + "regression_range: [[0, 4], [4, 10000]]}",
-    ]
-
     private func run(_ name: String, _ model: String = "actionformer", _ overrides: [String] = [], resume: Bool = false) throws -> TrainingRun {
         let configuration = try RunConfiguration(
             yaml: """
                 data: {store: "\(folder)/s.h5", virtual_shards: 2, batch_size: 8, max_rows: 64, evaluation_subset: null}
-                model: \(Self.models[model] ?? "")
+                model: \(TinyModels.sections[model] ?? "")
                 training: {iterations: 3, learning_rate: 0.01, threads: 1, log_every: 1, droppath: 0.0}
                 """, file: "run.yaml", overrides: overrides)
         return try TrainingRun(
@@ -46,7 +37,7 @@ final class ClassWeightTests: RunConfigurationTestCase {
 
     /// Weights of 1 change no bit; twice the weight of every class is twice the classification loss of the first step, and nothing else.
     func testEveryDetectorWeighsItsClasses() throws {
-        for model in Self.models.keys.sorted() {
+        for model in TinyModels.sections.keys.sorted() {
             let plain = try run("\(model)-plain", model).run()
             let ones = try run("\(model)-ones", model, ["training.class_weights={run: 1, \"sit's\": 1.0}"]).run()
             XCTAssertEqual(ones.digest, plain.digest, model)
@@ -175,7 +166,7 @@ final class ClassWeightTests: RunConfigurationTestCase {
             let configuration = try RunConfiguration(
                 yaml: """
                     data: {store: "\(folder)/s.h5", virtual_shards: 1, batch_size: 8, evaluation_subset: null}
-                    model: \(Self.models["actionformer"] ?? "")
+                    model: \(TinyModels.sections["actionformer"] ?? "")
                     training: {iterations: 3, threads: 1, accumulate: \(parts)}
                     """, file: "run.yaml")
             return try TrainingTrial.memory(

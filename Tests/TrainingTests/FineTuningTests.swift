@@ -23,15 +23,6 @@ final class FineTuningTests: XCTestCase {
     }
     override func tearDown() { try? FileManager.default.removeItem(atPath: folder) }
 
-    private static let models = [
-        "actionformer": "{backbone_arch: [1, 1, 1], n_mha_win_size: 5, n_head: 2, embd_dim: 8, fpn_dim: 8, head_dim: 8, "
-            + "regression_range: [[0, 4], [4, 10000]]}",
-        "tridet": "{name: tridet, backbone_arch: [1, 1, 1], n_sgp_win_size: 3, sgp_mlp_dim: 16, num_bins: 6, embd_dim: 16, fpn_dim: 16, "
-            + "head_dim: 8, regression_range: [[0, 4], [4, 10000]]}",
-        "temporalmaxer": "{name: temporalmaxer, backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, "
-            + "regression_range: [[0, 4], [4, 10000]]}",
-    ]
-
     private func writeStore(_ classes: [String]) throws {
         var annotations = try SyntheticFeatures.annotations(videos: 12, classes: classes.count, seed: 4)
         annotations.classes = ClassMap(names: classes)
@@ -43,7 +34,7 @@ final class FineTuningTests: XCTestCase {
         try RunConfiguration(
             yaml: """
                 data: {store: "\(folder)/s.h5", virtual_shards: 2, batch_size: 2, max_rows: 64, evaluation_subset: null}
-                model: \(Self.models[model] ?? "")
+                model: \(TinyModels.sections[model] ?? "")
                 training: {iterations: 4, learning_rate: 0.01, threads: 1, log_every: 1}
                 """, file: "run.yaml", overrides: overrides)
     }
@@ -81,7 +72,7 @@ final class FineTuningTests: XCTestCase {
 
     /// Frozen parts of every detector hold the file's values after four steps, to the bit, in weights and average; classifier rows by name.
     func testInitialAndFrozenValues() throws {
-        for model in Self.models.keys.sorted() {
+        for model in TinyModels.sections.keys.sorted() {
             let held = try writeWeights(model)
             let outcome = try run(model, model, [initial, "training.frozen=[\"backbone.*\", \"cls_head.*\"]"]).run()
             let checkpoint = try Checkpoint(path: outcome.checkpoint)

@@ -27,20 +27,11 @@ final class WeightImportTests: XCTestCase {
     private static let rate = FeatureRate(
         secondsPerRow: .init(least: 0.5, median: 0.5, greatest: 0.5), secondsPerWindow: .init(least: 1, median: 1, greatest: 1))
 
-    private static let models = [
-        "actionformer": "{backbone_arch: [1, 1, 1], n_mha_win_size: 5, n_head: 2, embd_dim: 8, fpn_dim: 8, head_dim: 8, "
-            + "regression_range: [[0, 4], [4, 10000]]}",
-        "tridet": "{name: tridet, backbone_arch: [1, 1, 1], n_sgp_win_size: 3, sgp_mlp_dim: 16, num_bins: 6, embd_dim: 16, fpn_dim: 16, "
-            + "head_dim: 8, regression_range: [[0, 4], [4, 10000]]}",
-        "temporalmaxer": "{name: temporalmaxer, backbone_arch: [1, 0, 1], embd_dim: 8, fpn_dim: 8, head_dim: 8, "
-            + "regression_range: [[0, 4], [4, 10000]]}",
-    ]
-
     private func configuration(_ model: String = "actionformer", _ overrides: [String] = []) throws -> RunConfiguration {
         try RunConfiguration(
             yaml: """
                 data: {store: \(path("s.h5")), virtual_shards: 1, batch_size: 1}
-                model: \(Self.models[model] ?? "")
+                model: \(TinyModels.sections[model] ?? "")
                 training: {iterations: 2, threads: 1}
                 """, file: "run.yaml", overrides: overrides)
     }
@@ -82,7 +73,7 @@ final class WeightImportTests: XCTestCase {
 
     /// Files of the program say names and rate, whatever the store says.
     func testNamesOfTheWeightFile() throws {
-        for model in Self.models.keys {
+        for model in TinyModels.sections.keys {
             try writeWeights(model, WeightMetadata(classes: Self.names, featureRate: Self.rate))
             for classes in [[], Self.names, ["sit", "jump", "run"], ["jump"]] {
                 try writeStore(classes: classes)

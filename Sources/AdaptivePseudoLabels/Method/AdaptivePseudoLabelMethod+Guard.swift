@@ -1,5 +1,4 @@
 import ActionDetection
-import Autograd
 import Checkpoints
 import Collectives
 import DetectionMetrics
@@ -17,8 +16,7 @@ import TrainingMethods
 struct GuardedWeights: Equatable {
     /// Average mAP on the held-out recordings, 0 to 1.
     var score: Double
-    var weights: [Float]
-    var average: [Float]
+    var saved: SavedWeights
 }
 
 extension TrainingRecordings {
@@ -39,13 +37,9 @@ extension AdaptivePseudoLabelMethod {
         var isKept = true
         if let best, score < best.score {
             isKept = false
-            for (i, value) in best.weights.enumerated() { state.arena.values[i] = value }
-            for (i, value) in best.average.enumerated() { state.average.values[i] = value }
-            RoundedWeights.forget()
+            best.saved.putBack(into: state)
         } else {
-            best = GuardedWeights(
-                score: score, weights: Array(UnsafeBufferPointer(start: state.arena.values, count: state.arena.count)),
-                average: Array(UnsafeBufferPointer(start: state.average.values, count: state.arena.count)))
+            best = GuardedWeights(score: score, saved: SavedWeights(state))
         }
         guard run.communicator.isRoot else { return }
         let value = best?.score ?? score
@@ -85,6 +79,6 @@ extension AdaptivePseudoLabelMethod {
         guard score.count == 1 else { throw StateBytes.damaged("apl_guard", in: state) }
         guard weights.count == count else { throw StateBytes.damaged("apl_guard_weights", in: state) }
         guard average.count == count else { throw StateBytes.damaged("apl_guard_average", in: state) }
-        return GuardedWeights(score: score[0], weights: weights, average: average)
+        return GuardedWeights(score: score[0], saved: SavedWeights(values: weights, average: average))
     }
 }

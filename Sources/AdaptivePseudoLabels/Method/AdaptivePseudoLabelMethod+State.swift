@@ -31,8 +31,8 @@ extension AdaptivePseudoLabelMethod {
         if !pretrained.isEmpty { result["apl_pyramid"] = StateBytes.bytes(pretrained) }
         if let best {
             result["apl_guard"] = StateBytes.bytes([best.score])
-            result["apl_guard_weights"] = StateBytes.bytes(best.weights)
-            result["apl_guard_average"] = StateBytes.bytes(best.average)
+            result["apl_guard_weights"] = StateBytes.bytes(best.saved.values)
+            result["apl_guard_average"] = StateBytes.bytes(best.saved.average)
         }
         for (name, values, count) in discriminatorArrays { result[name] = StateBytes.bytes(values, count: count) }
         return result

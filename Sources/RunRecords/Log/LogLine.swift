@@ -49,7 +49,19 @@ public enum LogLine: Equatable, Sendable {
 }
 
 extension LogLine: Decodable {
-    private enum Sign: String, CodingKey { case loss, promoted, rejected, kept, bestStep = "best_step" }
+    /// Keys that tell of what kind a line is.
+    enum Sign: String, CodingKey, CaseIterable {
+        case loss, promoted, rejected, kept
+        case bestStep = "best_step"
+
+        /// Whether such a line is written after its step: it says what the step has made. The others begin a stage.
+        var followsItsStep: Bool {
+            switch self {
+            case .loss, .kept, .bestStep: true
+            case .promoted, .rejected: false
+            }
+        }
+    }
 
     public init(from decoder: any Decoder) throws {
         let signs = try decoder.container(keyedBy: Sign.self)

@@ -45,19 +45,19 @@ public final class RunLog {
         // What a stage notes before its first step is noted again when the run goes on from just there; what is found after a step is not.
         struct Stepped: Decodable {
             let step: Int
-            let isOfSteps: Bool
+            let followsItsStep: Bool
 
-            enum CodingKeys: String, CodingKey { case step, loss, kept, bestStep = "best_step" }
+            private enum Place: CodingKey { case step }
 
             init(from decoder: any Decoder) throws {
-                let container = try decoder.container(keyedBy: CodingKeys.self)
-                step = try container.decode(Int.self, forKey: .step)
-                isOfSteps = container.contains(.loss) || container.contains(.kept) || container.contains(.bestStep)
+                step = try decoder.container(keyedBy: Place.self).decode(Int.self, forKey: .step)
+                let signs = try decoder.container(keyedBy: LogLine.Sign.self)
+                followsItsStep = LogLine.Sign.allCases.contains { $0.followsItsStep && signs.contains($0) }
             }
         }
         var result = Data()
         for line in data.split(separator: UInt8(ascii: "\n")) {
-            guard let record = try? JSONDecoder().decode(Stepped.self, from: Data(line)), record.step < step + (record.isOfSteps ? 1 : 0) else {
+            guard let record = try? JSONDecoder().decode(Stepped.self, from: Data(line)), record.step < step + (record.followsItsStep ? 1 : 0) else {
                 continue
             }
             result += line + [UInt8(ascii: "\n")]

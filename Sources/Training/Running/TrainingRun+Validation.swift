@@ -53,13 +53,8 @@ extension TrainingRun {
     func withEvaluatedWeights<Result>(_ body: () throws -> Result) throws -> Result {
         guard configuration.training.evaluateCheckpoint == .best, trainer.validated.best >= 0 else { return try body() }
         let state = trainer.state, arena = state.arena, path = trainer.checkpoints.best
-        let last = Array(UnsafeBufferPointer(start: arena.values, count: arena.count))
-        let lastAverage = Array(UnsafeBufferPointer(start: state.average.values, count: arena.count))
-        defer {
-            for (i, value) in last.enumerated() { arena.values[i] = value }
-            for (i, value) in lastAverage.enumerated() { state.average.values[i] = value }
-            RoundedWeights.forget()
-        }
+        let last = SavedWeights(state)
+        defer { last.putBack(into: state) }
         try communicator.throwTogether {
             let checkpoint = try Checkpoint(path: path)
             guard checkpoint.header.step == trainer.validated.bestStep else {

@@ -1,0 +1,31 @@
+import Autograd
+
+/// A copy of a training's weights and their running average, to be put back later.
+public struct SavedWeights: Equatable, Sendable {
+    package let values: [Float]
+    package let average: [Float]
+
+    /// As many numbers each as the arena has.
+    package init(values: [Float], average: [Float]) {
+        self.values = values
+        self.average = average
+    }
+
+    /// The present ones.
+    package init(_ state: TrainingState) {
+        func copy(_ values: UnsafePointer<Float>) -> [Float] { Array(UnsafeBufferPointer(start: values, count: state.arena.count)) }
+        self.init(values: copy(state.arena.values), average: copy(state.average.values))
+    }
+
+    /// Puts them in the place of the present ones; the optimizer's moments stay.
+    ///
+    /// - Precondition: the state has as many parameters.
+    package func putBack(into state: TrainingState) {
+        precondition(values.count == state.arena.count && average.count == values.count)
+        for i in values.indices {
+            state.arena.values[i] = values[i]
+            state.average.values[i] = average[i]
+        }
+        RoundedWeights.forget()
+    }
+}
