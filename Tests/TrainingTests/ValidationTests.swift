@@ -1,4 +1,5 @@
 import Checkpoints
+import FeatureStore
 import Foundation
 import RunRecords
 import Training
@@ -35,6 +36,21 @@ final class ValidationTests: ToyRunTestCase {
         XCTAssertEqual(evaluation, plain.evaluation)
         // The best one is not among those that are kept by their number, nor gone on from.
         XCTAssertEqual(RunFolder("\(folder)/validated").checkpoints(keep: 2).steps, [10, 12])
+    }
+
+    /// Classes of a classifier, and actions of one class: the evaluations while training count as the one at the end does.
+    func testClassesOfAClassifierCountAlike() throws {
+        let known = try FeatureStore(path: store), scores = folder + "/scores.json"
+        let videos = known.videos.map { "\"\($0.id.name)\": [0.1, 0.9]" }.joined(separator: ", ")
+        try "{\"results\": {\(videos)}, \"class\": [\"action_0\", \"action_1\"]}".write(toFile: scores, atomically: true, encoding: .utf8)
+        for agnostic in ["true", "false"] {
+            let overrides = [
+                "training.evaluate_every=5", "test.class_scores=\(scores)", "data.class_agnostic=\(agnostic)", "test.tiou_thresholds=[0.01, 0.05]",
+            ]
+            let evaluation = try XCTUnwrap(try run("classified-\(agnostic)", overrides).run().evaluation)
+            XCTAssertGreaterThan(evaluation.averageMAP, 0, agnostic)
+            XCTAssertEqual(try records("classified-\(agnostic)").last?.mAP, evaluation.mAP, agnostic)
+        }
     }
 
     func testRunsThatEvaluateGoOnAsTheyWere() throws {

@@ -54,10 +54,13 @@ struct EvaluatedRecordings {
     }
 
     /// The recordings that a run which evaluates while it trains is evaluated on: by `data.annotations` only where these are the same ones.
-    static func whileTraining(_ configuration: RunConfiguration, _ store: FeatureStore, readsAnnotations: Bool) throws -> EvaluatedRecordings? {
-        let data = configuration.data
+    ///
+    /// - Parameter evaluated: those of the end.
+    static func whileTraining(
+        _ configuration: RunConfiguration, _ store: FeatureStore, evaluated: EvaluatedRecordings?, readsAnnotations: Bool
+    ) throws -> EvaluatedRecordings? {
         guard configuration.training.evaluateEvery != nil else { return nil }
-        guard let own = data.validationSubset else { return try atTheEnd(configuration, store, readsAnnotations: readsAnnotations) }
+        guard let own = configuration.data.validationSubset else { return evaluated }
         return try EvaluatedRecordings(
             subset: own, key: "data.validation_subset", annotations: nil, configuration, store, readsAnnotations: readsAnnotations)
     }
@@ -111,6 +114,12 @@ struct EvaluatedRecordings {
         let names = unknown.prefix(5).map { "'\($0)'" }.joined(separator: ", ") + (unknown.count > 5 ? " and \(unknown.count - 5) more" : "")
         let actions = counted(selection.backgroundInstances, "action")
         return (set, ["\(actions) in '\(path)' are of classes that the store lacks, and count as background: \(names)"])
+    }
+
+    /// The detections with the classes of the classifier, where there is one.
+    func classified(_ found: [(video: VideoID, detections: [Detection])]) throws -> [(video: VideoID, detections: [Detection])] {
+        guard let classScores else { return found }
+        return try found.map { ($0.video, try classScores($0.detections, of: $0.video)) }
     }
 
     /// The detections as they are compared with `truth`: of one class where classes do not count.

@@ -50,7 +50,7 @@ struct PreparedRun {
         }
         self.evaluated = evaluated
         let validated = try communicator.throwTogether {
-            try EvaluatedRecordings.whileTraining(configuration, store, readsAnnotations: communicator.isRoot)
+            try EvaluatedRecordings.whileTraining(configuration, store, evaluated: evaluated, readsAnnotations: communicator.isRoot)
         }
         self.validated = validated
         let planner = try communicator.throwTogether {

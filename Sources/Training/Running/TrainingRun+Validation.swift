@@ -13,13 +13,15 @@ import TrainingMethods
 /// Evaluation while the run trains, and with the weights of its best moment.
 extension TrainingRun {
     /// The detections on rank 0, nil on the others, with the weights that the configuration names (current ones or their average).
-    func detections(on videos: [Int], title: String) throws -> [(video: VideoID, detections: [Detection])]? {
+    func detections(on recordings: EvaluatedRecordings, title: String) throws -> [(video: VideoID, detections: [Detection])]? {
         // Buffers of the training's sizes would lie beside those of whole recordings.
         BufferPool.shared.releaseFree()
         func detect() throws -> [(video: VideoID, detections: [Detection])]? {
-            try Inference.detect(trainer.method.localizer(detector), store: store, videos: videos, communicator: communicator, title: title)
+            try Inference.detect(
+                trainer.method.localizer(detector), store: store, videos: recordings.videos, communicator: communicator, title: title)
         }
-        return configuration.training.evaluateWeights == .ema ? try trainer.state.average.withAveragedWeights(detect) : try detect()
+        let found = configuration.training.evaluateWeights == .ema ? try trainer.state.average.withAveragedWeights(detect) : try detect()
+        return try communicator.throwTogether { try found.map(recordings.classified) }
     }
 
     /// Has the trainer evaluate on these recordings; says so where the choice of the best weights favours the final evaluation.
@@ -31,14 +33,11 @@ extension TrainingRun {
                 advice: "name another data.validation_subset, or set training.evaluate_every to null")
         }
         trainer.validation = Validation(every: every, patience: configuration.training.patience) { [self] in
-            let found = try detections(on: recordings.videos, title: "validating")
+            let found = try detections(on: recordings, title: "validating")
             return try communicator.throwTogether {
                 guard let found else { return nil }
-                let scored = try found.flatMap { try recordings.classScores?($0.detections, of: $0.video) ?? $0.detections }
-                let classes = recordings.classScores?.classes ?? store.classes
-                let scores = DetectionScores(step: trainer.state.step, isAtEnd: false, scores: scored.map(\.score))
-                try trainer.observers.tell { try $0.detected(scores) }
-                return Evaluation(videos: recordings.truth, classes: classes, thresholds: configuration.test.tiouThresholds).evaluate(scored)
+                try tell(found, isAtEnd: false)
+                return result(found, on: recordings)
             }
         }
         let chooses = configuration.training.patience != nil || configuration.training.evaluateCheckpoint == .best
@@ -47,6 +46,17 @@ extension TrainingRun {
                 "warning: the best weights are chosen on subset '\(recordings.subset)', on which the run is evaluated too: its figures are too good; "
                     + "name another data.validation_subset")
         }
+    }
+
+    /// Tells the observers the scores of an evaluation's detections.
+    func tell(_ found: [(video: VideoID, detections: [Detection])], isAtEnd: Bool) throws {
+        let scores = DetectionScores(step: trainer.state.step, isAtEnd: isAtEnd, scores: found.flatMap { $0.detections.map(\.score) })
+        try trainer.observers.tell { try $0.detected(scores) }
+    }
+
+    func result(_ found: [(video: VideoID, detections: [Detection])], on recordings: EvaluatedRecordings) -> EvaluationResult {
+        Evaluation(videos: recordings.truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
+            .evaluate(recordings.compared(found))
     }
 
     /// Runs with the weights of the best evaluation in the place of the last ones, if the configuration wants that and there was one.

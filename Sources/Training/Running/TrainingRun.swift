@@ -193,19 +193,15 @@ public final class TrainingRun {
     /// On rank 0 the metrics, nil on the others.
     private func evaluate(_ evaluated: EvaluatedRecordings) throws -> EvaluationResult? {
         let truth = evaluated.truth
-        var found = try withEvaluatedWeights { try detections(on: evaluated.videos, title: "detecting") }
+        let found = try withEvaluatedWeights { try detections(on: evaluated, title: "detecting") }
         let result = try communicator.throwTogether { () throws -> EvaluationResult? in
-            guard found != nil else { return nil }
+            guard let found else { return nil }
             RunWindow.writingDetections.pass()
-            if let scores = evaluated.classScores { found = try found?.map { ($0.video, try scores($0.detections, of: $0.video)) } }
-            let found = found ?? []
             try folder.write(predictions: found, classes: evaluated.classScores?.classes ?? store.classes)
-            let scores = DetectionScores(step: trainer.state.step, isAtEnd: true, scores: found.flatMap { $0.detections.map(\.score) })
-            try observers.tell { try $0.detected(scores) }
+            try tell(found, isAtEnd: true)
             guard truth.contains(where: { !$0.instances.isEmpty }) else { return nil }
             RunWindow.evaluating.pass()
-            let evaluation = Evaluation(videos: truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
-            let result = evaluation.evaluate(evaluated.compared(found))
+            let result = self.result(found, on: evaluated)
             notes += evaluated.passedOver(evaluated.compared(found), classes: store.classes).map { "warning: \($0)" }
             RunWindow.writingMetrics.pass()
             try trainer.keep(metrics: try folder.write(metrics: result))
