@@ -36,6 +36,11 @@ public final class TrainingState {
         self.normalizers = RunningNormalizers(normalizers, initial: initialLossNormalizer)
     }
 
+    /// Runs with the current weights, or with their running average in their place.
+    package func with<Result>(_ weights: StoredWeights, _ body: () throws -> Result) rethrows -> Result {
+        weights == .ema ? try average.withAveragedWeights(body) : try body()
+    }
+
     /// The arrays that a checkpoint holds, by the name of their group.
     package var arrays: [(group: String, values: UnsafeMutablePointer<Float>)] {
         [

@@ -1,6 +1,5 @@
 import Diagnostics
 import FeatureStore
-import Foundation
 import RunRecords
 import TemporalAnnotations
 import TrainingMethods
@@ -30,15 +29,7 @@ public enum RoundRecord {
         let truth = annotations.filter { !$0.isWeaklyLabelled }
         let isMeasured = truth.contains { !$0.instances.isEmpty }
         let quality = isMeasured ? PseudoLabelQuality(labels: labels, truth: truth) : nil
-        let folder = run.folder.pseudoLabels
-        if !FileManager.default.fileExists(atPath: folder) {
-            do {
-                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-            } catch {
-                throw Failure.failed(
-                    "the folder cannot be made: \(error.localizedDescription)", at: .file(folder), advice: "check the run's folder")
-            }
-        }
+        try RunFolder.make(run.folder.pseudoLabels)
         let file = PseudoLabelFile(
             round: number, labels: labels, videos: annotations.map(\.id), thresholds: thresholds, quality: quality, previousQuality: previous,
             reliability: isMeasured ? PseudoLabelReliability(labels: labels, truth: truth) : nil)

@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// The folder of a run: the path of every file that a run leaves there.
@@ -44,6 +45,17 @@ public struct RunFolder: Equatable, Sendable {
         return (folder.files + folder.subfolders).map { String($0.dropFirst()) }
     }()
 
+    /// Makes a folder of the run's, unless it is there.
+    ///
+    /// - Throws: `Failure` (`.failed`) when it cannot be made.
+    package static func make(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw Failure.failed("the folder cannot be made: \(error.localizedDescription)", at: .file(path), advice: "check the run's folder")
+        }
+    }
+
     // MARK: What is there
 
     /// Whether the run has ended and was evaluated.
@@ -56,7 +68,7 @@ public struct RunFolder: Equatable, Sendable {
     public var recordedRanks: [Int] { Self.numbers(in: timeline, prefix: "rank-", suffix: ".json") }
 
     /// The numbers N of the files PREFIX N SUFFIX in a folder, ascending; none when there is no such folder.
-    static func numbers(in folder: String, prefix: String, suffix: String, digits least: Int = 1) -> [Int] {
+    package static func numbers(in folder: String, prefix: String, suffix: String, digits least: Int = 1) -> [Int] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
         return names.compactMap { name -> Int? in
             guard name.hasPrefix(prefix), name.hasSuffix(suffix), name.utf8.count >= prefix.utf8.count + suffix.utf8.count else { return nil }

@@ -12,12 +12,7 @@ package struct EventFolder {
 
     /// Numbers of the files, ascending: the order in which TensorBoard reads them.
     package var numbers: [Int] {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        return names.compactMap { name in
-            guard name.hasPrefix(Self.prefix), name.hasSuffix(Self.suffix) else { return nil }
-            let digits = name.dropFirst(Self.prefix.count).dropLast(Self.suffix.count)
-            return digits.count == 10 && digits.allSatisfy { $0.isASCII && $0.isNumber } ? Int(digits) : nil
-        }.sorted()
+        RunFolder.numbers(in: path, prefix: Self.prefix, suffix: Self.suffix, digits: 10)
     }
 
     package func file(_ number: Int) -> String { "\(path)/\(Self.prefix)\(String(format: "%010d", number))\(Self.suffix)" }
@@ -38,7 +33,7 @@ package struct EventFolder {
         ]
         var bytes = beginning.flatMap { RecordFraming.frame($0.encoded) }
         for record in try kept(of: old, before: step) { bytes += RecordFraming.frame(record) }
-        try makeFolder()
+        try RunFolder.make(path)
         // TensorBoard must not see the file before it is whole, not even by another name of its kind.
         let whole = "\(path)/continued"
         try replaceFile(at: whole, with: Data(bytes))
@@ -52,14 +47,6 @@ package struct EventFolder {
         if let last = old.last { truncate(file(last), 0) }
         for number in old.dropLast() { unlink(file(number)) }
         return result
-    }
-
-    private func makeFolder() throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw Failure.failed("the folder cannot be made: \(error.localizedDescription)", at: .file(path), advice: "check the run's folder")
-        }
     }
 
     /// Records of events that stay when the run goes on at `step`; what follows a damaged one does not.

@@ -60,8 +60,7 @@ extension AdaptivePseudoLabelMethod {
             try Inference.detect(
                 detector, store: store, videos: heldOut, communicator: run.communicator, title: "\(name): held-out recordings, detecting")
         }
-        let isAveraged = configuration.training.evaluateWeights == .ema
-        let found = isAveraged ? try run.state.average.withAveragedWeights(detect) : try detect()
+        let found = try run.state.with(configuration.training.evaluateWeights, detect)
         let scores = found.map { found in
             let evaluation = Evaluation(
                 videos: heldOut.map { store.videos[$0].annotation }, classes: store.classes, thresholds: configuration.test.tiouThresholds)

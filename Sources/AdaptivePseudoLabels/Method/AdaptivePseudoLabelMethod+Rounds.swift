@@ -64,8 +64,7 @@ extension AdaptivePseudoLabelMethod {
     /// The teacher's predictions on recordings that are not trained on with their labels, gathered on rank 0; nil on the other ranks.
     private func taught(_ all: [Int], round: Int, _ run: RunContext, title: String) throws -> [PseudoLabel]? {
         func predict() throws -> [PseudoLabel] { try predictions(on: all, round: round, run, title: title) }
-        let isAveraged = settings.pseudoLabels.teacher == .ema
-        let own = isAveraged ? try run.state.average.withAveragedWeights(predict) : try predict()
+        let own = try run.state.with(settings.pseudoLabels.teacher, predict)
         return try PseudoLabelExchange.gather(own, communicator: run.communicator)
     }
 

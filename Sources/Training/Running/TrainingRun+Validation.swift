@@ -20,7 +20,7 @@ extension TrainingRun {
             try Inference.detect(
                 trainer.method.localizer(detector), store: store, videos: recordings.videos, communicator: communicator, title: title)
         }
-        let found = configuration.training.evaluateWeights == .ema ? try trainer.state.average.withAveragedWeights(detect) : try detect()
+        let found = try trainer.state.with(configuration.training.evaluateWeights, detect)
         return try communicator.throwTogether { try found.map(recordings.classified) }
     }
 

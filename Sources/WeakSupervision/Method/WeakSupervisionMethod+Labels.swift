@@ -48,14 +48,10 @@ extension WeakSupervisionMethod {
     /// The stretches of all ranks; each recording is one rank's.
     private func exchange(_ divided: [Int: [Segment]], _ run: RunContext) throws -> [Int: [Segment]] {
         guard settings.maskDisagreement != nil else { return [:] }
-        let own = divided.sorted { $0.key < $1.key }.flatMap { index, segments in segments.flatMap { [Double(index), $0.start, $0.end] } }
-        var result: [Int: [Segment]] = [:]
-        for rows in try run.communicator.allGather(own) {
-            for at in stride(from: 0, to: rows.count, by: 3) {
-                result[Int(rows[at]), default: []].append(Segment(start: rows[at + 1], end: rows[at + 2]))
-            }
-        }
-        return result
+        var own = RoundLabels(), all = RoundLabels()
+        own.ignored = divided
+        for rows in try run.communicator.allGather(own.ignoredRows) { _ = all.add(rowWeights: [], ignoredRows: rows, store: store) }
+        return all.ignored
     }
 
     private func own(_ run: RunContext) -> [Int] {
