@@ -41,7 +41,4 @@ public struct Proposal: Codable, Equatable, Sendable {
         // Lengths in seconds and rates make 40 rows 39.999999.
         abs(value - value.rounded()) < 0.05 && abs(value) < 1e15 ? String(format: "%.0f", value) : String(format: "%.1f", value)
     }
-
-    /// "1 recording", "2 recordings".
-    static func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 }

@@ -92,7 +92,7 @@ public struct ProposalFacts: Equatable, Sendable {
         let wanted = ranks ?? (smallest > 1 ? 2 : 1)
         guard TrainingSize.shards(ranks: wanted, recordings: max(smallest, 1)) != nil else {
             throw Failure.badInput(
-                "\(Proposal.counted(smallest, "recording")) cannot be shared out over \(wanted) ranks", at: .file(store.path), .key("--ranks"),
+                "\(counted(smallest, "recording")) cannot be shared out over \(wanted) ranks", at: .file(store.path), .key("--ranks"),
                 advice: "give --ranks \(smallest) or fewer")
         }
         let facts = ProposalFacts(

@@ -1,6 +1,7 @@
 import Configuration
 import Detectors
 import FeatureStore
+import TemporalAnnotations
 import TrainingMethods
 
 /// Makes the proposals of each section.
@@ -58,7 +59,7 @@ struct ProposalMaker {
             Proposal(
                 "data.batch_size", size.batch,
                 "about \(Int(TrainingSize.rowsPerStep)) rows per step, at least a recording per shard; a recording of middle length has "
-                    + "\(Proposal.rows(medianRows)) rows, \(Proposal.counted(facts.labelled, "recording")) are labelled"))
+                    + "\(Proposal.rows(medianRows)) rows, \(counted(facts.labelled, "recording")) are labelled"))
         let longest = Proposal.rows(longestRows)
         if let most = TrainingSize.maximumRows(longest: longestRows, longestAction: levels.longest) {
             result.append(
@@ -71,10 +72,10 @@ struct ProposalMaker {
 
     var model: [Proposal] {
         let ranges = "[" + levels.ranges.map { "[\($0.lowerBound), \($0.upperBound)]" }.joined(separator: ", ") + "]"
-        let width = "\(Proposal.counted(facts.labelledActions, "labelled action")): 128 below 500, 256 below 5,000, else 512"
+        let width = "\(counted(facts.labelledActions, "labelled action")): 128 below 500, 256 below 5,000, else 512"
         return [
             Proposal("model.input_dimension", facts.training.dimension, "values per row; checked against the store"),
-            Proposal("model.backbone_arch", "[2, \(stem), \(levels.count - 1)]", "\(Proposal.counted(levels.count, "level")): \(levels.reason)"),
+            Proposal("model.backbone_arch", "[2, \(stem), \(levels.count - 1)]", "\(counted(levels.count, "level")): \(levels.reason)"),
             Proposal(
                 "model.n_mha_win_size", levels.window(medianRows: medianRows),
                 "rows of a level that a point sees: on the last level about half a recording of middle length, from 9 to 37"),
@@ -98,7 +99,7 @@ struct ProposalMaker {
         var result = [
             Proposal(
                 "training.iterations", size.iterations,
-                "\(Proposal.counted(facts.labelled, "labelled recording")), each seen about \(Int(epochs.rounded())) times; "
+                "\(counted(facts.labelled, "labelled recording")), each seen about \(Int(epochs.rounded())) times; "
                     + "at least \(TrainingSize.leastIterations)"),
             Proposal("training.warmup_iterations", size.warmup, "one twentieth"),
             Proposal(
@@ -130,7 +131,7 @@ struct ProposalMaker {
         return [
             Proposal("test.pre_nms_topk", 2000, "candidates per level, as published"),
             Proposal("test.min_score", "0.001", "as published"),
-            Proposal("test.max_seg_num", kept, "detections kept of a recording; there are up to \(Proposal.counted(most, "action")) in one"),
+            Proposal("test.max_seg_num", kept, "detections kept of a recording; there are up to \(counted(most, "action")) in one"),
         ]
     }
 }

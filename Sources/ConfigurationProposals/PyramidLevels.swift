@@ -1,4 +1,5 @@
 import FeatureStore
+import TemporalAnnotations
 
 /// The levels of a feature pyramid for actions of some lengths.
 ///
@@ -36,7 +37,7 @@ public struct PyramidLevels: Equatable, Sendable {
         count = levels
         let last = max(Self.beyond, Int(longest.rounded(.up)))
         ranges = (0..<levels).map { ($0 == 0 ? 0 : 1 << $0)...($0 == levels - 1 ? last : 1 << ($0 + 2)) }
-        let spacing = "the last level's points are \(Proposal.counted(1 << (levels - 1), "row")) apart"
+        let spacing = "the last level's points are \(counted(1 << (levels - 1), "row")) apart"
         guard let actions else {
             reason = "\(spacing); lengths of actions are not known, recordings have \(Proposal.rows(recordings.median)) rows"
             rangesReason = "each level twice as far as the one before"

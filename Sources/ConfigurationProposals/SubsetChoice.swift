@@ -1,5 +1,6 @@
 import Diagnostics
 import FeatureStore
+import TemporalAnnotations
 
 /// The subset that a run learns from, and the one it is evaluated on.
 public struct SubsetChoice: Equatable, Sendable {
@@ -59,17 +60,17 @@ public struct SubsetChoice: Equatable, Sendable {
                 at: .file(store), .key("--training-subset"),
                 advice: "give one of " + labelled.compactMap(\.subset).map { "'\($0)'" }.joined(separator: ", "))
         }
-        trainingReason += ": \(Proposal.counted(learnt.recordings, "recording")), \(learnt.labelledRecordings) with actions"
+        trainingReason += ": \(counted(learnt.recordings, "recording")), \(learnt.labelledRecordings) with actions"
         if let evaluation {
             let found = try named(evaluation, "--evaluation-subset")
             self.evaluation = found.subset
-            evaluationReason = "as asked: \(Proposal.counted(found.recordings, "recording")), \(found.labelledRecordings) with actions"
+            evaluationReason = "as asked: \(counted(found.recordings, "recording")), \(found.labelledRecordings) with actions"
         } else {
             let others = labelled.filter { $0.subset != learnt.subset && $0.labelledRecordings > 0 && $0.weaklyLabelledRecordings == 0 }
             let chosen = Self.first(of: others, beginning: "test") ?? Self.first(of: others, beginning: "val") ?? Self.largest(others)
             self.evaluation = chosen?.subset
             evaluationReason =
-                chosen.map { "\(Proposal.counted($0.recordings, "recording")) that are not learnt from, \($0.labelledRecordings) with actions" }
+                chosen.map { "\(counted($0.recordings, "recording")) that are not learnt from, \($0.labelledRecordings) with actions" }
                 ?? "no other subset has recordings with actions: the run says nothing of how good it is"
         }
     }

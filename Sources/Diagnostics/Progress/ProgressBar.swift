@@ -77,7 +77,8 @@ public final class ProgressBar {
         }
     }
 
-    static func duration(_ seconds: Double) -> String {
+    /// "12 s", "3 min 5 s", "2 h 7 min".
+    package static func duration(_ seconds: Double) -> String {
         let whole = Int(seconds.rounded())
         if whole < 60 { return "\(whole) s" }
         if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }

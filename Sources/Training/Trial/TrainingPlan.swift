@@ -78,10 +78,5 @@ public struct TrainingPlan: Encodable {
 
     private static func seconds(_ seconds: Double) -> String { String(format: seconds < 10 ? "%.3f s" : "%.1f s", seconds) }
 
-    private static func duration(_ seconds: Double) -> String {
-        let whole = Int(seconds.rounded())
-        if whole < 60 { return "\(max(whole, 1)) s" }
-        if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }
-        return "\(whole / 3600) h \(whole % 3600 / 60) min"
-    }
+    private static func duration(_ seconds: Double) -> String { ProgressBar.duration(max(seconds, 1)) }
 }
