@@ -17,7 +17,8 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
               launch/netcluster --hosts 2 --ranks 2 .build/release/kairos benchmark collectives --largest 16777216 --json
 
             Seconds are those of the slowest rank; the algorithms alternate. Fits use the minimum over all repetitions; ratios are medians over pairs of
-            neighbouring repetitions. The time of a message is half of a round trip. `tree` sums within hosts first if they have several ranks.
+            neighbouring repetitions. The time of a message is half of a round trip. `tree` sums within hosts first if they have several ranks, in
+            groups of up to 8; `tree, pairs` in groups of 2 (training.reduction_group).
             """)
 
     @Option(help: "Bytes of float32 gradients, smallest size; sizes grow by a factor of 4.")
@@ -58,6 +59,8 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
 
     private struct Series: Encodable {
         var name: String
+        /// Ranks that exchange pieces at each level.
+        var groups: [Int]
         /// Per size: least, median, and median of the ratio to MPI_Allreduce in the same repetition.
         var least: [Double] = []
         var median: [Double] = []
@@ -65,7 +68,7 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
         var fit = Fit(LinearFit([]))
 
         enum CodingKeys: String, CodingKey {
-            case name, fit
+            case name, groups, fit
             case least = "seconds"
             case median = "seconds_median"
             case ratio = "ratio_to_mpi"
@@ -93,8 +96,12 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
             let sizes = Array(sequence(first: smallest) { $0 * 4 }.prefix { $0 <= largest })
             let benchmark = CollectivesBenchmark(world: world, repetitions: repetitions)
             let hosts = Set(world.hosts).count
-            let ways = CollectivesBenchmark.Way.allCases.filter { $0 != .treeFlat || (hosts > 1 && hosts < world.size) }
-            var report = Report(ranks: world.size, hosts: hosts, bytes: sizes, ways: ways.map { Series(name: $0.rawValue) }, links: [])
+            let usual = CollectivesBenchmark.Way.tree.groupSizes(hosts: world.hosts)
+            let ways = CollectivesBenchmark.Way.allCases.filter { way in
+                way != .treeFlat && way != .treePairs || way.groupSizes(hosts: world.hosts) != usual
+            }
+            let series = ways.map { Series(name: $0.rawValue, groups: $0.groupSizes(hosts: world.hosts)) }
+            var report = Report(ranks: world.size, hosts: hosts, bytes: sizes, ways: series, links: [])
             Activity.begin(stage: "measuring")
             RunWindow.measuring.pass()
             for bytes in sizes {
@@ -147,6 +154,10 @@ struct BenchmarkCollectivesCommand: ParsableCommand {
             lines.append(line("\(bytes)", sums + report.links.map { String(format: "%.4f", $0.seconds[place] * 1e3) }))
         }
         lines.append("")
+        lines += report.ways.filter { !$0.groups.isEmpty }.map {
+            "\($0.name): groups of \($0.groups.map(String.init).joined(separator: ", ")), "
+                + "\(2 * $0.groups.reduce(0) { $0 + $1 - 1 }) messages per bucket and rank"
+        }
         lines += report.ways.map { fitted($0.name, $0.fit) } + report.links.map { fitted("message " + $0.name, $0.fit) }
         return lines.joined(separator: "\n")
     }

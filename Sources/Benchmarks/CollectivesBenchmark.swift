@@ -10,13 +10,19 @@ import NeuralNetworks
 package struct CollectivesBenchmark {
     /// A way to sum an array over all ranks.
     package enum Way: String, CaseIterable {
-        case tree, treeBFloat16 = "tree, bfloat16", treeFlat = "tree, one level", mpi = "MPI_Allreduce"
+        case tree, treeBFloat16 = "tree, bfloat16", treeFlat = "tree, one level", treePairs = "tree, pairs", mpi = "MPI_Allreduce"
+
+        /// Ranks that exchange pieces at each level; none for MPI.
+        package func groupSizes(hosts: [Int]) -> [Int] {
+            options.map { ReductionPlan.sizes(ranks: hosts.count, hosts: $0.isHierarchical ? hosts : [], group: $0.group) } ?? []
+        }
 
         var options: GradientReduction.Options? {
             switch self {
             case .tree: .init(bucketElements: 1_048_576)
             case .treeBFloat16: .init(bucketElements: 1_048_576, precision: .bfloat16)
-            case .treeFlat: .init(bucketElements: 1_048_576, isHierarchical: false)
+            case .treeFlat: .init(bucketElements: 1_048_576, isHierarchical: false, group: .max)
+            case .treePairs: .init(bucketElements: 1_048_576, group: 2)
             case .mpi: nil
             }
         }

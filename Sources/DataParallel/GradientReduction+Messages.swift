@@ -29,6 +29,7 @@ extension GradientReduction {
     private func count(_ elements: Int, to rank: Int) {
         let bytes = elements * (rounds ? 2 : 4)
         sentBytes += bytes
+        sentMessages += 1
         if hosts[rank] != hosts[shards.rank] { sentBytesBetweenHosts += bytes }
     }
 
@@ -149,7 +150,7 @@ extension GradientReduction {
     ///   - shards: how shards are assigned to ranks.
     ///   - options: of the reduction.
     public static func messageBytes(parameters count: Int, communicator: Communicator, shards: VirtualShards, options: Options) -> Int {
-        let plan = ReductionPlan(shards: shards, hosts: options.isHierarchical ? communicator.hosts : [])
+        let plan = ReductionPlan(shards: shards, hosts: options.isHierarchical ? communicator.hosts : [], group: options.group)
         // A slice of each level for every node that comes in; slices are rounded up to cache lines.
         var length = 0.0, part = Double(count), sent = 0
         for level in plan.levels {

@@ -23,17 +23,20 @@ extension GradientReduction {
         public var precision: Precision
         /// Whether ranks of a host add up among themselves before hosts do, where hosts hold several ranks.
         public var isHierarchical: Bool
+        /// The most ranks, or hosts, that exchange gradients with one another directly; more are taken in several levels. Changes no bit of the sums.
+        public var group: Int
 
-        /// Buckets of 2^20 elements (4 MiB), sent as soon as they are complete and added up within each host first.
+        /// Buckets of 2^20 elements (4 MiB), sent as soon as they are complete and added up within each host first, in groups of up to 8.
         public init(
             bucketElements: Int = 1_048_576, overlaps: Bool = true, order: Order = .ready, precision: Precision = .float32,
-            isHierarchical: Bool = true
+            isHierarchical: Bool = true, group: Int = 8
         ) {
             self.bucketElements = bucketElements
             self.overlaps = overlaps
             self.order = order
             self.precision = precision
             self.isHierarchical = isHierarchical
+            self.group = group
         }
     }
 }

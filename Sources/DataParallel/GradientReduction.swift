@@ -32,12 +32,16 @@ public final class GradientReduction {
     /// Bytes this rank has sent, over all steps, and those of them that went to other hosts; may be set back to 0.
     public var sentBytes = 0
     public var sentBytesBetweenHosts = 0
+    /// Messages this rank has sent, over all steps; may be set back to 0.
+    public var sentMessages = 0
     /// Buckets whose messages started before the last shard's backward had ended, over all steps; may be set back to 0.
     public var overlappedBuckets = 0
     /// Buckets that the arena's gradients are cut into.
     public var bucketCount: Int { buckets.ranges.count }
-    /// Whether ranks of a host add up among themselves first.
-    public var isHierarchical: Bool { plan.levels.count > 1 }
+    /// How many ranks exchange gradients with one another at each level.
+    public var groupSizes: [Int] { plan.levels.map(\.members.count) }
+    /// Messages that this rank sends per step; empty slices of buckets smaller than the group are not sent.
+    public var messagesPerStep: Int { bucketCount * plan.messagesPerBucket }
 
     let arena: ParameterArena
     let communicator: Communicator
@@ -97,7 +101,7 @@ public final class GradientReduction {
         self.shards = shards
         self.options = options
         self.hosts = hosts ?? communicator.hosts
-        plan = ReductionPlan(shards: shards, hosts: options.isHierarchical ? self.hosts : [])
+        plan = ReductionPlan(shards: shards, hosts: options.isHierarchical ? self.hosts : [], group: options.group)
         buckets = GradientBuckets(arena: arena, elements: options.bucketElements)
         parameterOfTensor = Dictionary(uniqueKeysWithValues: arena.parameters.enumerated().map { (ObjectIdentifier($1.tensor), $0) })
         messages = MessageBuffers(plan, buckets, count: arena.count, isPacked: options.precision == .bfloat16)
@@ -293,7 +297,7 @@ public final class GradientReduction {
         let phase = ways[bucket].phase, count = plan.levels.count
         guard phase >= 0, phase < lastPhase else { return }
         if let timeline = Timeline.current {
-            timeline.transferred(bucket: bucket, round: Self.roundName(phase, levels: count), from: ways[bucket].began)
+            timeline.transferred(bucket: bucket, round: roundName(phase), from: ways[bucket].began)
         }
         ways[bucket].phase = phase + 1
         if phase < count {
@@ -317,10 +321,11 @@ public final class GradientReduction {
         }
     }
 
-    private static func roundName(_ phase: Int, levels: Int) -> String {
-        let level = phase < levels ? phase : 2 * levels - 1 - phase
-        let place = levels == 1 ? "" : level == 0 ? " within the host" : " between hosts"
-        return (phase < levels ? "pieces" : "results") + place
+    private func roundName(_ phase: Int) -> String {
+        let count = plan.levels.count, level = phase < count ? phase : 2 * count - 1 - phase
+        let isWithinHost = Set(plan.levels[level].members.map { hosts[$0] }).count == 1
+        let place = count == 1 ? "" : isWithinHost ? " within the host" : " between hosts"
+        return (phase < count ? "pieces" : "results") + place
     }
 
     /// Callbacks cannot throw: the first error waits for `finishStep()`.

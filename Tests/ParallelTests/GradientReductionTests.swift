@@ -83,7 +83,10 @@ final class GradientReductionTests: XCTestCase {
         let arena = ParameterArena(Parameters(counts))
         let shards = try VirtualShards(count: count, communicator: world)
         let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, options: options, hosts: hosts)
-        if let hosts, options.isHierarchical { XCTAssertEqual(reduction.isHierarchical, hosts == [0, 0, 2, 2], place) }
+        if let hosts, options.isHierarchical {
+            let isInPairs = world.size == 4 && (options.group == 2 || hosts == [0, 0, 2, 2])
+            XCTAssertEqual(reduction.groupSizes, isInPairs ? [2, 2] : [world.size], place)
+        }
         for step in 0..<steps {
             reduction.beginStep()
             for shard in shards.owned {
@@ -173,9 +176,9 @@ final class GradientReductionTests: XCTestCase {
         for order in Options.Order.allCases {
             for overlaps in [true, false] {
                 for precision in Options.Precision.allCases {
-                    for hosts in layouts {
+                    for (hosts, group) in layouts.flatMap({ layout in [2, 8].map { (layout, $0) } }) {
                         try forAllShardCounts {
-                            let options = Options(overlaps: overlaps, order: order, precision: precision)
+                            let options = Options(overlaps: overlaps, order: order, precision: precision, group: group)
                             try run(counts: [40, 3, 90, 16, 1, 250, 17], shards: $0, bucket: 48, steps: 2, options: options, hosts: hosts) {
                                 generator, count in
                                 Array(0..<count).shuffled(using: &generator)
@@ -217,6 +220,31 @@ final class GradientReductionTests: XCTestCase {
         XCTAssertEqual(flat, 4 * 2 * 2 * 6_400 / 4 * 4)
         XCTAssertEqual(try bytes(Options()), flat / 2)
         XCTAssertEqual(try bytes(Options(precision: .bfloat16)), flat / 4)
+        XCTAssertEqual(try bytes(Options(group: 2)), flat / 2)
+    }
+
+    /// What a rank sends is what its plan says, and no more than one level sends.
+    func testMessagesAreThoseOfThePlan() throws {
+        func sent(_ options: Options) throws -> (messages: Int, planned: Int, bytes: Int, sizes: [Int]) {
+            let arena = ParameterArena(Parameters([6_400, 6_400]))
+            let shards = try VirtualShards(count: world.size, communicator: world)
+            let reduction = GradientReduction(arena: arena, communicator: world, shards: shards, options: options, hosts: world.hosts)
+            reduction.beginStep()
+            reduction.beginShard(world.rank, tape: Tape())
+            reduction.finishShard()
+            try reduction.finishStep()
+            return (reduction.sentMessages, reduction.messagesPerStep, reduction.sentBytes, reduction.groupSizes)
+        }
+        let flat = try sent(Options(bucketElements: 6_400, group: 1_024)), pairs = try sent(Options(bucketElements: 6_400, group: 2))
+        XCTAssertEqual(flat.messages, 2 * 2 * (world.size - 1))
+        XCTAssertEqual(flat.messages, flat.planned)
+        XCTAssertEqual(pairs.messages, pairs.planned)
+        XCTAssertEqual(pairs.bytes, flat.bytes)
+        if [1, 2, 4, 8, 16].contains(world.size) {
+            let levels = world.size.trailingZeroBitCount
+            XCTAssertEqual(pairs.sizes, world.size == 1 ? [1] : [Int](repeating: 2, count: levels))
+            XCTAssertEqual(pairs.messages, 2 * 2 * levels)
+        }
     }
 
     func testWithoutOverlapNothingLeavesEarly() throws {

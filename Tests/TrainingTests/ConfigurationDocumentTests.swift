@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "05804c7eeb3fc86e15ff849a2891a8c3c00fe8bdd33f6989e3ea03dd9bb0ce44")
+        XCTAssertEqual(run.digest, "47b4c8290d74caf857b23d27503b072f5059d90e01e4307cdbf985e700f71f3e")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "eb3bd9621015e3e021094f7c00ca81a8b70c3596acbfee05365d82bf1a080f1c")
+        XCTAssertEqual(run.digest, "5504c6c2c944a42336b830bd211a94529a5f1139f1747ce5cbca2018fa45c9b3")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

@@ -142,7 +142,8 @@ public struct RunConfiguration: Equatable, Sendable {
     /// Keys that change no bit of a run's result: how it is computed, watched and written.
     package static let keysWithoutConsequence: Set<String> = [
         "data.store", "data.prefetch", "training.checkpoint_every", "training.keep", "training.threads", "training.log_every",
-        "training.bucket_elements", "training.bucket_order", "training.overlap", "training.hierarchical", "training.recompute_mlp",
+        "training.bucket_elements", "training.bucket_order", "training.overlap", "training.hierarchical", "training.reduction_group",
+        "training.recompute_mlp",
         "training.tensorboard", "training.verify_every", "training.stall_seconds",
     ]
 

@@ -5,6 +5,6 @@ extension TrainingConfiguration {
     public var reductionOptions: GradientReduction.Options {
         GradientReduction.Options(
             bucketElements: bucketElements, overlaps: overlap, order: bucketOrder,
-            precision: gradientPrecision, isHierarchical: hierarchical)
+            precision: gradientPrecision, isHierarchical: hierarchical, group: reductionGroup)
     }
 }

@@ -74,6 +74,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var gradientPrecision = GradientReduction.Options.Precision.float32
     /// Whether ranks of a host add gradients up among themselves before hosts do.
     public var hierarchical = true
+    /// The most ranks, or hosts, that exchange gradients directly.
+    public var reductionGroup = 8
     /// Whether the hidden rows of blocks are computed again in backward instead of being kept.
     public var recomputeMLP = false
     /// Iterations between lines of the log.
@@ -190,6 +192,10 @@ public struct TrainingConfiguration: ConfigurationSection {
         try keys.value(
             "hierarchical", &hierarchical,
             meaning: "where hosts hold several ranks, gradients are summed within hosts before between them; no bit depends on it")
+        try keys.value(
+            "reduction_group", &reductionGroup, .within(2...1_048_576), unit: "ranks or hosts",
+            meaning: "the most that exchange gradients with one another directly; more are taken in several levels, with fewer messages "
+                + "([distributed.md](distributed.md#how-gradients-are-summed)); no bit depends on it")
         try keys.value(
             "recompute_mlp", &recomputeMLP,
             meaning: "the hidden rows of the backbone's blocks are computed again in backward instead of being kept: less memory, "
