@@ -132,6 +132,7 @@ let package = Package(
         .target(
             name: "Reports",
             dependencies: ["DetectionAnalysis", "DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", crypto]),
+        .target(name: "ScalingPlans", dependencies: ["DataParallel", "Diagnostics", "Sampling", "TrainingMethods"]),
         .target(name: "TensorBoard", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords"]),
         .target(
             name: "ConfigurationProposals",
@@ -146,7 +147,8 @@ let package = Package(
             name: "BenchmarkCommands",
             dependencies: [
                 "ActionDetection", "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "Diagnostics", "FeatureStore", "Kernels",
-                "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "StandardRegistry", "TemporalAnnotations", "Training",
+                "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "ScalingPlans", "StandardRegistry", "TemporalAnnotations",
+                "Training",
                 "TrainingMethods", argumentParser,
             ]),
         .executableTarget(
@@ -191,6 +193,7 @@ let package = Package(
                 "WeakSupervision",
             ]),
         .testTarget(name: "RunRecordsTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations"]),
+        .testTarget(name: "ScalingPlansTests", dependencies: ["ScalingPlans", "TrainingMethods"]),
         .testTarget(name: "DetectionAnalysisTests", dependencies: ["DetectionAnalysis", "TemporalAnnotations"]),
         .testTarget(name: "ReportsTests", dependencies: ["DetectionMetrics", "Diagnostics", "Reports", "RunRecords", "TemporalAnnotations"]),
         .testTarget(name: "TensorBoardTests", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", "TensorBoard"]),

@@ -177,7 +177,8 @@ extension StepBenchmark {
         let subset = try set.subset(named: data.trainingSubset)
         let training = plans.indices.filter { plans[$0].annotation.subset == subset }
         let sampler = try TrainingSampler(
-            videos: training.map { ($0, plans[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed)
+            videos: training.map { ($0, plans[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed,
+            window: data.balanceWindow, longest: data.maxRows)
         let cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
         return (0..<steps).map { step in
             (0..<data.virtualShards).map { shard in

@@ -1,5 +1,6 @@
 import Diagnostics
 import RandomStreams
+import Synchronization
 
 /// Which recordings each virtual shard sees at each step: a pure function of seed, shard and step, independent of ranks and of what ran before.
 ///
@@ -22,6 +23,7 @@ public struct TrainingSampler: Sendable {
     private let window: Int
     /// Of each recording.
     private let rows: [Int: Int]
+    private let deals = Deals()
 
     /// - Parameters:
     ///   - videos: recordings to learn from, with their number of rows.
@@ -71,12 +73,26 @@ public struct TrainingSampler: Sendable {
         }
     }
 
-    /// The recordings of a step, shard by shard, each shard's longest first.
+    /// The recordings of a step, shard by shard, each shard's longest first; kept for the other shards of the same step.
     private func dealt(step: Int) -> [[Int]] {
-        let batch = perStep * shards.count, round = step / window
+        deals.lock.withLock { deals in
+            if deals.step == step { return deals.shards }
+            let round = step / window, batch = perStep * shards.count
+            if deals.round != round { (deals.round, deals.sorted) = (round, sortedWindow(round)) }
+            var random = RandomStream(seed: seed, "window steps", round)
+            let place = random.permutation(window)[step % window]
+            random = RandomStream(seed: seed, "window shards", step)
+            (deals.step, deals.shards) = (step, deal(deals.sorted[place * batch..<(place + 1) * batch], turns: random.permutation(shards.count)))
+            return deals.shards
+        }
+    }
+
+    /// The recordings of a window, the longest first; of equally long ones the one drawn first.
+    private func sortedWindow(_ round: Int) -> [Int] {
+        let count = window * perStep * shards.count
         var epoch = -1
         var order: [Int] = []
-        let chosen = (round * window * batch..<(round + 1) * window * batch).map { position in
+        let chosen = (round * count..<(round + 1) * count).map { position in
             if position / all.count != epoch {
                 epoch = position / all.count
                 var random = RandomStream(seed: seed, "window", epoch)
@@ -84,21 +100,17 @@ public struct TrainingSampler: Sendable {
             }
             return all[order[position % all.count]]
         }
-        // Of equally long ones the one drawn first.
-        let sorted = chosen.indices.sorted { (rows[chosen[$1], default: 0], $0) < (rows[chosen[$0], default: 0], $1) }.map { chosen[$0] }
-        var random = RandomStream(seed: seed, "window steps", round)
-        let place = random.permutation(window)[step % window]
-        random = RandomStream(seed: seed, "window shards", step)
-        let turns = random.permutation(shards.count)
-        var result = [[Int]](repeating: [], count: shards.count), load = [Int](repeating: 0, count: shards.count)
-        for video in sorted[place * batch..<(place + 1) * batch] {
-            var best: Int?
-            for shard in turns where result[shard].count < perStep {
-                if best.map({ load[shard] < load[$0] }) ?? true { best = shard }
-            }
-            guard let best else { break }
-            result[best].append(video)
-            load[best] += rows[video, default: 0]
+        return chosen.indices.sorted { (rows[chosen[$1], default: 0], $0) < (rows[chosen[$0], default: 0], $1) }.map { chosen[$0] }
+    }
+
+    /// Each recording to the shard with the fewest rows that has room; of equal ones to the first in `turns`.
+    private func deal(_ videos: ArraySlice<Int>, turns: [Int]) -> [[Int]] {
+        var result = [[Int]](repeating: [], count: shards.count)
+        var queue = FewestRows(count: turns.count)
+        for video in videos {
+            let place = queue.fewest
+            result[turns[place]].append(video)
+            if result[turns[place]].count < perStep { queue.add(rows[video, default: 0]) } else { queue.remove() }
         }
         return result
     }
@@ -110,4 +122,16 @@ public struct TrainingSampler: Sendable {
     public var stepsPerEpoch: Int {
         max(1, all.count / (perStep * shards.count))
     }
+}
+
+/// The window and the step that were dealt last, for all copies of a sampler and all their threads.
+private final class Deals: Sendable {
+    struct Last {
+        var round = -1
+        var sorted: [Int] = []
+        var step = -1
+        var shards: [[Int]] = []
+    }
+
+    let lock = Mutex(Last())
 }

@@ -30,6 +30,7 @@ struct Kairos: ParsableCommand {
                 HoldCommand.self,
                 ImportCommand.self,
                 InspectCommand.self,
+                PlanCommand.self,
                 PlotCommand.self,
                 ProbeCommand.self,
                 ReportCommand.self,

@@ -40,6 +40,26 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
         return result
     }
 
+    public func outline(_ run: RunConfiguration, _ counts: RecordingCounts) -> [StageOutline] {
+        let apl = pseudoLabels, batch = run.data.batchSize
+        let plan = StagePlan<AdaptivePseudoLabelMethod.Phase>(
+            run, labeledEpoch: counts.epoch(.labeled, perStep: batch), wholeEpoch: counts.epoch(.all, perStep: batch),
+            unlabeledEpoch: counts.epoch(.unlabeled, perStep: apl.unlabeledBatchSize))
+        return zip(plan.stages, plan.phases).map { stage, phase in
+            var outline = StageOutline(
+                stage.name, iterations: stage.iterations, shares: [.init(.labeled, perStep: batch)],
+                contrasts: contrast.isOn && contrast.weight > 0)
+            switch phase {
+            case .pretraining: (outline.shares, outline.contrasts) = ([.init(.all, perStep: batch)], true)
+            case .burnIn: break
+            case .round:
+                outline.shares.append(.init(.unlabeled, perStep: apl.unlabeledBatchSize))
+                outline.labels = .unlabeled
+            }
+            return outline
+        }
+    }
+
     public func check(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {
         let apl = pseudoLabels
         if apl.pretrainingIterations != nil, apl.pretrainingEpochs != nil {

@@ -35,6 +35,9 @@ public protocol MethodSettings: ConfigurationSection {
     /// The branches that the method adds to the detector's heads.
     var quality: QualitySettings { get }
 
+    /// The stages of a run, as far as they can be told without its recordings.
+    func outline(_ run: RunConfiguration, _ counts: RecordingCounts) -> [StageOutline]
+
     /// Checks that look at several keys; called when the run uses the method.
     ///
     /// - Throws: `Failure`, made by `keys.refusal`.
@@ -62,6 +65,11 @@ extension MethodSettings {
     public func warmupKey(ofStage name: String) -> String? { nil }
     public var movesActions: Bool { false }
     public var quality: QualitySettings { QualitySettings() }
+    /// One stage over the labelled recordings.
+    public func outline(_ run: RunConfiguration, _ counts: RecordingCounts) -> [StageOutline] {
+        let batch = run.data.batchSize, epoch = counts.epoch(.labeled, perStep: batch)
+        return [StageOutline(mainStage, iterations: run.iterations(perEpoch: epoch), shares: [.init(.labeled, perStep: batch)])]
+    }
     /// Accepts everything.
     public func check(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {}
     /// No measures beside those of every run.

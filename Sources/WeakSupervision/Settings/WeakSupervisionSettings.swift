@@ -26,6 +26,16 @@ public struct WeakSupervisionSettings: MethodSettings {
     public var trainsDetector: Bool { weakSupervision.student }
     public var mainStage: String { "student" }
 
+    /// The student's stages; the generator, which is small, is left out.
+    public func outline(_ run: RunConfiguration, _ counts: RecordingCounts) -> [StageOutline] {
+        guard weakSupervision.student else { return [] }
+        let batch = run.data.batchSize, epoch = counts.epoch(.labeled, perStep: batch), all = run.iterations(perEpoch: epoch)
+        let first = weakSupervision.distillAfterIterations ?? weakSupervision.distillAfterEpochs.map { $0 * epoch } ?? all
+        let shares = [StageOutline.Share(.labeled, perStep: batch)]
+        let student = StageOutline("student", iterations: min(first, all), shares: shares)
+        return first < all ? [student, StageOutline("distillation", iterations: all - first, shares: shares, labels: .labeled)] : [student]
+    }
+
     /// Checks what one key's bounds cannot.
     ///
     /// - Throws: `Failure` for a generator batch that the virtual shards do not divide, two times of distillation, and no thresholds.
