@@ -51,6 +51,8 @@ package struct StepReport: Encodable {
         var calls: Int
         /// Over all ranks.
         var operations: Int
+        /// By direct products.
+        var directOperations: Int
         var bytes: Int
         /// Mean over ranks.
         var seconds: Double
@@ -64,6 +66,7 @@ package struct StepReport: Encodable {
 
         enum CodingKeys: String, CodingKey {
             case name, calls, operations, bytes, seconds, share, gflops
+            case directOperations = "operations_direct"
             case processorSeconds = "seconds_processor"
             case partOfPeak = "part_of_peak"
         }
@@ -71,6 +74,7 @@ package struct StepReport: Encodable {
 
     enum CodingKeys: String, CodingKey {
         case phase, lengths, ranks, threads, products, parameters, videos, rows, seconds, kernels, operations, bytes, gflops, counts
+        case directOperations = "operations_direct"
         case processorSeconds = "seconds_processor"
         case peakGflops = "peak_gflops"
         case processorPeakGflops = "peak_gflops_per_processor"
@@ -93,6 +97,7 @@ package struct StepReport: Encodable {
         try container.encode(processorSeconds, forKey: .processorSeconds)
         try container.encode(kernels, forKey: .kernels)
         try container.encode(operations, forKey: .operations)
+        try container.encode(directOperations, forKey: .directOperations)
         try container.encode(bytes, forKey: .bytes)
         try container.encode(Double(operations) / median * 1e-9, forKey: .gflops)
         try container.encode(peak * 1e-9, forKey: .peakGflops)
@@ -110,6 +115,7 @@ package struct StepReport: Encodable {
     // MARK: Derived
 
     private var operations: Int { kernels.reduce(0) { $0 + $1.operations } }
+    private var directOperations: Int { kernels.reduce(0) { $0 + $1.directOperations } }
     private var bytes: Int { kernels.reduce(0) { $0 + $1.bytes } }
     private var median: Double { Self.median(seconds) }
     /// If all operations of matrix products ran at their peak and nothing else took any time.
@@ -131,14 +137,17 @@ package struct StepReport: Encodable {
         let repetitions = seconds.count, mean = seconds.reduce(0, +) / Double(max(1, repetitions))
         for family in KernelCounter.Family.allCases {
             let own = totals[family] ?? KernelCounter.Total()
-            let counts = try communicator.allReduce([own.calls, own.operations, own.bytes], .sum).map { $0 / max(1, repetitions) }
+            let counts = try communicator.allReduce([own.calls, own.operations, own.bytes, own.directOperations], .sum).map {
+                $0 / max(1, repetitions)
+            }
             let times = try communicator.allReduce([own.seconds, own.processorSeconds], .sum).map { $0 / Double(max(1, repetitions)) }
             let spent = times[0] / Double(communicator.size)
             guard counts[0] > 0 else { continue }
             let speed = Double(counts[1]) / max(spent, 1e-12)
             kernels.append(
                 Kernel(
-                    name: family.name, calls: counts[0], operations: counts[1], bytes: counts[2], seconds: spent, processorSeconds: times[1],
+                    name: family.name, calls: counts[0], operations: counts[1], directOperations: counts[3], bytes: counts[2], seconds: spent,
+                    processorSeconds: times[1],
                     share: spent / mean, gflops: speed * 1e-9, partOfPeak: speed / peak))
         }
         kernels.sort { $0.seconds > $1.seconds }
@@ -182,6 +191,12 @@ package struct StepReport: Encodable {
                 processorPeak * 1e-9, productOperations / processorPeak / max(Self.median(processorSeconds), 1e-12) * 100),
             "memory       \(peakResidentMiB.map(String.init).joined(separator: ", ")) MiB at most per rank",
         ]
+        if directOperations != operations {
+            lines.append(
+                String(
+                    format: "direct       %.1f GFLOP by direct products, %.1f GFLOP/s of them", Double(directOperations) * 1e-9,
+                    Double(directOperations) / median * 1e-9))
+        }
         if let counts {
             lines.append(
                 "counts       \(counts.buffers) buffers, \(counts.allocations) allocations, \(counts.messages) messages, "

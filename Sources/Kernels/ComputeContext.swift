@@ -13,13 +13,15 @@ public struct ComputeContext: Equatable, Sendable {
     public var backend = MatrixMultiplyBackend.openblas
     /// What linear layers and convolutions round their operands to; decides bits.
     public var precision = ProductPrecision.float32
+    /// How float32 convolutions with kernel 3 are computed; decides bits.
+    public var convolution = ConvolutionForm.direct
     /// Threads per process, the calling one among them; changes no result.
     public var threads = 1
     /// Whether every thread has a core of its own. Then one that waits for the next kernel stays awake for a moment; where threads share cores, it
     /// would hold up those that work, and sleeps. Changes no result.
     public var threadsHaveOwnCores = true
 
-    /// One thread of its own, OpenBLAS, float32.
+    /// One thread of its own, OpenBLAS, float32, direct products.
     public init() {}
 
     /// The settings of this process. Reading them costs a load.
@@ -43,13 +45,15 @@ public struct ComputeContext: Equatable, Sendable {
     private static let stored = Atomic<Int>(ComputeContext().bits)
 
     private var bits: Int {
-        threads << 3 | (threadsHaveOwnCores ? 4 : 0) | (precision == .bfloat16 ? 2 : 0) | (backend == .onednn ? 1 : 0)
+        threads << 4 | (convolution == .winograd ? 8 : 0) | (threadsHaveOwnCores ? 4 : 0) | (precision == .bfloat16 ? 2 : 0)
+            | (backend == .onednn ? 1 : 0)
     }
 
     private init(bits: Int) {
         backend = bits & 1 != 0 ? .onednn : .openblas
         precision = bits & 2 != 0 ? .bfloat16 : .float32
         threadsHaveOwnCores = bits & 4 != 0
-        threads = bits >> 3
+        convolution = bits & 8 != 0 ? .winograd : .direct
+        threads = bits >> 4
     }
 }

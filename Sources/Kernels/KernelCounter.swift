@@ -37,6 +37,8 @@ public enum KernelCounter {
         public var calls = 0
         /// Floating-point operations: a multiplication and an addition are two.
         public var operations = 0
+        /// Those of the same results by direct products: more, where convolutions take minimal filtering.
+        public var directOperations = 0
         /// Bytes of the operands, each read or written once.
         public var bytes = 0
         /// Wall-clock time within the kernels.
@@ -94,18 +96,22 @@ public enum KernelCounter {
     }
 
     @inline(__always)
-    package static func end(_ began: Mark?, _ family: Family, operations: @autoclosure () -> Int, bytes: @autoclosure () -> Int) {
+    package static func end(
+        _ began: Mark?, _ family: Family, operations: @autoclosure () -> Int, direct: @autoclosure () -> Int? = nil, bytes: @autoclosure () -> Int
+    ) {
         guard let began else { return }
-        add(family, began, operations: operations(), bytes: bytes())
+        let executed = operations()
+        add(family, began, operations: executed, direct: direct() ?? executed, bytes: bytes())
     }
 
     @inline(never)
-    private static func add(_ family: Family, _ began: Mark, operations: Int, bytes: Int) {
+    private static func add(_ family: Family, _ began: Mark, operations: Int, direct: Int, bytes: Int) {
         let ended = Mark()
         isCounting.store(true, ordering: .relaxed)
         totals.withLock { totals in
             totals[family.rawValue].calls += 1
             totals[family.rawValue].operations += operations
+            totals[family.rawValue].directOperations += direct
             totals[family.rawValue].bytes += bytes
             totals[family.rawValue].seconds += Double(ended.wall - began.wall) * 1e-9
             totals[family.rawValue].processorSeconds += ended.processor - began.processor
@@ -114,10 +120,11 @@ public enum KernelCounter {
 
     @inline(__always)
     package static func count(
-        _ family: Family, operations: @autoclosure () -> Int, bytes: @autoclosure () -> Int, _ body: () -> Void
+        _ family: Family, operations: @autoclosure () -> Int, direct: @autoclosure () -> Int? = nil, bytes: @autoclosure () -> Int,
+        _ body: () -> Void
     ) {
         let began = begin()
         body()
-        end(began, family, operations: operations(), bytes: bytes())
+        end(began, family, operations: operations(), direct: direct(), bytes: bytes())
     }
 }

@@ -10,9 +10,7 @@ typealias ActionFormerFixture = DetectorFixture<ActionFormer>
 
 extension ActionFormerFixture {
     static func forEach(_ body: (ActionFormerFixture) throws -> Void) throws {
-        try Fixtures.forEachFile(matching: "actionformer_") { file, name in
-            try body(ActionFormerFixture(file, name: name, ActionFormer(try ActionFormerConfiguration(fixture: file))))
-        }
+        try forEachFile(matching: "actionformer_", { ActionFormer(try ActionFormerConfiguration(fixture: $0)) }, body)
     }
 }
 

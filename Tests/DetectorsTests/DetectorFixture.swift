@@ -1,6 +1,7 @@
 import Autograd
 import Detectors
 import HDF5
+import Kernels
 import NeuralNetworks
 import PostProcessing
 import RandomStreams
@@ -15,6 +16,19 @@ struct DetectorFixture<Model: PyramidDetector> {
     let model: Model
     let arena: ParameterArena
     let batch: PackedBatch
+
+    /// Every published file of a detector, under direct products and under minimal filtering: within the same tolerances.
+    static func forEachFile(
+        matching prefix: String, _ make: (HDF5File) throws -> Model, _ body: (DetectorFixture) throws -> Void
+    ) throws {
+        try Fixtures.forEachFile(matching: prefix) { file, name in
+            for form in ConvolutionForm.allCases {
+                try ComputeContext.with({ $0.convolution = form }) {
+                    try body(DetectorFixture(file, name: "\(name), \(form.rawValue)", try make(file)))
+                }
+            }
+        }
+    }
 
     init(_ file: HDF5File, name: String, _ model: Model) throws {
         self.name = name

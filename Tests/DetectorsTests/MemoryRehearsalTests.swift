@@ -153,6 +153,13 @@ final class MemoryRehearsalTests: XCTestCase {
         assertClose("bfloat16, averages", measure(triDet { $0.downsampling = .avg }, [300, 150]))
     }
 
+    func testMinimalFiltering() {
+        ComputeContext.with({ $0.convolution = .winograd }) {
+            assertClose("windowed", measure(actionFormer(window: 9), [300, 150]))
+            assertClose("trident", measure(triDet(), [300, 150]))
+        }
+    }
+
     /// Sizes that no machine has are said, not asked for; nothing of a rehearsal remains.
     func testSizesBeyondAnyMachineCostNothing() {
         var c = ActionFormerConfiguration(shared())

@@ -13,9 +13,7 @@ typealias TemporalMaxerFixture = DetectorFixture<TemporalMaxer>
 
 extension TemporalMaxerFixture {
     static func forEach(_ body: (TemporalMaxerFixture) throws -> Void) throws {
-        try Fixtures.forEachFile(matching: "temporalmaxer_") { file, name in
-            try body(TemporalMaxerFixture(file, name: name, TemporalMaxer(try TemporalMaxerConfiguration(fixture: file))))
-        }
+        try forEachFile(matching: "temporalmaxer_", { TemporalMaxer(try TemporalMaxerConfiguration(fixture: $0)) }, body)
     }
 
     /// The targets of the outputs in training, and the tape that these are on.

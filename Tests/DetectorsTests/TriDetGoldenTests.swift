@@ -11,9 +11,7 @@ typealias TriDetFixture = DetectorFixture<TriDet>
 
 extension TriDetFixture {
     static func forEach(_ body: (TriDetFixture) throws -> Void) throws {
-        try Fixtures.forEachFile(matching: "tridet_") { file, name in
-            try body(TriDetFixture(file, name: name, TriDet(try TriDetConfiguration(fixture: file))))
-        }
+        try forEachFile(matching: "tridet_", { TriDet(try TriDetConfiguration(fixture: $0)) }, body)
     }
 }
 

@@ -51,6 +51,10 @@ final class DigestEqualityTests: FaultTestCase {
         XCTAssertNotEqual(exact, rounded, "rounding shows")
     }
 
+    func testMinimalFiltering() throws {
+        _ = try requireEqual(["training.convolution=winograd"], "minimal filtering", overlaps: ["true"])
+    }
+
     /// Products of bfloat16 operands too.
     func testBFloat16Products() throws {
         try XCTSkipUnless(Processor.present.contains("avx512_bf16"), "this processor has no avx512_bf16")

@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "47b4c8290d74caf857b23d27503b072f5059d90e01e4307cdbf985e700f71f3e")
+        XCTAssertEqual(run.digest, "cccb342cd19193cb64ed781b2879a18b17c6952fb30eaf8b6ada39a403ee61ee")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "5504c6c2c944a42336b830bd211a94529a5f1139f1747ce5cbca2018fa45c9b3")
+        XCTAssertEqual(run.digest, "6f51ff3a1908872bbec49db5ad3c0809702f79948eb4ed3989b0ec2cc68f6240")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

@@ -35,7 +35,11 @@ extension Tape {
     /// Operands are rounded as `ComputeContext.current.precision` says when this is called.
     private func product(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
         switch ComputeContext.current.precision {
-        case .float32: return exactProduct(x, weight: weight, bias: bias, shape)
+        case .float32:
+            if ComputeContext.current.convolution == .winograd, let filter = MinimalFiltering(shape) {
+                return filteredProduct(x, weight: weight, bias: bias, shape, filter)
+            }
+            return exactProduct(x, weight: weight, bias: bias, shape)
         case .bfloat16: return roundedProduct(x, weight: weight, bias: bias, shape)
         }
     }
@@ -51,6 +55,24 @@ extension Tape {
             guard x.requiresGradient else { return }
             let (dx, add) = x.gradientToWrite()
             computing { shape.backwardInput(dy, weight.values, into: dx, add: add) }
+        }
+        return y
+    }
+
+    /// The same by minimal filtering.
+    private func filteredProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution, _ filter: MinimalFiltering) -> Tensor {
+        func scratch(_ count: Int) -> Tensor { Tensor(rows: 1, columns: count, requiresGradient: false) }
+        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording), room = scratch(filter.weightScratchCount)
+        computing { filter.forward(x.values, weight.values, scratch: room.values, bias: bias?.values, into: y.values) }
+        record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
+            guard let dy = y.gradient else { return }
+            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
+            let (dw, addWeight) = weight.gradientToWrite(), room = scratch(filter.gradientScratchCount)
+            computing { filter.backwardWeight(x.values, dy, scratch: room.values, into: dw, add: addWeight) }
+            guard x.requiresGradient else { return }
+            let (dx, add) = x.gradientToWrite()
+            // The room for the weight's gradient is larger.
+            computing { filter.backwardInput(dy, weight.values, scratch: room.values, into: dx, add: add) }
         }
         return y
     }

@@ -42,6 +42,8 @@ public enum ProductChoice {
             reason = ", measured: onednn \(speed(.onednn)), openblas \(speed(.openblas)) GFLOP/s per thread"
         }
         ComputeContext.current.precision = training.precision
+        ComputeContext.current.convolution = training.convolution
+        if training.convolution == .winograd, training.precision == .float32 { reason += ", convolutions by minimal filtering" }
         return "matrix products in \(training.precision.rawValue) by "
             + (training.precision == .bfloat16 ? "onednn, the others by " : "") + ComputeContext.current.backend.rawValue + reason
     }

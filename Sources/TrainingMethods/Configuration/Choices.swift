@@ -12,6 +12,7 @@ extension StoredWeights: ConfigurationChoice {}
 extension SuppressionMethod: ConfigurationChoice {}
 extension ClassScoreFusion.Rule: ConfigurationChoice {}
 extension ProductPrecision: ConfigurationChoice {}
+extension ConvolutionForm: ConfigurationChoice {}
 extension CenterSamplingAssigner.Sampling: ConfigurationChoice {}
 extension GradientReduction.Options.Order: ConfigurationChoice {}
 extension GradientReduction.Options.Precision: ConfigurationChoice {}
