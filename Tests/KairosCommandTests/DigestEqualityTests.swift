@@ -52,7 +52,10 @@ final class DigestEqualityTests: FaultTestCase {
     }
 
     func testMinimalFiltering() throws {
-        _ = try requireEqual(["training.convolution=winograd"], "minimal filtering", overlaps: ["true"])
+        let wide = ["model.embd_dim=16", "model.fpn_dim=16", "model.head_dim=16"]
+        let filtered = try requireEqual(wide + ["training.convolution=winograd"], "minimal filtering", overlaps: ["true"])
+        let direct = try run(1, "direct", (short + wide).flatMap { ["--set", $0] })
+        XCTAssertNotEqual(filtered, direct, "the form of convolutions shows")
     }
 
     /// Products of bfloat16 operands too.
