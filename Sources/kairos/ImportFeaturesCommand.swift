@@ -16,7 +16,7 @@ struct ImportFeaturesCommand: ParsableCommand {
               kairos import features --annotations anet.json --features rgb,flow --output anet.h5 --rows-span-video
               kairos import features --features new_videos --fps 30 --output new.h5 --feature-stride 4 --window 16
 
-            Each file VIDEO.npy holds float16, float32 or float64 of shape [rows, dimension]; VIDEO.npz (--file-suffix .npz) one such array, or
+            Each file VIDEO.npy holds floats or integers of shape [rows, dimension]; VIDEO.npz (--file-suffix .npz) one such array, or
             several (--array NAME). The columns of several folders are joined. The number of rows is checked against the video's duration, fps,
             stride and window. Without --annotations every file is a video to detect actions in. Under mpirun all ranks write together.
             """)

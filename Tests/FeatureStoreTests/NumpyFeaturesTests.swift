@@ -127,11 +127,11 @@ final class NumpyFeaturesTests: FolderTestCase {
         check(
             "the file ends early: its header promises 17179869120 x 268435457 float32 (more than 9223372036854775807 bytes of values), it holds 0",
             copy)
-        try npy("a.npy", shape: [60, 4], type: "<i8")
+        try npy("a.npy", shape: [60, 4], type: "|b1")
         let types = "save them as numpy.save(path, array.astype('<f4'))"
-        check("the values are of NumPy type '<i8'; float16, float32 or float64, little-endian, were expected", types)
-        try npy("a.npy", shape: [60, 4], type: ">f4")
-        check("the values are of NumPy type '>f4'; float16, float32 or float64, little-endian, were expected", types)
+        check("the values are of NumPy type '|b1'; floats of 2, 4 or 8 bytes or integers were expected", types)
+        try npy("a.npy", shape: [60, 4], type: "<c8")
+        check("the values are of NumPy type '<c8'; floats of 2, 4 or 8 bytes or integers were expected", types)
         try npy("a.npy", shape: [240])
         let reshape = "save one array [rows, dimension] per video, such as array.reshape(-1, dimension)"
         check("the array has the shape [240]; two sizes [rows, dimension] were expected", reshape)

@@ -42,6 +42,41 @@ final class NumpyFileTests: FolderTestCase {
             """)
     }
 
+    /// Integers and big-endian numbers, as other programs and quantized features have them, by rows and by columns.
+    func testEveryTypeOfNumbersIsRead() throws {
+        let small: [Float] = [0, 1, -1, 127, -128, 5], unsigned: [Float] = [0, 1, 200, 127, 128, 255]
+        let types = ["<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "|i1", "<i1", "<i2", ">i2", "<i4", ">i4", "<i8", ">i8"]
+        for (list, numbers) in [(types, small), (["|u1", "<u2", ">u2", "<u4", ">u4", "<u8", ">u8"], unsigned)] {
+            for type in list {
+                XCTAssertEqual(try values(NumpyFixtures.npy(shape: [3, 2], type: type, values: numbers)), numbers, type)
+                XCTAssertEqual(
+                    try values(NumpyFixtures.npy(shape: [2, 3], type: type, fortran: true, values: numbers)), [0, 2, 4, 1, 3, 5].map { numbers[$0] },
+                    type)
+            }
+        }
+        // numpy.array([[258, -2]], '>i2').tobytes() and numpy.array([[1.5]], '>f4').tobytes(), byte by byte.
+        for (type, bytes, expected) in [(">i2", [1, 2, 255, 254], [258, -2]), (">f4", [0x3f, 0xc0, 0, 0], [1.5])] as [(String, [UInt8], [Float])] {
+            var data = NumpyFixtures.npy(shape: [1, expected.count], type: type, values: [])
+            data += bytes
+            XCTAssertEqual(try values(data), expected, type)
+        }
+        // The nearest float32: 2^24 + 1 lies between two, the even one is taken; the largest integer is 2^64 - 1.
+        for (type, bytes, expected) in [
+            ("<i4", [1, 0, 0, 1], 16_777_216), (">u8", [UInt8](repeating: 255, count: 8), 18_446_744_073_709_551_616),
+        ] as [(String, [UInt8], Float)] {
+            XCTAssertEqual(try values(NumpyFixtures.npy(shape: [1, 1], type: type, values: []) + bytes), [expected], type)
+        }
+        for type in ["|b1", "<c8", "<f16", "|f4", "|i4", "=f4", "<i3", "<U4", "<f", ""] {
+            refuses(
+                NumpyFixtures.npy(shape: [3, 2], type: type),
+                """
+                error: the values are of NumPy type '\(type)'; floats of 2, 4 or 8 bytes or integers were expected
+                  where: file 'f'
+                  do: save them as numpy.save(path, array.astype('<f4'))
+                """)
+        }
+    }
+
     func testArraysOfObjects() {
         refuses(
             NumpyFixtures.npy(shape: [60, 4], type: "|O"),
@@ -117,9 +152,9 @@ final class NumpyFileTests: FolderTestCase {
         }
         // The header within the archive.
         refuses(
-            NumpyFixtures.npz([("a.npy", NumpyFixtures.npy(shape: [60, 4], type: ">f4"))], .init(method: 8)),
+            NumpyFixtures.npz([("a.npy", NumpyFixtures.npy(shape: [60, 4], type: "<c8"))], .init(method: 8)),
             """
-            error: the values are of NumPy type '>f4'; float16, float32 or float64, little-endian, were expected
+            error: the values are of NumPy type '<c8'; floats of 2, 4 or 8 bytes or integers were expected
               where: file 'f', dataset 'a'
               do: save them as numpy.save(path, array.astype('<f4'))
             """)

@@ -18,13 +18,23 @@ enum NumpyFixtures {
         data += version == 1 ? Data([UInt8(length & 255), UInt8(length >> 8)]) : Data((0..<4).map { UInt8(length >> (8 * $0) & 255) })
         data += Data(header.utf8)
         for value in values ?? (0..<shape.reduce(1, *)).map(Float.init) {
-            switch type {
-            case "<f2": withUnsafeBytes(of: Float16(value)) { data += $0 }
-            case "<f8", "<i8": withUnsafeBytes(of: Double(value)) { data += $0 }
-            default: withUnsafeBytes(of: value) { data += $0 }
-            }
+            let bytes = stored(value, String(type.dropFirst()))
+            data += type.hasPrefix(">") ? Data(bytes.reversed()) : bytes
         }
         return data.dropLast(drop)
+    }
+
+    /// The bytes of a value, the lowest first; of types that are not known those of a float32.
+    private static func stored(_ value: Float, _ type: String) -> Data {
+        func integer(_ count: Int) -> Data {
+            withUnsafeBytes(of: value < 0 ? UInt64(bitPattern: Int64(value)) : UInt64(value)) { Data($0.prefix(count)) }
+        }
+        switch type {
+        case "f2": return withUnsafeBytes(of: Float16(value)) { Data($0) }
+        case "f8": return withUnsafeBytes(of: Double(value)) { Data($0) }
+        case "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8": return integer(type.last?.wholeNumberValue ?? 0)
+        default: return withUnsafeBytes(of: value) { Data($0) }
+        }
     }
 
     /// What differs from a plain ZIP file.

@@ -1,30 +1,34 @@
 import Diagnostics
 import Foundation
 
-/// The header of a NumPy array file (`.npy`, format versions 1, 2 and 3): little-endian float16, float32 or float64 of shape [rows, columns].
+/// The header of a NumPy array file (`.npy`, format versions 1, 2 and 3): floats of 2, 4 or 8 bytes, or integers of 1, 2, 4 or 8 bytes, in either order
+/// of bytes, of shape [rows, columns].
 /// Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 ///
 /// Sizes of 1 beside the two are dropped, as [1, rows, columns] and [rows, columns, 1, 1] are often saved.
 package struct NumpyHeader: Equatable {
-    package enum Element: String, Sendable {
-        case float16 = "<f2"
-        case float32 = "<f4"
-        case float64 = "<f8"
+    /// A type of numbers.
+    package struct Element: Equatable, Sendable {
+        enum Kind: String { case float, int, uint }
 
-        var bytes: Int {
-            switch self {
-            case .float16: 2
-            case .float32: 4
-            case .float64: 8
-            }
+        let kind: Kind
+        let bytes: Int
+        let isBigEndian: Bool
+
+        static let float32 = Element(kind: .float, bytes: 4, isBigEndian: false)
+
+        private init(kind: Kind, bytes: Int, isBigEndian: Bool) { (self.kind, self.bytes, self.isBigEndian) = (kind, bytes, isBigEndian) }
+
+        /// A type as NumPy writes it: the order of bytes (`<`, `>`; `|`: there is none), the kind (`f`, `i`, `u`) and the number of bytes.
+        init?(_ text: String) {
+            let kinds: [Character: Kind] = ["f": .float, "i": .int, "u": .uint]
+            guard text.utf8.count == 3, let order = text.first, let kind = kinds[text.dropFirst().first ?? " "], let bytes = Int(text.suffix(1)),
+                (kind == .float ? [2, 4, 8] : [1, 2, 4, 8]).contains(bytes), order == "<" || order == ">" || order == "|" && bytes == 1
+            else { return nil }
+            self.init(kind: kind, bytes: bytes, isBigEndian: order == ">")
         }
-        var name: String {
-            switch self {
-            case .float16: "float16"
-            case .float32: "float32"
-            case .float64: "float64"
-            }
-        }
+
+        var name: String { "\(kind.rawValue)\(8 * bytes)" }
     }
 
     package let element: Element
@@ -74,9 +78,9 @@ package struct NumpyHeader: Equatable {
             throw failure(
                 "the array holds Python objects (pickled), which are not read", "save plain numbers: numpy.save(path, numpy.asarray(array, '<f4'))")
         }
-        guard let element = Element(rawValue: typeName) else {
+        guard let element = Element(typeName) else {
             throw failure(
-                "the values are of NumPy type '\(typeName.prefix(40))'; float16, float32 or float64, little-endian, were expected",
+                "the values are of NumPy type '\(typeName.prefix(40))'; floats of 2, 4 or 8 bytes or integers were expected",
                 "save them as numpy.save(path, array.astype('<f4'))")
         }
         self.element = element
@@ -137,7 +141,7 @@ package struct NumpyHeader: Equatable {
         return text.trimmingCharacters(in: .whitespacesAndNewlines)
     }
 
-    /// Turns values as they are stored into float32, [rows, columns] row-major.
+    /// Turns values as they are stored into float32, [rows, columns] row-major; of wider types each becomes the nearest float32.
     func convert(_ stored: UnsafeRawPointer, into target: UnsafeMutablePointer<Float>) {
         let count = rows * columns
         func fill(_ value: (_ index: Int) -> Float) {
@@ -149,16 +153,29 @@ package struct NumpyHeader: Equatable {
                 for column in 0..<columns { target[row * columns + column] = value(column * rows + row) }
             }
         }
-        switch element {
-        case .float32: fill { stored.loadUnaligned(fromByteOffset: $0 * 4, as: Float.self) }
-        case .float64: fill { Float(stored.loadUnaligned(fromByteOffset: $0 * 8, as: Double.self)) }
-        case .float16:
+        let isBigEndian = element.isBigEndian
+        func word<Word: FixedWidthInteger>(_ index: Int, _: Word.Type) -> Word {
+            let word = stored.loadUnaligned(fromByteOffset: index * MemoryLayout<Word>.size, as: Word.self)
+            return isBigEndian ? Word(bigEndian: word) : Word(littleEndian: word)
+        }
+        switch (element.kind, element.bytes) {
+        case (.float, 4): fill { Float(bitPattern: word($0, UInt32.self)) }
+        case (.float, 8): fill { Float(Double(bitPattern: word($0, UInt64.self))) }
+        case (.float, _):
             fill {
-                var half = stored.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self)
+                var half = word($0, UInt16.self)
                 var value: Float = 0
                 HalfPrecision.widen(&half, into: &value, count: 1)
                 return value
             }
+        case (.int, 1): fill { Float(word($0, Int8.self)) }
+        case (.int, 2): fill { Float(word($0, Int16.self)) }
+        case (.int, 4): fill { Float(word($0, Int32.self)) }
+        case (.int, _): fill { Float(word($0, Int64.self)) }
+        case (.uint, 1): fill { Float(word($0, UInt8.self)) }
+        case (.uint, 2): fill { Float(word($0, UInt16.self)) }
+        case (.uint, 4): fill { Float(word($0, UInt32.self)) }
+        case (.uint, _): fill { Float(word($0, UInt64.self)) }
         }
     }
 }
