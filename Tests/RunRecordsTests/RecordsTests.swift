@@ -69,6 +69,26 @@ final class RecordsTests: XCTestCase {
         XCTAssertEqual(try lines().count, 5)
         log = try RunLog(path: path, cutBackTo: 25)
         XCTAssertEqual(try lines().count, 3)
+        // A run that was made longer at the step stays so in the log, unless it is made longer there once more.
+        func extended(to length: Int) -> ExtensionRecord {
+            ExtensionRecord(step: 25, stage: "training", from: 30, to: length, rate: 0.1, rateBefore: 0.2, time: nil)
+        }
+        try log?.append(note: extended(to: 40))
+        let line40 = #"{"extended_from":30,"extended_to":40,"learning_rate":0.1,"learning_rate_before":0.2,"stage":"training","step":25}"#
+        XCTAssertEqual(try lines().last, line40)
+        for step in [25, 26] {
+            log = try RunLog(path: path, cutBackTo: step)
+            XCTAssertEqual(try lines().count, 4)
+            XCTAssertEqual(try lines().last, line40)
+        }
+        log = try RunLog(path: path, cutBackTo: 26, isExtended: true)
+        XCTAssertEqual(try lines().last, line40)
+        log = try RunLog(path: path, cutBackTo: 25, isExtended: true)
+        try log?.append(note: extended(to: 50))
+        XCTAssertEqual(try lines().count, 4)
+        XCTAssertEqual(try lines().last, line40.replacingOccurrences(of: "40", with: "50"))
+        log = try RunLog(path: path, cutBackTo: 24)
+        XCTAssertEqual(try lines().count, 2)
         log = try RunLog(path: path, cutBackTo: 0)
         XCTAssertEqual(try RunLog.read(path), [])
         log = nil

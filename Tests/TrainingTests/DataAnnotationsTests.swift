@@ -30,7 +30,7 @@ final class DataAnnotationsTests: XCTestCase {
                 """, file: "run.yaml", overrides: set == nil ? [] : ["data.annotations=\(folder)/\(name).json"])
         return try TrainingRun(
             configuration, folder: "\(folder)/\(name)", resume: false, communicator: try Communicator.world(),
-            makeDetector: { ToyDetector(columns: $1.dimension) })
+            makeDetector: { _, store, _ in ToyDetector(columns: store.dimension) })
     }
 
     /// The test videos alone, with the classes numbered the other way round: the same numbers as with the store's own annotations.

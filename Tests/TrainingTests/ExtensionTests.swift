@@ -67,6 +67,24 @@ final class ExtensionTests: ToyRunTestCase {
         XCTAssertEqual(try again.run().digest, try Checkpoint(path: folder + "/one/checkpoints/step-00000018.h5").digest)
     }
 
+    /// A job that ends before its first step has not made the run longer; one that has done a step has.
+    func testTheLogSaysOnceThatARunIsExtended() throws {
+        func lengths() throws -> [Int] {
+            try String(contentsOfFile: folder + "/log/log.jsonl", encoding: .utf8).split(separator: "\n").compactMap {
+                (try? JSONDecoder().decode(ExtensionRecord.self, from: Data($0.utf8)))?.to
+            }
+        }
+        _ = try run("log").run()
+        for length in [16, 18] {
+            _ = try run("log", ["training.iterations=\(length)"], resume: true, extends: true).run(stopAfter: 12)
+            XCTAssertEqual(try lengths(), [length])
+        }
+        _ = try run("log", ["training.iterations=18"], resume: true, extends: true).run(stopAfter: 13)
+        _ = try run("log", ["training.iterations=18"], resume: true, extends: true).run()
+        try longer("log", to: 20)
+        XCTAssertEqual(try lengths(), [18, 20])
+    }
+
     func testRefusals() throws {
         refused(
             """

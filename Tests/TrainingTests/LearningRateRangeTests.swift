@@ -68,7 +68,8 @@ final class LearningRateRangeTests: ToyRunTestCase {
 
     private func trial(_ overrides: [String] = []) throws -> TrainingTrial {
         try TrainingTrial(
-            try configuration(overrides), communicator: try Communicator.world(), makeDetector: { ToyDetector(columns: $1.dimension) })
+            try configuration(overrides), communicator: try Communicator.world(),
+            makeDetector: { _, store, _ in ToyDetector(columns: store.dimension) })
     }
 
     /// The same seed gives the same curve, whatever the number of threads; another one another curve.

@@ -42,8 +42,8 @@ final class LearningStepTests: XCTestCase {
     private func digest(_ name: String, stopAfter: Int? = nil, resume: Bool = false, _ detector: (ActionFormer) -> any Detector) throws -> String {
         try TrainingRun(
             try configuration(), folder: "\(folder)/\(name)", resume: resume, communicator: try Communicator.world(),
-            makeDetector: {
-                detector(try XCTUnwrap(try $0.detector(inputDimension: $1.dimension, classes: $1.classes.count) as? ActionFormer))
+            makeDetector: { configuration, store, _ in
+                detector(try XCTUnwrap(try configuration.detector(inputDimension: store.dimension, classes: store.classes.count) as? ActionFormer))
             }
         ).run(stopAfter: stopAfter).digest
     }

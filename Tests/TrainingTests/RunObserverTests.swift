@@ -65,8 +65,8 @@ final class RunObserverTests: XCTestCase {
                 """, file: "run.yaml")
         return try TrainingRun(
             configuration, folder: folder + "/run", resume: resume, communicator: try Communicator.world(), observers: observers,
-            makeDetector: {
-                let toy = ToyDetector(columns: $1.dimension)
+            makeDetector: { _, store, _ in
+                let toy = ToyDetector(columns: store.dimension)
                 toy.healthyCalls = healthyCalls
                 return toy
             })

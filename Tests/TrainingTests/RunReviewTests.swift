@@ -41,7 +41,7 @@ final class RunReviewTests: XCTestCase {
                 """, file: "run.yaml", overrides: overrides)
         let run = try TrainingRun(
             configuration, folder: "\(folder)/run", resume: false, communicator: try Communicator.world(),
-            makeDetector: { ToyDetector(columns: $1.dimension) })
+            makeDetector: { _, store, _ in ToyDetector(columns: store.dimension) })
         return Array(run.notes.dropFirst(2).dropLast())
     }
 

@@ -12,6 +12,8 @@ final class ToyDetector: AnnotationAssigned {
     var healthyCalls = Int.max
     /// Weights as they were when `detect` was last called.
     var weightsAtDetection: [Float] = []
+    /// Recordings that `detect` was called on, in the order of the calls.
+    private(set) var detected: [VideoID] = []
     /// Noise on the loss from the random stream given, so that a wrong stream shows in the weights.
     private(set) var calls = 0
 
@@ -65,6 +67,7 @@ final class ToyDetector: AnnotationAssigned {
 
     func detect(_ batch: PackedBatch) -> [[Detection]] {
         weightsAtDetection = Array(weight.values)
+        detected += batch.videos.map(\.id)
         return batch.videos.map { video in
             [Detection(video: video.id, segment: Segment(start: 0, end: video.duration / 2), label: 0, score: 0.5)]
         }

@@ -37,7 +37,7 @@ class ToyRunTestCase: XCTestCase {
     ) throws -> TrainingRun {
         try TrainingRun(
             try configuration(overrides), folder: "\(folder)/\(name)", resume: resume, extends: extends, communicator: try Communicator.world(),
-            observers: [LogObserver()], makeDetector: { toy?($1) ?? ToyDetector(columns: $1.dimension) })
+            observers: [LogObserver()], makeDetector: { _, store, _ in toy?(store) ?? ToyDetector(columns: store.dimension) })
     }
 
     func refused(_ expected: String, _ body: () throws -> Void, line: UInt = #line) {

@@ -38,6 +38,33 @@ final class ValidationTests: ToyRunTestCase {
         XCTAssertEqual(RunFolder("\(folder)/validated").checkpoints(keep: 2).steps, [10, 12])
     }
 
+    /// The evaluation at the end takes the detections of the last evaluation before it, if recordings and weights are the same.
+    func testTheLastStepIsDetectedOnce() throws {
+        let recordings = 3
+        for (name, overrides, passes) in [
+            ("same", [], 3), ("other recordings", ["data.validation_subset=Validation"], 4), ("ends early", ["training.patience=1"], 2),
+            // Of the first evaluation, since nothing is better.
+            ("best weights", ["training.evaluate_checkpoint=best", "training.learning_rate=1e-12", "training.weight_decay=0"], 4),
+        ] as [(String, [String], Int)] {
+            var toy: ToyDetector?
+            let training = try run(
+                name, ["training.evaluate_every=5"] + overrides,
+                toy: {
+                    let made = ToyDetector(columns: $0.dimension)
+                    toy = made
+                    return made
+                })
+            let outcome = try training.run()
+            let detected = try XCTUnwrap(toy?.detected), own = Set(detected.suffix(recordings))
+            XCTAssertEqual(own.count, recordings, name)
+            XCTAssertEqual(Double(detected.filter(own.contains).count) / Double(recordings), name == "other recordings" ? 1 : Double(passes), name)
+            let metrics = try XCTUnwrap(outcome.evaluation), records = try records(name)
+            XCTAssertEqual(records.count, name == "ends early" ? 2 : 3, name)
+            if name != "other recordings" { XCTAssertEqual(records.last?.mAP, metrics.mAP, name) }
+            XCTAssertTrue(FileManager.default.fileExists(atPath: "\(folder)/\(name)/predictions.json"), name)
+        }
+    }
+
     /// Classes of a classifier, and actions of one class: the evaluations while training count as the one at the end does.
     func testClassesOfAClassifierCountAlike() throws {
         let known = try FeatureStore(path: store), scores = folder + "/scores.json"

@@ -146,8 +146,9 @@ final class StudentTests: XCTestCase {
             defer { try? FileManager.default.removeItem(atPath: folder) }
             return try TrainingRun(
                 try configuration(overrides), folder: folder, resume: false, communicator: try Communicator.world(),
-                makeDetector: {
-                    detector(try XCTUnwrap(try $0.detector(inputDimension: $1.dimension, classes: $1.classes.count) as? ActionFormer))
+                makeDetector: { configuration, store, _ in
+                    detector(
+                        try XCTUnwrap(try configuration.detector(inputDimension: store.dimension, classes: store.classes.count) as? ActionFormer))
                 }
             ).run().digest
         }

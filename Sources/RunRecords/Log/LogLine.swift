@@ -53,11 +53,12 @@ extension LogLine: Decodable {
     enum Sign: String, CodingKey, CaseIterable {
         case loss, promoted, rejected, kept
         case bestStep = "best_step"
+        case extendedTo = "extended_to"
 
-        /// Whether such a line is written after its step: it says what the step has made. The others begin a stage.
+        /// Whether such a line is written after its step: it says what the step has made, or how the run goes on after it. The others begin a stage.
         var followsItsStep: Bool {
             switch self {
-            case .loss, .kept, .bestStep: true
+            case .loss, .kept, .bestStep, .extendedTo: true
             case .promoted, .rejected: false
             }
         }

@@ -12,10 +12,12 @@ public final class RunLog {
     /// - Parameters:
     ///   - path: the file.
     ///   - step: lines beyond this step are cut off, and a line left half-written with them; 0 begins a new log.
+    ///   - isExtended: the run is made longer at this step. Lines that say so of the same step, from a job that ended before it had done another one,
+    ///     are cut off too.
     /// - Throws: `Failure` (`.failed`) when the log cannot be read, or be opened for writing.
-    public init(path: String, cutBackTo step: Int) throws {
+    public init(path: String, cutBackTo step: Int, isExtended: Bool = false) throws {
         self.path = path
-        try replaceFile(at: path, with: try Self.kept(path, step))
+        try replaceFile(at: path, with: try Self.kept(path, step, isExtended))
         descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw Failure.failed(
@@ -36,7 +38,7 @@ public final class RunLog {
         try requireWritten(code)
     }
 
-    private static func kept(_ path: String, _ step: Int) throws -> Data {
+    private static func kept(_ path: String, _ step: Int, _ isExtended: Bool) throws -> Data {
         guard step > 0, FileManager.default.fileExists(atPath: path) else { return Data() }
         guard let data = FileManager.default.contents(atPath: path) else {
             throw Failure.failed(
@@ -46,6 +48,7 @@ public final class RunLog {
         struct Stepped: Decodable {
             let step: Int
             let followsItsStep: Bool
+            let extends: Bool
 
             private enum Place: CodingKey { case step }
 
@@ -53,13 +56,14 @@ public final class RunLog {
                 step = try decoder.container(keyedBy: Place.self).decode(Int.self, forKey: .step)
                 let signs = try decoder.container(keyedBy: LogLine.Sign.self)
                 followsItsStep = LogLine.Sign.allCases.contains { $0.followsItsStep && signs.contains($0) }
+                extends = signs.contains(.extendedTo)
             }
         }
         var result = Data()
         for line in data.split(separator: UInt8(ascii: "\n")) {
-            guard let record = try? JSONDecoder().decode(Stepped.self, from: Data(line)), record.step < step + (record.followsItsStep ? 1 : 0) else {
-                continue
-            }
+            guard let record = try? JSONDecoder().decode(Stepped.self, from: Data(line)), record.step < step + (record.followsItsStep ? 1 : 0),
+                !(isExtended && record.extends && record.step == step)
+            else { continue }
             result += line + [UInt8(ascii: "\n")]
         }
         return result

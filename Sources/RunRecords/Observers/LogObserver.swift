@@ -7,7 +7,7 @@ public final class LogObserver: RunObserver {
     public func runBegins(_ run: RunStart) throws {
         // A run that is done keeps its log as it is.
         guard run.step < run.iterations else { return }
-        log = try RunLog(path: run.folder.log, cutBackTo: run.step)
+        log = try RunLog(path: run.folder.log, cutBackTo: run.step, isExtended: run.isExtended)
     }
     public func recorded(_ record: StepRecord) throws { try log?.append(record) }
     public func recorded(_ record: any MethodRecord) throws { try log?.append(note: record) }

@@ -18,12 +18,15 @@ public struct RunStart: Equatable, Sendable {
     /// Steps of the whole run.
     public var iterations: Int
     public var stages: [RunStage]
+    /// Whether the run is made longer at this step: an `ExtensionRecord` follows.
+    public var isExtended: Bool
 
-    public init(folder: RunFolder, step: Int, iterations: Int, stages: [RunStage]) {
+    public init(folder: RunFolder, step: Int, iterations: Int, stages: [RunStage], isExtended: Bool = false) {
         self.folder = folder
         self.step = step
         self.iterations = iterations
         self.stages = stages
+        self.isExtended = isExtended
     }
 }
 

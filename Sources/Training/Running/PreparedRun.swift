@@ -43,7 +43,9 @@ struct PreparedRun {
         let placement = RankPlacement.lines(try ComputeThreads.placements(communicator))
         warnings += placement.dropFirst()
         // Every rank reads the same files and comes to the same verdict, but one may fail to read them.
-        let (detector, method, recordings) = try communicator.throwTogether { try Self.build(configuration, store, makeDetector, makeMethod) }
+        let (detector, method, recordings, weights) = try communicator.throwTogether {
+            try Self.build(configuration, store, makeDetector, makeMethod)
+        }
         self.detector = detector
         let evaluated = try communicator.throwTogether {
             try EvaluatedRecordings.atTheEnd(configuration, store, readsAnnotations: communicator.isRoot)
@@ -65,7 +67,7 @@ struct PreparedRun {
             trainer.labeledDigest = LabeledSubset.digest(recordings.labeled.map { store.videos[$0].id.name })
             return (
                 trainer,
-                [Self.summary(trainer, recordings), placement[0], trainer.tuningNote, try Self.classWeights(configuration, store, recordings)]
+                [Self.summary(trainer, recordings), placement[0], trainer.tuningNote, Self.note(onClassWeights: weights, store)]
                     .compactMap { $0 }
                     + (try Self.review(trainer, recordings))
             )
@@ -102,13 +104,13 @@ struct PreparedRun {
     private static func build(
         _ configuration: RunConfiguration, _ store: FeatureStore, _ makeDetector: TrainingRun.MakeDetector,
         _ makeMethod: TrainingRun.MakeMethod
-    ) throws -> (any Detector, any TrainingMethod, TrainingRecordings) {
+    ) throws -> (any Detector, any TrainingMethod, TrainingRecordings, classWeights: [Float]?) {
         RunWindow.building.pass()
-        let detector = try makeDetector(configuration, store)
+        let recordings = try recordings(configuration, store), weights = try configuration.classWeights(store, labeled: recordings.labeled)
+        let detector = try makeDetector(configuration, store, weights)
         try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, keys: configuration.model.sizeKeys, file: nil))
         detector.initializeParameters(seed: UInt64(configuration.training.seed))
-        let recordings = try recordings(configuration, store)
-        return (detector, try makeMethod(configuration, store, detector, recordings), recordings)
+        return (detector, try makeMethod(configuration, store, detector, recordings), recordings, weights)
     }
 
     /// What is trained, on how many ranks, in one line for the user.
@@ -119,8 +121,8 @@ struct PreparedRun {
     }
 
     /// How much the classes count, in one line for the user; nil: all alike.
-    private static func classWeights(_ configuration: RunConfiguration, _ store: FeatureStore, _ recordings: TrainingRecordings) throws -> String? {
-        guard let weights = try configuration.classWeights(store, labeled: recordings.labeled) else { return nil }
+    private static func note(onClassWeights weights: [Float]?, _ store: FeatureStore) -> String? {
+        guard let weights else { return nil }
         return "class weights: "
             + ClassMatch.listed(Array(zip(store.classes.names, weights))) { "'\($0.0)' \(String(format: "%.3g", Double($0.1)))" }
     }

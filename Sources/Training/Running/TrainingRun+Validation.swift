@@ -24,6 +24,16 @@ extension TrainingRun {
         return try communicator.throwTogether { try found.map(recordings.classified) }
     }
 
+    /// The detections of the evaluation at the end. Where the last evaluation of the training has seen the same recordings with the same weights, they
+    /// are its own.
+    func detectionsAtTheEnd(on recordings: EvaluatedRecordings) throws -> [(video: VideoID, detections: [Detection])]? {
+        let step = trainer.state.step, choosesBest = configuration.training.evaluateCheckpoint == .best && trainer.validated.best >= 0
+        if let last = lastDetected, last.step == step, last.videos == recordings.videos, !choosesBest || trainer.validated.bestStep == step {
+            return last.found
+        }
+        return try withEvaluatedWeights { try detections(on: recordings, title: "detecting") }
+    }
+
     /// Has the trainer evaluate on these recordings; says so where the choice of the best weights favours the final evaluation.
     func validate(on recordings: EvaluatedRecordings?) throws {
         guard let every = configuration.training.evaluateEvery, let recordings else { return }
@@ -34,6 +44,7 @@ extension TrainingRun {
         }
         trainer.validation = Validation(every: every, patience: configuration.training.patience) { [self] in
             let found = try detections(on: recordings, title: "validating")
+            lastDetected = (trainer.state.step, recordings.videos, found)
             return try communicator.throwTogether {
                 guard let found else { return nil }
                 try tell(found, isAtEnd: false)

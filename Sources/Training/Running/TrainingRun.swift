@@ -33,6 +33,8 @@ public final class TrainingRun {
     var lock: OutputLock?
     /// The recordings detected at the end; nil when the run is not evaluated.
     let evaluated: EvaluatedRecordings?
+    /// The last detections of an evaluation while the run trained: steps done, positions in the store, and on rank 0 what was found.
+    var lastDetected: (step: Int, videos: [Int], found: [(video: VideoID, detections: [Detection])]?)?
     /// Lines for the user about what was decided; rank 0 prints them.
     public internal(set) var notes: [String] = []
 
@@ -55,7 +57,7 @@ public final class TrainingRun {
     }
 
     /// Makes the detector that the configuration names.
-    public typealias MakeDetector = (RunConfiguration, FeatureStore) throws -> any Detector
+    public typealias MakeDetector = (_ configuration: RunConfiguration, _ store: FeatureStore, _ classWeights: [Float]?) throws -> any Detector
     /// Makes the method that the configuration names.
     public typealias MakeMethod = (RunConfiguration, FeatureStore, any Detector, TrainingRecordings) throws -> any TrainingMethod
 
@@ -103,12 +105,15 @@ public final class TrainingRun {
 
     /// The detector that the configuration names, shaped by it and the store.
     ///
+    /// - Parameters:
+    ///   - configuration: of the run.
+    ///   - store: the feature store of the run.
+    ///   - classWeights: factors of the classes in the classification loss, one for each (`RunConfiguration.classWeights`); nil: all 1.
     /// - Throws: `Failure.badInput` when the configuration and the store do not fit together.
-    public static func makeDetector(_ configuration: RunConfiguration, _ store: FeatureStore) throws -> any Detector {
-        let labeled = configuration.training.tuning.classWeights == nil ? nil : try recordings(configuration, store).labeled
-        return try configuration.detector(
-            inputDimension: store.dimension, classes: store.classes.count,
-            classWeights: try labeled.flatMap { try configuration.classWeights(store, labeled: $0) })
+    public static func makeDetector(
+        _ configuration: RunConfiguration, _ store: FeatureStore, _ classWeights: [Float]? = nil
+    ) throws -> any Detector {
+        try configuration.detector(inputDimension: store.dimension, classes: store.classes.count, classWeights: classWeights)
     }
 
     /// The method that the configuration names.
@@ -162,7 +167,8 @@ public final class TrainingRun {
     private func tellBeginning() throws {
         hasBegun = true
         let stages = zip(trainer.stages, trainer.stageSteps).map { RunStage(name: $0.name, steps: $1) }
-        let start = RunStart(folder: folder, step: trainer.state.step, iterations: trainer.iterations, stages: stages)
+        let start = RunStart(
+            folder: folder, step: trainer.state.step, iterations: trainer.iterations, stages: stages, isExtended: extended != nil)
         try observers.tell { try $0.runBegins(start) }
         if let extended { try observers.tell { try $0.recorded(extended) } }
     }
@@ -193,7 +199,7 @@ public final class TrainingRun {
     /// On rank 0 the metrics, nil on the others.
     private func evaluate(_ evaluated: EvaluatedRecordings) throws -> EvaluationResult? {
         let truth = evaluated.truth
-        let found = try withEvaluatedWeights { try detections(on: evaluated, title: "detecting") }
+        let found = try detectionsAtTheEnd(on: evaluated)
         let result = try communicator.throwTogether { () throws -> EvaluationResult? in
             guard let found else { return nil }
             RunWindow.writingDetections.pass()
