@@ -131,9 +131,12 @@ final class ReportPageTests: XCTestCase {
     /// For those who do not see the page: drawings with titles, tables with captions, one first heading.
     func testAccessibility() throws {
         let page = RunReport([try makeRun("a", classes: names, recordings: 5, rounds: 1)]).html()
-        let drawings = count("<figure>", in: page)
+        let drawings = count("<figure tabindex=\"0\" aria-labelledby=\"figure-", in: page)
         XCTAssertGreaterThan(drawings, 15)
+        XCTAssertEqual(count("<figure", in: page), drawings)
         XCTAssertEqual(count("role=\"img\" aria-labelledby=\"figure-", in: page), drawings)
+        XCTAssertEqual(count("<div class=\"tools\" role=\"group\" aria-label=\"", in: page), count("data-kind=\"timeline\"", in: page))
+        XCTAssertEqual(count("<pre tabindex=\"0\" role=\"region\" aria-label=\"The whole configuration\">", in: page), 1)
         for number in 1...drawings { XCTAssertEqual(count("id=\"figure-\(number)\"", in: page), 1) }
         XCTAssertEqual(count("<table", in: page), count("<caption>", in: page))
         XCTAssertEqual(count("<h1>", in: page), 1)
@@ -207,7 +210,7 @@ final class ReportPageTests: XCTestCase {
         let page = RunReport([run]).html()
         requireWellFormed(page)
         XCTAssertTrue(page.contains("no lines in its log"))
-        XCTAssertEqual(count("<figure>", in: page), 0)
+        XCTAssertEqual(count("<figure", in: page), 0)
     }
 
     func testGivenAnnotationsWithoutTheSubset() throws {

@@ -61,6 +61,7 @@ window.addEventListener('load', () => {
     const tip = document.getElementById('tip');
     if (tip.hidden || tip.textContent.split('\n').length < 2) { faults.push('a curve says no values: ' + words(chart)); }
   }
+  if (window.accessibility) { checked += window.accessibility(faults); } else { faults.push('the checks of accessibility are missing'); }
   const result = document.createElement('pre');
   result.id = 'check-report';
   result.textContent = ['theme ' + theme, ...new Set(faults.map(fault => 'fault: ' + fault.replaceAll('\n', ' '))), 'checked ' + checked].join('\n');

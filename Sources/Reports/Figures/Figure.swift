@@ -24,17 +24,18 @@ struct Figure: Sendable {
                 "role": "img", "aria-labelledby": id, "data-kind": kind,
                 "style": "max-width:\(Shown.place(width * 1.25))px;min-width:\(Shown.place(min(width * 0.8, 620)))px",
             ], id: id)
-        let tools = kind == "timeline" ? [Self.tools] : []
-        return .tag("figure", [], tools + [svg] + (hasCaption ? [.tag("figcaption", text: description)] : []))
+        let tools = kind == "timeline" ? [Self.tools(of: title)] : []
+        // In a narrow window a drawing is wider than its place: the keyboard scrolls what it can reach.
+        return .tag("figure", ["tabindex": "0", "aria-labelledby": id], tools + [svg] + (hasCaption ? [.tag("figcaption", text: description)] : []))
     }
 
-    private static var tools: Markup {
+    private static func tools(of title: String) -> Markup {
         let buttons = [
             ("in", "+", "zoom in"), ("out", "−", "zoom out"), ("left", "←", "earlier"), ("right", "→", "later"),
             ("whole", "whole", "whole recording"),
         ]
         return .tag(
-            "div", ["class": "tools"],
+            "div", ["class": "tools", "role": "group", "aria-label": title],
             buttons.map { .tag("button", ["type": "button", "data-zoom": $0, "aria-label": $2], text: $1) })
     }
 

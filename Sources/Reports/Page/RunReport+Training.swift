@@ -71,7 +71,8 @@ extension RunReport {
         // Runs of equal configuration are many in a comparison of seeds: each text stands once.
         for (number, run) in zip(comparison.runs.indices, comparison.runs) where number < limits.detailedRuns {
             let title = "The whole configuration" + (comparison.runs.count > 1 ? " of \(Shown.name(comparison.names[number]))" : "")
-            content.append(.tag("details", [], [.tag("summary", text: title), .tag("pre", ["tabindex": "0"], text: run.yaml)]))
+            let text = Markup.tag("pre", ["tabindex": "0", "role": "region", "aria-label": title], text: run.yaml)
+            content.append(.tag("details", [], [.tag("summary", text: title), text]))
         }
         return PageSection(id: "configuration", title: "Configuration", content: content)
     }

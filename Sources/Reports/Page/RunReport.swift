@@ -76,7 +76,8 @@ public struct RunReport: Sendable {
         let parts = figures.enumerated().compactMap { number, own -> Markup? in
             let content = make(own)
             guard !content.isEmpty else { return nil }
-            return figures.count > 1 ? .tag("section", [], [.heading(Shown.name(comparison.names[number]))] + content) : .all(content)
+            let name = Shown.name(comparison.names[number])
+            return figures.count > 1 ? .tag("section", ["aria-label": name], [.heading(name)] + content) : .all(content)
         }
         guard !parts.isEmpty else { return nil }
         return figures.count > 1 ? .grid(parts) : .all(parts)

@@ -84,7 +84,7 @@ struct StyleSheet: Sendable {
         .tools{display:none;gap:.4rem;margin-bottom:.3rem}
         .scripted .tools{display:flex}
         button{font:inherit;font-size:.85rem;color:var(--ink);background:var(--panel);border:1px solid var(--muted);border-radius:6px;padding:.1rem .6rem}
-        button:focus-visible,a:focus-visible,summary:focus-visible{outline:2px solid var(--link);outline-offset:2px}
+        :focus-visible{outline:2px solid var(--link);outline-offset:2px}
         #tip{position:fixed;z-index:9;pointer-events:none;max-width:24rem;background:var(--ink);color:var(--page);font-size:.82rem;line-height:1.35;
         padding:.3rem .55rem;border-radius:6px;white-space:pre-line;overflow-wrap:anywhere}
         #tip[hidden]{display:none}
