@@ -45,7 +45,7 @@ struct DetectCommand: ParsableCommand {
     var resample = false
     @Option(help: "Keep at most so many detections of a recording, the best.")
     var topK: Int?
-    @Option(help: "Drop detections with lower scores.")
+    @Option(help: "Drop detections with lower scores, from 0 to 1.")
     var minScore: Double?
     @OptionGroup var folder: FolderOptions
     @OptionGroup var report: OutputOptions
@@ -72,7 +72,9 @@ struct DetectCommand: ParsableCommand {
             try world.throwTogether {
                 try folder.check(store: store, subset: subset)
                 if let topK, topK < 1 { throw Failure.wrongUsage("--top-k is \(topK)", advice: "give a number above 0") }
-                if let minScore, !minScore.isFinite { throw Failure.wrongUsage("--min-score is \(minScore)", advice: "give a number") }
+                if let minScore, !(0...1 ~= minScore) {
+                    throw Failure.wrongUsage("--min-score is \(minScore)", advice: "give a number from 0 to 1, as scores are")
+                }
                 if world.isRoot { try requireWritablePlace(of: output, apartFrom: [checkpoint, store]) }
             }
             let lock = try world.lock(.file(output))

@@ -70,7 +70,9 @@ final class FolderDetectCommandTests: FaultTestCase {
             (["--features", "new", "--subset", "Test"], "--subset was given with --features", "leave it out: folders have no subsets"),
             (["--features", "new", "--piece-rows", "1000"], "--piece-rows is 1000", "give a multiple of 1024, at most 99999744"),
             (["--store", "s.h5", "--top-k", "0"], "--top-k is 0", "give a number above 0"),
-            (["--store", "s.h5", "--min-score", "nan"], "--min-score is nan", "give a number"),
+            (["--store", "s.h5", "--min-score", "nan"], "--min-score is nan", "give a number from 0 to 1, as scores are"),
+            (["--store", "s.h5", "--min-score", "1.5"], "--min-score is 1.5", "give a number from 0 to 1, as scores are"),
+            (["--store", "s.h5", "--min-score=-0.1"], "--min-score is -0.1", "give a number from 0 to 1, as scores are"),
         ]
         for (options, what, advice) in cases {
             let ended = try start(executable, ["detect", "--checkpoint", "c.h5", "--output", folder + "/p.json"] + options)
