@@ -158,7 +158,9 @@ public struct ClassScores {
         return columns.map { all[$0] }
     }
 
-    /// - Parameter detections: of the video, best first.
+    /// - Parameters:
+    ///   - detections: of the video, best first.
+    ///   - video: the one that was detected in.
     /// - Throws: `Failure.badInput` for a video without scores.
     public func callAsFunction(_ detections: [Detection], of video: VideoID) throws -> [Detection] {
         fusion(detections, scores: try scores(of: video))

@@ -92,7 +92,7 @@ public final class TrainedDetector {
     ///   - videos: positions in the store.
     ///   - communicator: the ranks that take part.
     ///   - title: of the progress bar.
-    ///   - keeping: bytes that `body` keeps of all recordings of the run, for the estimate of memory.
+    ///   - bytes: that `body` keeps of all recordings of the run, for the estimate of memory.
     ///   - note: takes lines for the user on rank 0.
     ///   - body: takes the place in `videos` and the batch.
     /// - Throws: `Failure` when memory does not suffice or features cannot be read; `.interrupted` on all ranks when a signal asks to end.

@@ -123,9 +123,12 @@ public final class GradientReduction {
         isInLastShard = false
     }
 
-    /// Call before the shard's backward; `tape` is the one it runs on.
+    /// Call before the shard's backward.
     ///
-    /// - Parameter isWhole: false: the shard's gradients come from several tapes, one after another, the others by `continueShard`.
+    /// - Parameters:
+    ///   - shard: the next of this rank's, in their order.
+    ///   - tape: the one that the backward runs on.
+    ///   - isWhole: false: the shard's gradients come from several tapes, one after another, the others by `continueShard`.
     public func beginShard(_ shard: Int, tape: Tape, isWhole: Bool = true) {
         precondition(shard == nextShard && shard < shards.owned.upperBound, "shard \(shard) begun, shard \(nextShard) was next")
         if !sums.isEmpty {
@@ -141,7 +144,9 @@ public final class GradientReduction {
 
     /// Call before the backward of a further tape of the same shard, whose gradients are added to those there are.
     ///
-    /// - Parameter isLast: whether the shard's gradients are complete with it: only then may sums set out.
+    /// - Parameters:
+    ///   - tape: the further one.
+    ///   - isLast: whether the shard's gradients are complete with it: only then may sums set out.
     public func continueShard(tape: Tape, isLast: Bool) {
         self.tape = tape
         if isLast { listen() }

@@ -38,7 +38,9 @@ final class NumpyRows {
 
     /// Reads some rows as float32, [range.count, columns] row-major.
     ///
-    /// - Parameter range: begins where an earlier one began, or behind.
+    /// - Parameters:
+    ///   - range: begins where an earlier one began, or behind.
+    ///   - target: has room for the rows.
     /// - Throws: `Failure` for a file that cannot be read, or memory that cannot be had.
     func read(_ range: Range<Int>, into target: UnsafeMutablePointer<Float>) throws {
         guard file.member == nil else { return try readPacked(range, into: target) }
@@ -119,7 +121,9 @@ public final class NumpyRecording {
 
     /// Reads some rows as float32, [range.count, columns] row-major.
     ///
-    /// - Parameter range: begins where an earlier one began, or behind.
+    /// - Parameters:
+    ///   - range: begins where an earlier one began, or behind.
+    ///   - target: has room for the rows.
     /// - Throws: `Failure` for a file that cannot be read, or memory that cannot be had.
     public func read(_ range: Range<Int>, into target: UnsafeMutablePointer<Float>) throws {
         if parts.count == 1 { return try parts[0].rows.read(range, into: target) }
