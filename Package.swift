@@ -126,8 +126,9 @@ let package = Package(
         .target(
             name: "Benchmarks",
             dependencies: [
-                "Autograd", "Checkpoints", "Collectives", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "Kernels",
-                "NeuralNetworks", "RandomStreams", "Sampling", "TemporalAnnotations", "TrainingMethods",
+                "Autograd", "Checkpoints", "Collectives", "ContrastivePretraining", "DataParallel", "Detectors", "Diagnostics", "FeatureStore",
+                "HDF5",
+                "Kernels", "NeuralNetworks", "RandomStreams", "Sampling", "TemporalAnnotations", "TrainingMethods",
             ]),
         .target(
             name: "Reports",
@@ -146,8 +147,9 @@ let package = Package(
         .target(
             name: "BenchmarkCommands",
             dependencies: [
-                "ActionDetection", "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "Diagnostics", "FeatureStore", "Kernels",
-                "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "ScalingPlans", "StandardRegistry", "TemporalAnnotations",
+                "ActionDetection", "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "ContrastivePretraining", "Diagnostics",
+                "FeatureStore", "Kernels", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "ScalingPlans", "StandardRegistry",
+                "TemporalAnnotations",
                 "Training",
                 "TrainingMethods", argumentParser,
             ]),

@@ -116,20 +116,30 @@ extension Communicator {
     ///
     /// - Throws: `Failure` (`.failed`) when a call of MPI fails.
     public func allGather<T: MessageElement>(_ values: [T]) throws -> [[T]] {
-        let counts = try allGather(values.count)
+        let counts = try allGather(values.count), joined = try allGather(values, counts: counts), firsts = firstIndices(of: counts)
+        return counts.indices.map { Array(joined[firsts[$0]..<firsts[$0] + counts[$0]]) }
+    }
+
+    /// The arrays of all ranks, one after another, on every rank.
+    ///
+    /// - Parameters:
+    ///   - values: of this rank.
+    ///   - counts: elements of each rank's array, which all ranks know.
+    /// - Throws: `Failure` (`.failed`) when a call of MPI fails.
+    public func allGather<T: MessageElement>(_ values: [T], counts: [Int]) throws -> [T] {
+        precondition(counts.count == size && counts[rank] == values.count, "the ranks' arrays have other lengths than were said")
         let total = counts.reduce(0, +)
-        guard total <= largestMessage else {
-            return try counts.indices.map { try broadcast(values, from: $0) }
-        }
+        guard total <= largestMessage else { return try counts.indices.flatMap { try broadcast(values, from: $0) } }
+        countCollective(T.self, values.count)
+        guard size > 1 else { return values }
         let firsts = firstIndices(of: counts)
         var joined = [T](repeating: .zero, count: total)
-        countCollective(T.self, values.count)
         let status = Activity.during(.allGather) {
             MPI_Allgatherv(
                 values, Int32(values.count), T.messageType, &joined, counts.map(Int32.init), firsts.map(Int32.init), T.messageType, handle)
         }
         try check(status, "MPI_Allgatherv")
-        return counts.indices.map { Array(joined[firsts[$0]..<firsts[$0] + counts[$0]]) }
+        return joined
     }
 
     /// The byte strings of all ranks, in rank order, on every rank.

@@ -11,8 +11,10 @@ public struct ContrastConfiguration: ConfigurationSection {
     public var weight = 0.1
     /// Equal parts of a recording, one frame is drawn of each.
     public var frames = 64
-    /// Clusters of the fine contrast in pre-training. null: twice the batch.
+    /// Clusters of the fine contrast in pre-training. null: twice the batch, at most `mostClusters`.
     public var clusters: Int?
+    /// Frames of the global mini-batch that every frame is contrasted with. null: all.
+    public var globalFrames: Int? = 512
     public var temperature = 0.1
 
     public init() {}
@@ -25,9 +27,21 @@ public struct ContrastConfiguration: ConfigurationSection {
             "frames", &frames, .within(2...ConfigurationLimits.batch), unit: "frames", meaning: "drawn per recording, one of each equal part")
         try keys.value(
             "clusters", &clusters, Requirement<Int>.within(2...ConfigurationLimits.batch).orNull, unit: "clusters",
-            meaning: "of the fine contrast in pre-training; `null`: twice `data.batch_size`")
+            meaning: "of the fine contrast in pre-training; `null`: twice `data.batch_size`, at most \(Self.mostClusters)")
+        try keys.value(
+            "global_frames", &globalFrames, Requirement<Int>.within(2...ConfigurationLimits.batch).orNull, unit: "frames",
+            meaning: "of the global mini-batch that every frame is contrasted with, drawn anew in every step; `null`: all, whose cost per rank grows "
+                + "with the batch")
         try keys.value("temperature", &temperature, .above(0), meaning: "of the contrast")
     }
 
     public var isOn: Bool { coarse || fine }
+
+    /// Clusters of a large mini-batch where `clusters` is null (docs/methods.md says why so many).
+    package static let mostClusters = 16
+
+    /// Clusters of the fine contrast in pre-training.
+    ///
+    /// - Parameter batch: recordings of the global mini-batch.
+    package func clusters(batch: Int) -> Int { clusters ?? min(2 * batch, Self.mostClusters) }
 }

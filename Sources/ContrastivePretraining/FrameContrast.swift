@@ -1,5 +1,5 @@
 import Autograd
-import Collectives
+import DataParallel
 import Detectors
 import RandomStreams
 import TemporalAnnotations
@@ -29,6 +29,19 @@ package struct FrameContrast {
         /// Per recording, stretches of which nothing is known, those of uncertain labels among them.
         let ignored: [[GridSegment]]
 
+        package init(
+            shard: Int, group: Int, embedding: PackedSequence, inputs: [Float], frames: [[Int]], instances: [[GridInstance]],
+            ignored: [[GridSegment]]
+        ) {
+            self.shard = shard
+            self.group = group
+            self.embedding = embedding
+            self.inputs = inputs
+            self.frames = frames
+            self.instances = instances
+            self.ignored = ignored
+        }
+
         /// Classes of a recording's frames, those in ignored stretches negative: they take no part.
         func labels(_ video: Int, background: Int) -> [Int] {
             FrameSampling.labels(frames: frames[video], instances: instances[video], ignored: ignored[video], background: background)
@@ -36,17 +49,39 @@ package struct FrameContrast {
     }
 
     private let settings: ContrastConfiguration
-    private let step: TrainingStep
+    private let seed: UInt64
+    private let step: Int
+    private let shards: VirtualShards
+    private let ranks: any RankExchange
+    /// Whether k-means ends when no row changes its cluster.
+    private let endsWhenSettled: Bool
 
     package init(_ settings: ContrastConfiguration, step: TrainingStep) {
+        self.init(settings, seed: step.seed, step: step.step, shards: step.shards, ranks: step.communicator)
+    }
+
+    /// - Parameters:
+    ///   - settings: of the contrast.
+    ///   - seed: of the run.
+    ///   - step: counted from 0 over the whole run.
+    ///   - shards: of the run.
+    ///   - ranks: each with its part of `shards`.
+    ///   - endsWhenSettled: whether k-means ends when no row changes its cluster; false for measurements.
+    package init(
+        _ settings: ContrastConfiguration, seed: UInt64, step: Int, shards: VirtualShards, ranks: any RankExchange, endsWhenSettled: Bool = true
+    ) {
         self.settings = settings
+        self.seed = seed
         self.step = step
+        self.shards = shards
+        self.ranks = ranks
+        self.endsWhenSettled = endsWhenSettled
     }
 
     /// Draws frames and records their multi-scale representation.
     package func sample(_ batch: PackedBatch, _ levels: [PackedSequence], shard: Int, group: Int, tape: Tape) -> ShardFrames {
         let columns = batch.features.columns
-        var random = RandomStream(seed: step.seed, "frames", shard, step.step, group)
+        var random = RandomStream(seed: seed, "frames", shard, step, group)
         var frames: [[Int]] = [], inputs: [Float] = []
         for video in 0..<batch.features.count {
             let rows = batch.features.rows(of: video)
@@ -72,7 +107,7 @@ package struct FrameContrast {
             if !add { gradient.update(repeating: 0, count: tensor.count) }
         }
         if settings.coarse {
-            let videos = Double(step.shards.count * (parts.first?.frames.count ?? 1))
+            let videos = Double(shards.count * (parts.first?.frames.count ?? 1))
             for (i, part) in parts.enumerated() {
                 for video in part.frames.indices { losses[i].coarse += coarse(part, video, classes, weight: weight / videos) / videos }
             }
@@ -88,7 +123,7 @@ package struct FrameContrast {
         switch classes {
         case .clusters:
             let columns = part.inputs.count / part.embedding.rows
-            var random = RandomStream(seed: step.seed, "coarse", part.shard, step.step, part.group, video)
+            var random = RandomStream(seed: seed, "coarse", part.shard, step, part.group, video)
             labels = part.inputs.withUnsafeBufferPointer { buffer in
                 guard let base = buffer.baseAddress else { return [] }
                 return KMeans(base + rows.lowerBound * columns, rows: rows.count, columns: columns, clusters: 2, random: &random).labels
@@ -106,22 +141,25 @@ package struct FrameContrast {
 
     /// Classes against each other, over the frames of the global mini-batch. The whole loss.
     private func fine(_ parts: [ShardFrames], _ classes: Classes, weight: Double) throws -> Double {
-        let contrast = GlobalContrast(shards: step.shards, communicator: step.communicator)
-        let labels: [Int]
+        var drawing = RandomStream(seed: seed, "global frames", step, parts.first?.group ?? 0)
+        let contrast = try GlobalContrast(
+            parts.map(\.embedding.rows), most: settings.globalFrames, shards: shards, ranks: ranks, random: &drawing)
+        let labels: [[Int]]
         switch classes {
         case .clusters(let count):
-            let inputs = try contrast.gather(parts.map(\.inputs), columns: parts[0].inputs.count / max(1, parts[0].embedding.rows))
-            var random = RandomStream(seed: step.seed, "fine", step.step)
-            labels = contrast.cluster(inputs, clusters: count, random: &random)
+            var random = RandomStream(seed: seed, "fine", step)
+            labels = try contrast.cluster(
+                parts.map(\.inputs), columns: parts[0].inputs.count / max(1, parts[0].embedding.rows), clusters: count,
+                endsWhenSettled: endsWhenSettled, random: &random)
         case .instances(let background):
-            let own = parts.flatMap { part in part.frames.indices.flatMap { part.labels($0, background: background) } }
-            labels = try step.communicator.allGather(own).flatMap { $0 }
+            labels = parts.map { part in part.frames.indices.flatMap { part.labels($0, background: background) } }
         }
-        let embeddings = try contrast.gather(parts.map { $0.embedding.tensor.array }, columns: parts[0].embedding.columns)
-        let (loss, gradients) = try contrast.infoNCE(embeddings, labels: labels, temperature: Float(settings.temperature))
+        let (loss, gradients) = try contrast.infoNCE(
+            parts.map { $0.embedding.tensor.array }, columns: parts[0].embedding.columns, labels: labels,
+            temperature: Float(settings.temperature))
         for (part, gradient) in zip(parts, gradients) { add(gradient, to: part.embedding.tensor, at: 0, weight: Float(weight)) }
         // Rank 0's first shard says it.
-        return step.communicator.isRoot ? loss : 0
+        return ranks.rank == 0 ? loss : 0
     }
 
     private func add(_ gradient: [Float], to tensor: Tensor, at place: Int, weight: Float) {

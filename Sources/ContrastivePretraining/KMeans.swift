@@ -33,7 +33,8 @@ public struct KMeans: Equatable, Sendable {
         clusters = 0
         inertia = 0
         guard rows > 0 else { return }
-        seed(x, rows: rows, columns: columns, wanted: min(wanted, rows), random: &random)
+        centers = Self.seeds(x, rows: rows, columns: columns, wanted: wanted, random: &random)
+        clusters = centers.count / max(1, columns)
         var distances = [Double](repeating: 0, count: rows), previous: [Int]?
         while true {
             Clustering.nearest(x, rows: rows, columns: columns, centers: centers, clusters: clusters, into: &labels, distances: &distances)
@@ -49,19 +50,23 @@ public struct KMeans: Equatable, Sendable {
         }
     }
 
-    /// First center: a uniform row. Each further one: a row drawn with probability proportional to its squared distance to the nearest so far.
-    private mutating func seed(_ x: UnsafePointer<Float>, rows: Int, columns: Int, wanted: Int, random: inout RandomStream) {
-        var nearest = [Double](repeating: .infinity, count: rows), distances = nearest
+    /// k-means++. First center: a uniform row. Each further one: a row drawn with probability proportional to its squared distance to the nearest so
+    /// far.
+    ///
+    /// - Returns: [clusters, columns]: fewer clusters than wanted when there are fewer distinct rows.
+    static func seeds(_ x: UnsafePointer<Float>, rows: Int, columns: Int, wanted: Int, random: inout RandomStream) -> [Double] {
+        let wanted = min(wanted, rows)
+        var centers: [Double] = [], nearest = [Double](repeating: .infinity, count: rows), distances = nearest
+        guard wanted > 0 else { return [] }
         var row = random.uniformIndex(below: rows)
         while true {
             let center = (0..<columns).map { Double(x[row * columns + $0]) }
             centers += center
-            clusters += 1
-            guard clusters < wanted else { return }
+            guard centers.count < wanted * columns else { return centers }
             Clustering.squaredDistances(x, rows: rows, columns: columns, center: center, into: &distances)
             for i in 0..<rows { nearest[i] = min(nearest[i], distances[i]) }
             let total = nearest.reduce(0, +)
-            guard total > 0 else { return }
+            guard total > 0 else { return centers }
             let target = Double(random.next() >> 11) * 0x1p-53 * total
             var sum = 0.0, chosen = 0
             for i in 0..<rows where nearest[i] > 0 {

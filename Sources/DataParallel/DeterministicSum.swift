@@ -3,13 +3,13 @@ import Collectives
 /// Sums of a few numbers over virtual shards (loss values, norms), with the same bits for every rank count.
 public struct DeterministicSum {
     private let shards: VirtualShards
-    private let communicator: Communicator
+    private let ranks: any RankExchange
     private let additions: [SummationTree.Addition]
 
     /// Sums over the virtual shards of all ranks of `communicator`.
-    public init(shards: VirtualShards, communicator: Communicator) {
+    public init(shards: VirtualShards, communicator: any RankExchange) {
         self.shards = shards
-        self.communicator = communicator
+        ranks = communicator
         let tree = SummationTree(leaves: shards.count)
         additions = tree.additions(of: (0..<shards.count).map { .init(level: 0, index: $0) })
     }
@@ -21,8 +21,8 @@ public struct DeterministicSum {
     public func callAsFunction(_ values: [[Double]]) throws -> [Double] {
         precondition(values.count == shards.owned.count, "\(values.count) shards given, this rank owns \(shards.owned.count)")
         let width = values.first?.count ?? 0
-        let all = communicator.size == 1 ? [values.flatMap { $0 }] : try communicator.allGather(values.flatMap { $0 })
-        var sums = all.flatMap { $0 }
+        let counts = [Int](repeating: shards.perRank * width, count: shards.ranks)
+        var sums = try ranks.shared(values.flatMap { $0 }, counts: counts, .numbers)
         for addition in additions {
             for column in 0..<width { sums[addition.into * width + column] += sums[addition.from * width + column] }
         }
@@ -40,6 +40,7 @@ public struct DeterministicSum {
     ///
     /// - Throws: `Failure` when the exchange between ranks fails.
     public func counts(_ values: [Int]) throws -> [Int] {
-        try communicator.allReduce(values, .sum)
+        let all = try ranks.shared(values, counts: [Int](repeating: values.count, count: shards.ranks), .counts)
+        return values.indices.map { column in stride(from: column, to: all.count, by: values.count).reduce(0) { $0 + all[$1] } }
     }
 }

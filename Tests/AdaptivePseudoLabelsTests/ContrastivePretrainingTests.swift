@@ -139,6 +139,42 @@ final class ContrastivePretrainingTests: XCTestCase {
         XCTAssertEqual(distances, [1, 1])
     }
 
+    /// Candidates of a float32 product, then float64: the labels and distances of float64 alone, whatever the numbers.
+    func testNearestCentersAreThoseOfFloat64() {
+        for (rows, columns, clusters, scale, shift) in [
+            (70, 33, 4, 1, 0), (64, 150, 16, 1e-3, 100), (9, 2048, 7, 1, 3), (5, 8, 40, 1e18, 0), (5, 8, 40, 3e25, 0), (30, 1, 9, 1, 0),
+        ] as [(Int, Int, Int, Float, Float)] {
+            let x = normals(rows * columns).map { ($0 + shift) * scale }
+            var centers = (0..<clusters).flatMap { k in (0..<columns).map { Double(x[(k * 3 % rows) * columns + $0]) } }
+            // Nearly the same as another, and the same as another.
+            for c in 0..<columns {
+                centers[columns + c] = centers[c] * (1 + 1e-12)
+                centers[3 * columns + c] = centers[2 * columns + c]
+            }
+            for threads in [1, 2] {
+                ComputeContext.current.threads = threads
+                defer { ComputeContext.current = ComputeContext() }
+                var labels = [Int](repeating: -1, count: rows), distances = [Double](repeating: -1, count: rows)
+                Clustering.nearest(x, rows: rows, columns: columns, centers: centers, clusters: clusters, into: &labels, distances: &distances)
+                for row in 0..<rows {
+                    let all = (0..<clusters).map { k in
+                        (0..<columns).reduce(0.0) { $0 + pow(Double(x[row * columns + $1]) - centers[k * columns + $1], 2) }
+                    }
+                    let least = all.min() ?? .nan
+                    XCTAssertEqual(distances[row], least, accuracy: 1e-9 * least)
+                    XCTAssertEqual(all[labels[row]], least, accuracy: 1e-9 * least)
+                    XCTAssertNotEqual(labels[row], 3, "of equally near ones the first")
+                }
+            }
+        }
+        // What is no number is near to nothing, and shuts no center out for others.
+        var labels = [-1, -1], distances = [0.0, 0]
+        Clustering.nearest(
+            [.nan, 2.1], rows: 2, columns: 1, centers: [0, 1, 2, 3], clusters: 4, into: &labels, distances: &distances)
+        XCTAssertEqual(labels, [0, 2])
+        XCTAssertEqual(distances[0], .infinity)
+    }
+
     // MARK: InfoNCE
 
     /// Eq. 11 as it is written, in double precision; nil when no anchor has a positive.

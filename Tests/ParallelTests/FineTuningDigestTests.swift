@@ -18,8 +18,8 @@ final class FineTuningDigestTests: StoreTestCase {
         test: {max_seg_num: 20, min_score: 0.001}
         apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002, student: restarted}
         icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
-        acp: {frames: 16}
-        fustal: {generator_iterations: 2, generator_batch_size: 4}
+        acp: {frames: 16, global_frames: 40}
+        fustal: {generator_iterations: 2, generator_batch_size: 8, cross_video_recordings: 3}
         """
 
     private let tuned = [

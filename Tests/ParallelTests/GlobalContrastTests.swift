@@ -2,11 +2,11 @@ import AdaptivePseudoLabels
 import Collectives
 import ContrastivePretraining
 import DataParallel
+import Foundation
 import RandomStreams
 import XCTest
 
-/// Contrast over the gathered mini-batch against the same computed on one rank from all shards' rows, bit by bit: labels, loss and gradients do
-/// not depend on the number of ranks.
+/// Contrast over the global mini-batch against the same computed from all shards' rows, and bit by bit for every number of ranks.
 final class GlobalContrastTests: XCTestCase {
     private var world: Communicator!
 
@@ -20,51 +20,110 @@ final class GlobalContrastTests: XCTestCase {
         return (0..<rows * columns).map { _ in random.normal() }
     }
 
-    /// The tree's definition: left child plus right child, shards beyond the last left out.
-    private func treeSum(_ values: [[Float]], level: Int, index: Int) -> [Float]? {
-        guard index << level < values.count else { return nil }
-        if level == 0 { return values[index] }
-        let left = treeSum(values, level: level - 1, index: 2 * index)
-        guard let left, let right = treeSum(values, level: level - 1, index: 2 * index + 1) else { return left }
-        return zip(left, right).map { $0 + $1 }
+    private let counts = [[8, 8, 8, 8], [5, 0, 13, 1], [3, 9, 4, 4, 0, 7, 2, 6], [4, 6, 5, 3, 9, 2, 7, 1, 5, 5, 4, 3], [0, 0, 1, 0]]
+    private let inputColumns = 6, columns = 19
+
+    private func contrast(_ counts: [Int], most: Int?) throws -> (GlobalContrast, VirtualShards) {
+        let shards = try VirtualShards(count: counts.count, communicator: world)
+        var random = RandomStream(seed: 4, "drawn")
+        return (try GlobalContrast(Array(counts[shards.owned]), most: most, shards: shards, ranks: world, random: &random), shards)
     }
 
+    /// With as many rows as are drawn, everything is that of all rows on one rank.
     func testLabelsLossAndGradientsAreThoseOfOneRank() throws {
-        let inputColumns = 6, columns = 19
-        for counts in [[8, 8, 8, 8], [5, 0, 13, 1], [3, 9, 4, 4, 0, 7, 2, 6], [4, 6, 5, 3, 9, 2, 7, 1, 5, 5, 4, 3]] {
-            let shards = try VirtualShards(count: counts.count, communicator: world)
-            let contrast = GlobalContrast(shards: shards, communicator: world)
+        for counts in counts {
+            let (contrast, shards) = try contrast(counts, most: counts.reduce(0, +)),
+                offsets = counts.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
+            XCTAssertEqual(contrast.offsets, offsets)
+            XCTAssertEqual(contrast.drawn, Array(0..<offsets[counts.count]))
             let inputs = counts.enumerated().map { rows("inputs", shard: $0, rows: $1, columns: inputColumns) }
             let embeddings = counts.enumerated().map { rows("embeddings", shard: $0, rows: $1, columns: columns) }
-
-            let gathered = try contrast.gather(Array(inputs[shards.owned]), columns: inputColumns)
-            XCTAssertEqual(gathered.values, inputs.flatMap { $0 })
-            XCTAssertEqual((0..<counts.count).map { gathered.rows(of: $0).count }, counts)
-            var random = RandomStream(seed: 3, "fine"), again = random
-            let labels = contrast.cluster(gathered, clusters: 4, random: &random)
-            XCTAssertEqual(
-                labels, KMeans(inputs.flatMap { $0 }, rows: counts.reduce(0, +), columns: inputColumns, clusters: 4, random: &again).labels)
-
-            let found = try contrast.infoNCE(try contrast.gather(Array(embeddings[shards.owned]), columns: columns), labels: labels)
-            let all = embeddings.flatMap { $0 }, anchorCount = InfoNCE.anchorsWithPositives(labels)
-            let parts = counts.indices.map {
-                InfoNCE(all, columns: columns, labels: labels, anchors: gathered.rows(of: $0), anchorCount: anchorCount)
-            }
-            let whole = InfoNCE(all, columns: columns, labels: labels, anchors: 0..<labels.count, anchorCount: anchorCount)
-            let expected = try XCTUnwrap(treeSum(parts.map(\.gradient), level: 4, index: 0))
-            let loss = try XCTUnwrap(treeSum(parts.map { [Float($0.loss)] }, level: 4, index: 0))
-            XCTAssertEqual(found.loss, whole.loss, accuracy: 1e-6)
-            XCTAssertEqual(Float(found.loss), loss[0], accuracy: 1e-6)
-            let bits = try world.allGather([found.loss])
-            XCTAssertEqual(Set(bits.flatMap { $0 }.map(\.bitPattern)).count, 1, "the same loss on all ranks")
-            XCTAssertEqual(found.gradients.count, shards.perRank)
-            for (gradient, shard) in zip(found.gradients, shards.owned) {
-                let range = gathered.rows(of: shard)
-                let wanted = Array(expected[range.lowerBound * columns..<range.upperBound * columns])
-                XCTAssertEqual(gradient.map(\.bitPattern), wanted.map(\.bitPattern), "\(counts), shard \(shard)")
-                for (i, value) in gradient.enumerated() {
-                    XCTAssertEqual(value, whole.gradient[range.lowerBound * columns + i], accuracy: 1e-6)
+            for clusters in [1, 4, 7] {
+                var random = RandomStream(seed: 3, "fine"), again = random
+                let labels = try contrast.cluster(Array(inputs[shards.owned]), columns: inputColumns, clusters: clusters, random: &random)
+                let expected = KMeans(inputs.flatMap { $0 }, rows: offsets[counts.count], columns: inputColumns, clusters: clusters, random: &again)
+                XCTAssertEqual(labels, shards.owned.map { Array(expected.labels[offsets[$0]..<offsets[$0 + 1]]) }, "\(counts), \(clusters)")
+                let found = try contrast.infoNCE(Array(embeddings[shards.owned]), columns: columns, labels: labels)
+                let whole = InfoNCE(
+                    embeddings.flatMap { $0 }, columns: columns, labels: expected.labels, anchors: 0..<expected.labels.count,
+                    anchorCount: InfoNCE.anchorsWithPositives(expected.labels))
+                XCTAssertEqual(found.loss, whole.loss, accuracy: 1e-6)
+                XCTAssertEqual(found.gradients.count, shards.perRank)
+                for (gradient, shard) in zip(found.gradients, shards.owned) {
+                    XCTAssertEqual(gradient.count, counts[shard] * columns)
+                    for (i, value) in gradient.enumerated() {
+                        XCTAssertEqual(value, whole.gradient[offsets[shard] * columns + i], accuracy: 1e-6)
+                    }
                 }
+            }
+        }
+    }
+
+    /// Fewer rows drawn than there are: the loss is that of all anchors against the drawn rows, in float64 by definition.
+    func testAgainstDrawnRowsByDefinition() throws {
+        for counts in counts.prefix(4) {
+            let (contrast, shards) = try contrast(counts, most: 7), total = counts.reduce(0, +)
+            XCTAssertEqual(contrast.drawn.count, 7)
+            for (part, row) in contrast.drawn.enumerated() { XCTAssertTrue((part * total / 7..<(part + 1) * total / 7).contains(row)) }
+            let embeddings = counts.enumerated().map { rows("embeddings", shard: $0, rows: $1, columns: columns) }
+            let labels = (0..<total).map { $0 % 5 == 4 ? -1 : $0 * 7 % 3 }
+            let own = shards.owned.map { Array(labels[contrast.offsets[$0]..<contrast.offsets[$0 + 1]]) }
+            let found = try contrast.infoNCE(Array(embeddings[shards.owned]), columns: columns, labels: own, temperature: 0.5)
+            let flat = embeddings.flatMap { $0.map(Double.init) }
+            let loss = definition(flat, labels, contrast.drawn)
+            XCTAssertEqual(found.loss, loss, accuracy: 1e-5)
+            XCTAssertGreaterThan(loss, 0.1)
+            for (gradient, shard) in zip(found.gradients, shards.owned) {
+                for i in stride(from: 0, to: gradient.count, by: 11) {
+                    var up = flat, down = flat
+                    up[contrast.offsets[shard] * columns + i] += 1e-5
+                    down[contrast.offsets[shard] * columns + i] -= 1e-5
+                    let slope = (definition(up, labels, contrast.drawn) - definition(down, labels, contrast.drawn)) / 2e-5
+                    XCTAssertEqual(Double(gradient[i]), slope, accuracy: 1e-5, "\(counts), shard \(shard), \(i)")
+                }
+            }
+        }
+    }
+
+    /// Eq. 11 as it is written, over the anchors that have a positive among the drawn rows.
+    private func definition(_ x: [Double], _ labels: [Int], _ drawn: [Int]) -> Double {
+        func unit(_ i: Int) -> [Double] {
+            let row = Array(x[i * columns..<(i + 1) * columns]), norm = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            return row.map { $0 / norm }
+        }
+        let z = labels.indices.map(unit)
+        func e(_ i: Int, _ j: Int) -> Double { exp(zip(z[i], z[j]).reduce(0) { $0 + $1.0 * $1.1 } / 0.5) }
+        var sum = 0.0, anchors = 0
+        for i in labels.indices where labels[i] >= 0 {
+            let positives = drawn.filter { $0 != i && labels[$0] == labels[i] },
+                negatives = drawn.filter { labels[$0] >= 0 && labels[$0] != labels[i] }
+            guard !positives.isEmpty else { continue }
+            anchors += 1
+            let n = negatives.reduce(0) { $0 + e(i, $1) }
+            sum -= positives.reduce(0) { $0 + log(e(i, $1) / (e(i, $1) + n)) } / Double(positives.count)
+        }
+        return sum / Double(anchors)
+    }
+
+    /// All ranks of this job and one rank alone give the same bits, whether all rows are drawn or some.
+    func testBitsDoNotDependOnTheRanks() throws {
+        let alone = try Communicator.alone()
+        for counts in counts {
+            for most in [nil, 3, 9] {
+                let inputs = counts.enumerated().map { rows("inputs", shard: $0, rows: $1, columns: inputColumns) }
+                let embeddings = counts.enumerated().map { rows("embeddings", shard: $0, rows: $1, columns: columns) }
+                func run(_ ranks: Communicator) throws -> (VirtualShards, labels: [[Int]], loss: Double, gradients: [[Float]]) {
+                    let shards = try VirtualShards(count: counts.count, communicator: ranks)
+                    var drawing = RandomStream(seed: 4, "drawn"), random = RandomStream(seed: 3, "fine")
+                    let contrast = try GlobalContrast(Array(counts[shards.owned]), most: most, shards: shards, ranks: ranks, random: &drawing)
+                    let labels = try contrast.cluster(Array(inputs[shards.owned]), columns: inputColumns, clusters: 4, random: &random)
+                    let (loss, gradients) = try contrast.infoNCE(Array(embeddings[shards.owned]), columns: columns, labels: labels)
+                    return (shards, labels, loss, gradients)
+                }
+                let expected = try run(alone), found = try run(world), own = found.0.owned
+                XCTAssertEqual(found.labels, Array(expected.labels[own]), "\(counts), \(String(describing: most))")
+                XCTAssertEqual(found.loss.bitPattern, expected.loss.bitPattern)
+                XCTAssertEqual(found.gradients.map { $0.map(\.bitPattern) }, expected.gradients[own].map { $0.map(\.bitPattern) })
             }
         }
     }

@@ -127,7 +127,8 @@ final class WholeRunDigestTests: StoreTestCase {
             "looking",
             [
                 "training.evaluate_every=2", "training.evaluate_checkpoint=best", "data.validation_subset=Validation", "apl.held_out_fraction=0.3",
-                "apl.guard=true", "apl.selection=precision", "apl.teacher_views=3", "icd.pooling=context", "data.balance_window=3",
+                "apl.guard=true", "apl.selection=precision", "acp.global_frames=9", "acp.clusters=3", "apl.teacher_views=3", "icd.pooling=context",
+                "data.balance_window=3",
             ])
         XCTAssertEqual(left.log.filter { if case .judged = $0 { true } else { false } }.count, 3)
         XCTAssertEqual(left.log.compactMap { if case .validation(let record) = $0 { record.step } else { nil } }, [2, 4, 6, 8, 10, 11])

@@ -81,6 +81,45 @@ final class GeneratorTests: XCTestCase {
         XCTAssertTrue(SnippetContrast.pairs([]).isEmpty)
     }
 
+    /// With all recordings drawn, the comparisons are the pairs in both directions; with fewer, those with the drawn ones of all classes.
+    func testDrawnRecordings() {
+        let sets = [[0], [1, 2], [0], [], [1, 2], [0], [], [1], [0]]
+        for most in [nil, 6, 100] {
+            var stream = RandomStream(seed: 1, "draw")
+            let draw = CrossVideoDraw(sets, most: most, random: &stream)
+            XCTAssertEqual(draw.drawn, [0, 1, 2, 4, 5, 8])
+            let pairs = SnippetContrast.pairs(sets).flatMap { [[$0.first, $0.second], [$0.second, $0.first]] }
+            let found = draw.comparisons(of: 0..<9).map { [$0.hard, $0.easy] }
+            XCTAssertEqual(Set(found), Set(pairs))
+            XCTAssertEqual(found.count, pairs.count)
+            XCTAssertEqual(draw.count, pairs.count)
+        }
+        var seen: Set<[Int]> = []
+        for number in 0..<100 {
+            var stream = RandomStream(seed: 1, "draw", number), again = stream
+            let draw = CrossVideoDraw(sets, most: 3, random: &stream)
+            // In the order of their classes 0, 2, 5, 8 and 1, 4: one of each pair of neighbours.
+            XCTAssertEqual(draw.drawn.count, 3)
+            XCTAssertTrue(draw.drawn == draw.drawn.sorted())
+            XCTAssertEqual(draw.drawn.filter { $0 == 1 || $0 == 4 }.count, 1)
+            XCTAssertEqual(draw.drawn.filter { $0 == 0 || $0 == 2 }.count, 1)
+            seen.insert(draw.drawn)
+            let parts = [0..<2, 2..<5, 5..<9].flatMap { draw.comparisons(of: $0) }
+            XCTAssertEqual(parts.map { [$0.hard, $0.easy] }, draw.comparisons(of: 0..<9).map { [$0.hard, $0.easy] })
+            XCTAssertEqual(draw.count, 3 + 3 + 1)
+            XCTAssertEqual(parts.count, draw.count)
+            XCTAssertTrue(parts.allSatisfy { $0.hard != $0.easy && sets[$0.hard] == sets[$0.easy] && draw.drawn.contains($0.easy) })
+            XCTAssertEqual(CrossVideoDraw(sets, most: 3, random: &again).drawn, draw.drawn)
+        }
+        XCTAssertEqual(seen.count, 8, "every combination is possible")
+        var stream = RandomStream(seed: 1, "draw")
+        for sets in [[], [[]], [[0], [1]]] as [[[Int]]] {
+            let none = CrossVideoDraw(sets, most: 2, random: &stream)
+            XCTAssertEqual(none.drawn, [])
+            XCTAssertEqual(none.count, 0)
+        }
+    }
+
     /// Loss and gradient over the rows of two videos against finite differences.
     func testContrastGradient() {
         let places = [SnippetContrast.Place(first: 0, easy: 1), SnippetContrast.Place(first: 6, easy: 3)], columns = 4

@@ -17,7 +17,7 @@ extension AdaptivePseudoLabelMethod {
             let pass = ForwardPass(tape: tape, isTraining: true, random: step.random("forward", shard: shard))
             return contrast.sample(groups[0], detector.pyramid(groups[0].features, pass), shard: shard, group: 0, tape: tape)
         } together: { parts in
-            let clusters = settings.contrast.clusters ?? 2 * configuration.data.batchSize
+            let clusters = settings.contrast.clusters(batch: configuration.data.batchSize)
             let losses = try contrast.seed(parts, classes: .clusters(clusters), weight: 1)
             return losses.map { ["coarse": $0.coarse, "fine": $0.fine, "total": $0.coarse + $0.fine] }
         }

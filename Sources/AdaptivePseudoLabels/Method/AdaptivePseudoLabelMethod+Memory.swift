@@ -12,7 +12,7 @@ extension AdaptivePseudoLabelMethod {
         let everything = planner.longestBatch(recordings.labeled + recordings.unlabeled, perStep: data.batchSize / shards)
         let hasContrast = settings.contrast.isOn && settings.contrast.weight > 0
         func joint(_ name: String, _ groups: [[Int]]) -> MemoryEstimate.Phase? {
-            let beside = hasContrast ? groups.map { contrastBytes($0.count * shards, shards: shards) } : []
+            let beside = hasContrast ? groups.map { contrastBytes($0.count * shards, planner.shards) } : []
             return planner.training(
                 name, groups: groups, forwardOfAllFirst: hasContrast, copies: mixing.copies, beside: beside.max() ?? 0
             ) { _, features, pass in self.rehearse(features, pass, hasContrast: hasContrast) }
@@ -22,7 +22,7 @@ extension AdaptivePseudoLabelMethod {
         if stages.first?.name == "pre-training" {
             add(
                 planner.training(
-                    "pre-training", groups: [everything], forwardOfAllFirst: true, beside: contrastBytes(everything.count * shards, shards: shards),
+                    "pre-training", groups: [everything], forwardOfAllFirst: true, beside: contrastBytes(everything.count * shards, planner.shards),
                     key: "acp.frames"
                 ) { [detector] _, features, pass in self.sampleFrames(detector.pyramid(features, pass), pass) })
         }
@@ -61,10 +61,13 @@ extension AdaptivePseudoLabelMethod {
         _ = pass.tape.multiScaleRows(levels, frames: frames).tensor.gradientToWrite()
     }
 
-    /// Frames of all shards, gathered: embeddings, their unit vectors, sums of gradients on their way, inputs, similarities of a shard's frames.
-    private func contrastBytes(_ videos: Int, shards: Int) -> Int {
-        let frames = videos * settings.contrast.frames, levels = detector.levelCount * detector.levelColumns
-        let rows = Double(frames), perShard = rows / Double(max(1, shards))
-        return Int(min(4 * (8 * rows * Double(levels) + 3 * rows * Double(store.dimension) + 2 * perShard * rows), 0x1p62))
+    /// Beside what is drawn of all shards and travels (unit vectors, gradients and their sums, inputs), the frames of this rank: copies of embeddings
+    /// and inputs, unit vectors, gradients. Similarities are a shard's; centers and their sums are in float64.
+    private func contrastBytes(_ videos: Int, _ shards: VirtualShards) -> Int {
+        let contrast = settings.contrast, levels = Double(detector.levelCount * detector.levelColumns), columns = Double(store.dimension)
+        let frames = Double(videos) * Double(contrast.frames), drawn = min(frames, contrast.globalFrames.map(Double.init) ?? frames)
+        let perShard = frames / Double(shards.count), own = frames / Double(shards.ranks), clusters = Double(contrast.clusters(batch: videos))
+        let values = (5 * own + 8 * drawn) * levels + (2 * own + 3 * drawn) * columns + 2 * perShard * drawn + 8 * clusters * columns
+        return Int(min(4 * values, 0x1p62))
     }
 }

@@ -37,15 +37,21 @@ public enum ContrastiveLoss {
         }
     }
 
-    /// One anchor's loss over its similarities s (already divided by the temperature), and d loss / d s in their place (Eq. 11):
+    /// One anchor's loss over its similarities s to some rows (already divided by the temperature), and d loss / d s in their place (Eq. 11):
     /// `1/|P| sum_{p in P} log((e^s_p + sum_{n in N} e^s_n) / e^s_p)`, P = rows of the anchor's label except itself, N = rows of other labels.
     /// Rows of negative label are in neither.
     ///
+    /// - Parameters:
+    ///   - index: the anchor's place among the rows; negative: it is none of them.
+    ///   - label: of the anchor.
+    ///   - labels: of the rows.
+    ///   - count: rows.
+    ///   - s: similarities of the anchor to the rows.
+    ///   - scale: factor of the gradient.
     /// - Returns: the loss, nil (and a zero gradient) without a positive.
     public static func anchor(
-        _ index: Int, labels: UnsafePointer<Int>, count: Int, similarities s: UnsafeMutablePointer<Float>, scale: Float
+        _ index: Int, label: Int, labels: UnsafePointer<Int>, count: Int, similarities s: UnsafeMutablePointer<Float>, scale: Float
     ) -> Double? {
-        let label = labels[index]
         var positives = 0, greatest = -Float.infinity
         for j in 0..<count where j != index && labels[j] >= 0 {
             if labels[j] == label { positives += 1 } else { greatest = max(greatest, s[j]) }

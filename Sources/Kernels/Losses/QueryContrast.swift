@@ -20,7 +20,7 @@ extension ContrastiveLoss {
         var s = [Float](repeating: 0, count: rows)
         MatrixMultiply.multiply(
             m: 1, n: rows, k: columns, z, lda: columns, z, ldb: columns, transposeB: true, into: &s, ldc: rows, alpha: 1 / temperature)
-        let loss = anchor(0, labels: labels, count: rows, similarities: &s, scale: 1) ?? 0
+        let loss = anchor(0, label: 1, labels: labels, count: rows, similarities: &s, scale: 1) ?? 0
         guard let gradient else { return loss }
         // s = z_0 Z^T / t: every row gets s z_0, the query s Z.
         z.withUnsafeBufferPointer { z in

@@ -21,6 +21,19 @@ public enum SnippetContrast {
         public var rows: Int { 4 + 2 * easy }
     }
 
+    /// Rows of some videos, and the gradient with respect to them.
+    struct Rows {
+        let values: UnsafePointer<Float>
+        let gradient: UnsafeMutablePointer<Float>
+        let place: (_ video: Int) -> Place
+
+        init(_ values: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, place: @escaping (_ video: Int) -> Place) {
+            self.values = values
+            self.gradient = gradient
+            self.place = place
+        }
+    }
+
     /// The rows of some videos, recorded.
     ///
     /// - Returns: the matrix and where each video's rows stand in it.
@@ -39,31 +52,31 @@ public enum SnippetContrast {
     /// The hard means of one video against the easy snippets of one (itself or another): the sum of the two contrasts (docs/methods.md).
     ///
     /// - Parameters:
-    ///   - x: [rows, columns].
+    ///   - hard: rows with the means that are compared.
+    ///   - hardVideo: the video of these.
+    ///   - easy: rows with the snippets that are compared with.
+    ///   - easyVideo: the video of these.
     ///   - columns: values of a row.
-    ///   - hard: snippets of the video whose means are compared.
-    ///   - easy: snippets of the video that is compared with.
     ///   - temperature: what similarities are divided by.
-    ///   - weight: factor of the gradient.
-    ///   - gradient: of the size of x, receives `weight` * d loss / d x in addition.
+    ///   - weight: factor of the gradient; `weight` * d loss / d rows is added to the gradients of the rows.
     /// - Returns: the loss, without the weight.
-    public static func loss(
-        _ x: UnsafePointer<Float>, columns: Int, hard: Place, easy: Place, temperature: Float, weight: Float,
-        gradient: UnsafeMutablePointer<Float>
+    static func loss(
+        hard: Rows, _ hardVideo: Int, easy: Rows, _ easyVideo: Int, columns: Int, temperature: Float, weight: Float
     ) -> Double {
-        let rows = 2 + easy.easy
+        let compared = easy.place(easyVideo), rows = 2 + compared.easy
         var gathered = [Float](repeating: 0, count: rows * columns), found = gathered
         var total = 0.0
         for side in 0..<2 {
             // Actions against backgrounds, then backgrounds against actions.
-            let negatives = easy.first + 4 + (side == 0 ? easy.easy : 0)
-            let sources = [hard.first + side, easy.first + 2 + side] + (negatives..<negatives + easy.easy)
-            for (row, source) in sources.enumerated() {
-                for c in 0..<columns { gathered[row * columns + c] = x[source * columns + c] }
+            let negatives = compared.first + 4 + (side == 0 ? compared.easy : 0)
+            let query = (hard, hard.place(hardVideo).first + side)
+            let sources = [query] + ([compared.first + 2 + side] + (negatives..<negatives + compared.easy)).map { (easy, $0) }
+            for (row, (from, source)) in sources.enumerated() {
+                for c in 0..<columns { gathered[row * columns + c] = from.values[source * columns + c] }
             }
             total += ContrastiveLoss.query(gathered, rows: rows, columns: columns, temperature: temperature, gradient: &found)
-            for (row, source) in sources.enumerated() {
-                for c in 0..<columns { gradient[source * columns + c] += weight * found[row * columns + c] }
+            for (row, (from, source)) in sources.enumerated() {
+                for c in 0..<columns { from.gradient[source * columns + c] += weight * found[row * columns + c] }
             }
         }
         return total

@@ -30,6 +30,8 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
     public var contrastWeight = 0.01
     /// Within the contrast.
     public var crossVideoWeight = 0.2
+    /// Recordings of the global mini-batch with whose easy snippets others are compared. null: all.
+    public var crossVideoRecordings: Int? = 16
     public var generatorIterations = 6000
     /// Recordings per iteration over all ranks.
     public var generatorBatchSize = 16
@@ -136,6 +138,10 @@ public struct WeakSupervisionConfiguration: ConfigurationSection {
         try keys.value("contrast_weight", &contrastWeight, .atLeast(0), meaning: "of the contrast")
         try keys.value(
             "cross_video_weight", &crossVideoWeight, .atLeast(0), meaning: "of the contrast between recordings of equal classes, within the contrast")
+        try keys.value(
+            "cross_video_recordings", &crossVideoRecordings, Requirement<Int>.within(1...ConfigurationLimits.batch).orNull, unit: "recordings",
+            meaning: "of the global mini-batch with whose easy snippets those of equal classes are contrasted, drawn anew in every iteration; "
+                + "`null`: all, whose cost per rank grows with the batch")
         try keys.value(
             "generator_iterations", &generatorIterations, .within(1...ConfigurationLimits.iterations), unit: "iterations",
             meaning: "length of the first stage")
