@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "cccb342cd19193cb64ed781b2879a18b17c6952fb30eaf8b6ada39a403ee61ee")
+        XCTAssertEqual(run.digest, "d2347203d7b51e67a248104fe017bb5d421bd1b6579d80475d91e1dfc4f09463")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "6f51ff3a1908872bbec49db5ad3c0809702f79948eb4ed3989b0ec2cc68f6240")
+        XCTAssertEqual(run.digest, "7b5b2fb6aec5d137180128bdfeb20b9cb94d6bc7491902a2c2d46dcfc0abb6a5")
     }
 
     func testExampleConfigurationsCanBeRead() throws {
