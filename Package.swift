@@ -147,7 +147,8 @@ let package = Package(
         .target(
             name: "BenchmarkCommands",
             dependencies: [
-                "ActionDetection", "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "ContrastivePretraining", "Diagnostics",
+                "ActionDetection", "AdaptivePseudoLabels", "Benchmarks", "Collectives", "CommandSupport", "ContrastivePretraining", "Detectors",
+                "Diagnostics",
                 "FeatureStore", "Kernels", "PostProcessing", "PseudoLabels", "RandomStreams", "RunRecords", "ScalingPlans", "StandardRegistry",
                 "TemporalAnnotations",
                 "Training",

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarks
 import CommandSupport
 import Diagnostics
 import FeatureStore
@@ -83,14 +84,27 @@ package struct PlanCommand: ParsableCommand {
             guard !stages.isEmpty else {
                 throw Failure.badInput("the configuration trains no detector", at: .file(file), advice: "plan a run that does")
             }
-            let plan = ScalingPlan(
-                stages: stages, lengths: cropped, counts: counts, costs: measured.costs(asked, checkpointRate: disk), cluster: try cluster(),
-                batch: asked.data.batchSize, window: asked.data.balanceWindow, checkpointEvery: asked.training.checkpointEvery,
-                seed: UInt64(asked.training.seed))
+            var costs = measured.costs(asked, checkpointRate: disk)
             var rows: [ScalingPlan.Row] = []
-            for ranks in try Self.counts(ranks, "--ranks", most: 16_384) {
-                for perRank in try Self.counts(recordings, "--recordings", most: 1_024) { rows.append(try plan.row(ranks: ranks, perRank: perRank)) }
+            for perRank in try Self.counts(recordings, "--recordings", most: 1_024) {
+                let contrast = stages.contains(where: \.contrasts) ? try PlanMeasurement.contrast(asked, classes: classes, perRank: perRank) : nil
+                func part(_ ranks: Int) throws -> ContrastBenchmark.Size? {
+                    try contrast?.measure(recordings: ranks * perRank, repetitions: repetitions)
+                }
+                let alone = try part(1)
+                costs.contrastAlone = alone?.leastSeconds ?? 0
+                for ranks in try Self.counts(ranks, "--ranks", most: 16_384) {
+                    let size = ranks == 1 ? alone : try part(ranks)
+                    // More rows are never less work: what is below is noise.
+                    costs.contrast = max(costs.contrastAlone, size?.leastSeconds ?? 0)
+                    (costs.contrastMessages, costs.contrastBytes) = (Double(size?.messages ?? 0), Double(size?.bytes ?? 0))
+                    let plan = ScalingPlan(
+                        stages: stages, lengths: cropped, counts: counts, costs: costs, cluster: try cluster(), batch: asked.data.batchSize,
+                        window: asked.data.balanceWindow, checkpointEvery: asked.training.checkpointEvery, seed: UInt64(asked.training.seed))
+                    rows.append(try plan.row(ranks: ranks, perRank: perRank))
+                }
             }
+            rows.sort { ($0.ranks, $0.recordingsPerRank) < ($1.ranks, $1.recordingsPerRank) }
             let best = ScalingPlan.best(rows, leastEfficiency: leastEfficiency)
             let report = PlanReport(file: file, stages: stages, recordings: lengths.count, measured: measured, rows: rows, best: best)
             try output.report(report, text: report.text(leastEfficiency: leastEfficiency))

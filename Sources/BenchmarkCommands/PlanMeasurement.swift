@@ -1,5 +1,7 @@
+import AdaptivePseudoLabels
 import Benchmarks
 import Collectives
+import Detectors
 import Foundation
 import ScalingPlans
 import TrainingMethods
@@ -60,6 +62,16 @@ struct PlanMeasurement: Encodable {
             least = min(least, StepReport.now() - began)
         }
         return least / Double(4 * count)
+    }
+
+    /// A rank's part in the contrast, by the recordings of the global mini-batch; nil: the detector has no levels to contrast.
+    ///
+    /// - Throws: `Failure` when the detector cannot be made.
+    static func contrast(_ configuration: RunConfiguration, classes: Int, perRank: Int) throws -> ContrastBenchmark? {
+        let dimension = configuration.model.expectedDimension ?? 2048
+        guard let detector = try configuration.detector(inputDimension: dimension, classes: classes) as? any LevelFeatures else { return nil }
+        return try ContrastBenchmark(
+            configuration.contrast, perRank: perRank, columns: dimension, width: detector.levelCount * detector.levelColumns)
     }
 
     func costs(_ configuration: RunConfiguration, checkpointRate: Double) -> WorkCosts {

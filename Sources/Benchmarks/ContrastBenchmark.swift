@@ -34,6 +34,8 @@ package struct ContrastBenchmark {
         /// Times that it waits for messages.
         package var rounds = 0
 
+        package var leastSeconds: Double { allSeconds.min() ?? 0 }
+
         enum CodingKeys: String, CodingKey {
             case recordings, rows, drawn, clusters, seconds, messages, bytes, rounds
             case allSeconds = "seconds_each"

@@ -126,7 +126,7 @@ public struct ScalingPlan: Sendable {
         let steps = Double(counts.count(share.recordings) * batch) / Double(perStep)
         return Row(
             ranks: ranks, recordingsPerRank: perRank, secondsPerStep: longest.step, secondsPerEpoch: longest.step * steps,
-            efficiency: alone / terms.total, terms: terms, group: group, messages: messages,
+            efficiency: min(1, alone / terms.total), terms: terms, group: group, messages: messages,
             isPossible: stages.allSatisfy { $0.shares.allSatisfy { counts.count($0.recordings) * batch >= $0.perStep * perRank * ranks } })
     }
 
@@ -162,7 +162,7 @@ public struct ScalingPlan: Sendable {
             ranks: ranks, cluster: cluster, costs: costs, backward: terms.computing * WorkCosts.backward)
         terms.reduction = reduction.time.exposed
         terms.agreement = Self.collectives * cluster.collective(ranks: ranks)
-        return (terms, terms.computing + terms.optimizer + (stage.contrasts ? costs.contrast : 0), reduction)
+        return (terms, terms.computing + terms.optimizer + (stage.contrasts ? costs.contrastAlone : 0), reduction)
     }
 
     /// Rows of the average and of the fullest rank in a step, means over drawn steps.

@@ -10,7 +10,9 @@ public struct WorkCosts: Equatable, Sendable {
     public var perAddedByte = 0.0
     /// Seconds of a rank's part in the contrast over the global mini-batch, per step.
     public var contrast = 0.0
-    /// Messages and bytes that a rank sends for the contrast, per step.
+    /// The same of a rank alone.
+    public var contrastAlone = 0.0
+    /// Messages and bytes that a rank receives for the contrast, per step.
     public var contrastMessages = 0.0
     public var contrastBytes = 0.0
     /// Numbers that the detector learns.

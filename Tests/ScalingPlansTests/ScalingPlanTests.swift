@@ -94,7 +94,7 @@ final class ScalingPlanTests: XCTestCase {
 
     func testRoundsAddLabellingAndContrast() throws {
         var costs = costs()
-        costs.contrast = 0.2
+        (costs.contrast, costs.contrastAlone) = (0.2, 0.1)
         (costs.contrastMessages, costs.contrastBytes) = (10, 1e6)
         let round = StageOutline(
             "round 1", iterations: 10, shares: [.init(.labeled, perStep: 2), .init(.unlabeled, perStep: 2)], contrasts: true, labels: .unlabeled)
@@ -108,6 +108,8 @@ final class ScalingPlanTests: XCTestCase {
         XCTAssertEqual(one.terms.labels, 8 * 200 * 1e-6, accuracy: 1e-12)
         // Once through the unlabelled recordings.
         XCTAssertEqual(one.secondsPerEpoch, 4 * one.secondsPerStep, accuracy: 1e-9)
+        let sent = one.terms.total - 10 * 0.1
+        XCTAssertEqual(one.efficiency, sent / one.terms.total, accuracy: 1e-9, "a rank alone contrasts fewer rows")
         let two = try plan([round], counts: counts, costs: costs).row(ranks: 2, perRank: 2)
         let messages = 10.0 * 1e-6 + 1e6 * 1e-10
         XCTAssertEqual(two.terms.contrast, 10 * (0.2 + messages), accuracy: 1e-9)
