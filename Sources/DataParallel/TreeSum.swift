@@ -4,7 +4,7 @@ import Diagnostics
 /// Sums of arrays over all virtual shards in the order of the `SummationTree`, with the additions shared out over the ranks.
 ///
 /// A node of the tree whose shards several ranks hold is added by all of these: each adds a piece of the array. From a node to its parent the pieces
-/// halve, so that a rank sends, receives and adds about twice the array, in about four messages a level of the tree, for any number of ranks. The
+/// halve, so that a rank sends and receives the array about one and a half times, in two messages a level of the tree, for any number of ranks. The
 /// additions are those of the tree, whoever does them: the bits are the same for every number of ranks. All ranks call each function together.
 public final class TreeSum {
     private typealias Node = SummationTree.Node

@@ -71,7 +71,7 @@ final class BenchmarkCollectivesTests: CommandTestCase {
             """, "run.yaml")
         let arguments = [
             "--model", folder + "/run.yaml", "--set", "model.input_dimension=8", "--ranks", "2", "--repetitions", "1", "--largest", "65536",
-            "--output", folder + "/s",
+            "--contrast", "2,8", "--output", folder + "/s",
         ]
         // `start` names the program to be measured in the environment.
         let ended = try start(root.appendingPathComponent("launch/scaling"), arguments)
@@ -87,6 +87,9 @@ final class BenchmarkCollectivesTests: CommandTestCase {
         }
         let table = String(decoding: try file("s/scaling.md"), as: UTF8.self)
         XCTAssertTrue(table.contains("## Strong, dense lengths, no overlap\n"), table)
+        let contrast = try XCTUnwrap((results["contrast"] as? [String: Any])?["sizes"] as? [[String: Any]])
+        XCTAssertEqual(contrast.map { $0["recordings"] as? Int }, [2, 8])
+        XCTAssertTrue(table.contains("\n## Contrast\n") && table.contains("\n| 8 | 512 | 512 | 16 | "), table)
         let plot = try MarkupCount(try file("s/scaling.svg"))
         XCTAssertEqual(plot.elements["polyline"], 6)
         // Ranks 1 and 2, three ways, weak and strong.

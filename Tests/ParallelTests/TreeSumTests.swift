@@ -50,7 +50,7 @@ final class TreeSumTests: XCTestCase {
         }
     }
 
-    /// One element of many shards: about the array twice over, whatever the ranks.
+    /// Whatever the ranks; where these are no power of two, pieces overlap a little more.
     func testARankSendsTheArrayTwiceAtMost() throws {
         let shards = try VirtualShards(count: world.size, communicator: world), count = 1 << 16, before = world.traffic
         _ = try TreeSum(shards: shards, ranks: world, count: count).piece { _, _ in }

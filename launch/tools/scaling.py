@@ -8,6 +8,7 @@ import statistics
 import subprocess
 import sys
 
+import scaling_contrast
 import scaling_plot
 import scaling_reads
 from scaling_model import Machine, Work, busiest, drawn, efficiency, step_seconds
@@ -50,6 +51,8 @@ def options():
     parser.add_argument("--ranks-per-host", type=int, default=8, help="of the predicted cluster")
     parser.add_argument("--between", default="30us,10gbit", help="latency and bandwidth between the predicted hosts, where they were not measured")
     parser.add_argument("--store", metavar="FILE", help="a feature store: how fast 1 to N ranks read it, too")
+    parser.add_argument(
+        "--contrast", type=numbers, default=[2, 8, 32, 128, 512, 2048], help="recordings of mini-batches: what their contrast costs a rank")
     parser.add_argument("--output", default="runs/scaling", help="folder of scaling.md, scaling.json, scaling.svg, and reads.svg with --store")
     parser.add_argument("--launcher", default="launch/mpirun RANKS", help="what starts RANKS ranks")
     parser.add_argument("--kairos", default=os.environ.get("KAIROS", ".build/release/kairos"))
@@ -124,6 +127,8 @@ def measure(arguments):
                 seconds_processor=[one / steps for one in report["seconds_processor"]], seconds_optimizer=optimizer,
                 parameters=report["parameters"], rows=report["rows"]))
             sys.stderr.write(f"{kind}, {lengths}, {ranks} ranks, {variant}: {statistics.median(seconds):.3f} s per step\n")
+    results["contrast"] = scaling_contrast.measure(
+        arguments.contrast, arguments.threads, arguments.repetitions, lambda ranks, command: kairos(arguments, ranks, command))
     results["collectives"] = kairos(
         arguments, max(2, most), ["benchmark", "collectives", "--threads", str(arguments.threads), "--largest", str(arguments.largest)])
     return results
@@ -248,6 +253,8 @@ def describe(arguments, results):
         predict(arguments, results)
         pages.append(table(arguments, results))
         pictures["scaling.svg"] = scaling_plot.svg(results["series"])
+    if "contrast" in results and pages:
+        pages.append(scaling_contrast.table(results["contrast"]))
     if "reads" in results:
         pages.append(scaling_reads.table(results["reads"]))
         pictures["reads.svg"] = scaling_reads.svg(results["reads"])

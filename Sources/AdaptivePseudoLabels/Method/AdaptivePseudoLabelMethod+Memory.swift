@@ -67,7 +67,7 @@ extension AdaptivePseudoLabelMethod {
         let contrast = settings.contrast, levels = Double(detector.levelCount * detector.levelColumns), columns = Double(store.dimension)
         let frames = Double(videos) * Double(contrast.frames), drawn = min(frames, contrast.globalFrames.map(Double.init) ?? frames)
         let perShard = frames / Double(shards.count), own = frames / Double(shards.ranks), clusters = Double(contrast.clusters(batch: videos))
-        let values = (5 * own + 8 * drawn) * levels + (2 * own + 3 * drawn) * columns + 2 * perShard * drawn + 8 * clusters * columns
+        let values = (3 * own + 5 * drawn) * levels + (own + 2 * drawn) * columns + 2 * perShard * drawn + 8 * clusters * columns
         return Int(min(4 * values, 0x1p62))
     }
 }
