@@ -10,6 +10,8 @@ public enum ParameterLayout: Equatable, Sendable {
     case channels
     /// [kernel, input, output] here, [output, input, kernel] in PyTorch. Linear layers are kernel 1.
     case convolution(kernel: Int, input: Int, output: Int)
+    /// [positions of the kernel, input, output] here, [output, input] + `kernel` in PyTorch: convolutions over maps. In groups, input is that of a group.
+    case kernelOverMaps(kernel: [Int], input: Int, output: Int)
     /// [kernel, C] here, [C, 1, kernel] in PyTorch.
     case depthwise(kernel: Int, channels: Int)
     /// [heads, window] here, [1, 1, heads, window] in PyTorch.
@@ -45,6 +47,7 @@ public final class Parameter {
             case .vector, .channels: (1, count)
             case .scalar: (1, 1)
             case .convolution(let kernel, let input, let output): (kernel * input, output)
+            case .kernelOverMaps(let kernel, let input, let output): (kernel.reduce(1, *) * input, output)
             case .depthwise(let kernel, let channels): (kernel, channels)
             case .relativePositions(let heads, let window): (heads, window)
             }
@@ -63,6 +66,7 @@ public final class Parameter {
         case .scalar: []
         case .channels: [1, count, 1]
         case .convolution(let kernel, let input, let output): [output, input, kernel]
+        case .kernelOverMaps(let kernel, let input, let output): [output, input] + kernel
         case .depthwise(let kernel, let channels): [channels, 1, kernel]
         case .relativePositions(let heads, let window): [1, 1, heads, window]
         }
@@ -82,6 +86,7 @@ public final class Parameter {
         let (kernel, input, output): (Int, Int, Int)
         switch layout {
         case .convolution(let k, let i, let o): (kernel, input, output) = (k, i, o)
+        case .kernelOverMaps(let k, let i, let o): (kernel, input, output) = (k.reduce(1, *), i, o)
         case .depthwise(let k, let c): (kernel, input, output) = (k, 1, c)
         default: return Array(UnsafeBufferPointer(start: array, count: count))
         }

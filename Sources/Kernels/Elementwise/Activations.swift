@@ -51,6 +51,16 @@ public enum Activations {
         overElements(count, operations: 20, arrays: 2) { i, n in store(y + i, logistic(load(x + i, n)), n) }
     }
 
+    /// dx = dy y (1 - y).
+    public static func sigmoidBackward(
+        _ dy: UnsafePointer<Float>, _ y: UnsafePointer<Float>, count: Int, into dx: UnsafeMutablePointer<Float>, add: Bool
+    ) {
+        overElements(count, operations: 3, arrays: add ? 4 : 3) { i, n in
+            let v = load(y + i, n), g = load(dy + i, n) * (v * (1 - v))
+            store(dx + i, add ? load(dx + i, n) + g : g, n)
+        }
+    }
+
     /// y += x.
     public static func add(_ x: UnsafePointer<Float>, count: Int, to y: UnsafeMutablePointer<Float>) {
         overElements(count, operations: 1, arrays: 3) { i, n in store(y + i, load(y + i, n) + load(x + i, n), n) }
