@@ -58,6 +58,11 @@ let package = Package(
             dependencies: [
                 "Autograd", "Configuration", "Detectors", "Kernels", "NeuralNetworks", "TemporalAnnotations",
             ]),
+        .target(
+            name: "ProposalDetectors",
+            dependencies: [
+                "Autograd", "Configuration", "Detectors", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
+            ]),
         // Floor 5
         .target(
             name: "Checkpoints",
@@ -142,7 +147,8 @@ let package = Package(
             ]),
         // Floor 8
         .target(
-            name: "StandardRegistry", dependencies: ["AdaptivePseudoLabels", "PyramidDetectors", "Training", "TrainingMethods", "WeakSupervision"]),
+            name: "StandardRegistry",
+            dependencies: ["AdaptivePseudoLabels", "ProposalDetectors", "PyramidDetectors", "Training", "TrainingMethods", "WeakSupervision"]),
         .target(name: "CommandSupport", dependencies: ["Collectives", "Diagnostics", "Training", argumentParser]),
         .target(
             name: "BenchmarkCommands",
@@ -181,6 +187,12 @@ let package = Package(
         .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel"]),
         .testTarget(name: "DetectorsTests", dependencies: ["Detectors", "HDF5", "Kernels", "PyramidDetectors", "RandomStreams", "TestSupport"]),
+        .testTarget(
+            name: "ProposalDetectorsTests",
+            dependencies: [
+                "Autograd", "Detectors", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "ProposalDetectors", "RandomStreams",
+                "TemporalAnnotations", "TestSupport",
+            ]),
         .testTarget(
             name: "AdaptivePseudoLabelsTests",
             dependencies: [

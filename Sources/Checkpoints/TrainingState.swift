@@ -22,16 +22,17 @@ public final class TrainingState {
 
     /// - Parameters:
     ///   - arena: the parameters.
-    ///   - weightDecay: of AdamW.
+    ///   - weightDecay: of the optimiser.
+    ///   - decay: where it acts.
     ///   - emaDecay: of the moving average of the weights.
     ///   - initialLossNormalizer: what the running counts begin with.
     ///   - normalizers: the detector's.
     public init(
-        arena: ParameterArena, weightDecay: Double, emaDecay: Double, initialLossNormalizer: Double,
+        arena: ParameterArena, weightDecay: Double, decay: AdamW.Decay = .decoupled, emaDecay: Double, initialLossNormalizer: Double,
         normalizers: [LossNormalizer] = [LossNormalizer("positives")]
     ) {
         self.arena = arena
-        optimizer = AdamW(arena, weightDecay: weightDecay)
+        optimizer = AdamW(arena, weightDecay: weightDecay, decay: decay)
         average = WeightAverage(arena, decay: emaDecay)
         self.normalizers = RunningNormalizers(normalizers, initial: initialLossNormalizer)
     }

@@ -89,7 +89,9 @@ extension Detector {
     public func losses(_ batch: PackedBatch, normalizers: [Float], tape: Tape, random: inout RandomStream) -> [String: Double] {
         let pass = ForwardPass(tape: tape, isTraining: true, random: random)
         let outputs = self(batch.features, pass)
+        var targets = assignment.targets(batch, outputs)
+        _ = targets.settle(normalizers.map(Double.init), random: &pass.random)
         random = pass.random
-        return seedLosses(outputs, targets: assignment.targets(batch, outputs), normalizers: normalizers, tape: tape)
+        return seedLosses(outputs, targets: targets, normalizers: normalizers, tape: tape)
     }
 }

@@ -59,6 +59,11 @@ public protocol DetectorSettings: ConfigurationSection {
     /// - Throws: `Failure`, made by `keys.refusal`.
     func check(_ keys: ConfigurationKeys) throws
 
+    /// Checks what goes with the key `test.class_scores`: a file whose classes the detections take, nil: the detector's own.
+    ///
+    /// - Throws: `Failure`, made by `keys.refusal`.
+    func check(classScores: String?, _ keys: ConfigurationKeys) throws
+
     /// Makes the detector, without values in its parameters.
     ///
     /// - Precondition: `check` has passed.
@@ -85,6 +90,8 @@ extension DetectorSettings {
     public static var hasClassWeights: Bool { false }
     /// Accepts everything: for settings that no single key's bounds leave inconsistent.
     public func check(_ keys: ConfigurationKeys) throws {}
+    /// Accepts both: detections with classes of their own may take others.
+    public func check(classScores: String?, _ keys: ConfigurationKeys) throws {}
     /// One row: a point at every row of the features.
     public func pointSpacing(forLength rows: Double) -> Int { 1 }
     /// nil: no key of the section helps.

@@ -1,4 +1,5 @@
 import AdaptivePseudoLabels
+import ProposalDetectors
 import PyramidDetectors
 import Training
 import TrainingMethods
@@ -11,6 +12,7 @@ extension Registry {
             ActionFormerConfiguration.self,
             TriDetConfiguration.self,
             TemporalMaxerConfiguration.self,
+            BMNSettings.self,
         ],
         methods: [
             SupervisedSettings.self,

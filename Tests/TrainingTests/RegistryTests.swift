@@ -76,7 +76,7 @@ final class RegistryTests: XCTestCase {
         refused(
             ["model.name=toyy"],
             """
-            error: expected one of actionformer, tridet, temporalmaxer, toy, found the text 'toyy'
+            error: expected one of actionformer, tridet, temporalmaxer, bmn, toy, found the text 'toyy'
               where: key '--set model.name'
               do: correct the value, or leave the key out for its default actionformer
             """)
@@ -126,13 +126,14 @@ final class RegistryTests: XCTestCase {
         XCTAssertEqual(
             tables.map(\.name),
             [
-                "data", "model", "model: actionformer", "model: tridet", "model: temporalmaxer", "model: toy", "training", "test", "method", "apl",
+                "data", "model", "model: actionformer", "model: tridet", "model: temporalmaxer", "model: bmn", "model: toy", "training", "test",
+                "method", "apl",
                 "icd",
                 "acp", "fustal", "luck",
             ])
-        // No key is common to all four.
+        // No key is common to all five.
         XCTAssertEqual(tables[1].keys.map(\.key), ["model.name"])
-        XCTAssertTrue(tables[5].markdown.contains("| `model.width` | `3` | channels, from 1 to 9 | of the toy |\n"), tables[5].markdown)
+        XCTAssertTrue(tables[6].markdown.contains("| `model.width` | `3` | channels, from 1 to 9 | of the toy |\n"), tables[6].markdown)
         XCTAssertEqual(tables.last?.method, "guess")
     }
 }

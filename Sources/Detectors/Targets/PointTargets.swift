@@ -1,8 +1,24 @@
+import RandomStreams
+
 /// What a detector should have said of a batch, as far as steps over several ranks must know it.
 public protocol DetectorTargets {
     /// What is summed over all shards and ranks before losses are divided by it: one number for each of the detector's normalisers, finite and not
     /// negative. They are summed as whole multiples of 2^-20, so that the sum depends on no order.
     var counts: [Double] { get }
+
+    /// Draws what depends on the counts of the whole step: which targets are learnt from, so that there are about as many of each kind.
+    ///
+    /// - Parameters:
+    ///   - sums: of `counts` over all shards and ranks.
+    ///   - random: of the shard and the step.
+    /// - Returns: further counts, which are summed in another message and follow the others in the order of the normalisers; as many for all targets of a
+    ///   detector. By default none: then there is no message.
+    mutating func settle(_ sums: [Double], random: inout RandomStream) -> [Double]
+}
+
+extension DetectorTargets {
+    /// Nothing is drawn.
+    public mutating func settle(_ sums: [Double], random: inout RandomStream) -> [Double] { [] }
 }
 
 /// The targets of each point of the pyramid. Points are packed level by level, finest first; within a level video by video.

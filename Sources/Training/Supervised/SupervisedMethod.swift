@@ -13,6 +13,8 @@ public final class SupervisedMethod: TrainingMethod {
     /// Positions in the store.
     let labeled: [Int]
     private let cropping: Cropping
+    /// What the sampler deals in the place of recordings; nil: recordings.
+    private let windows: [TrainingVideo]?
     let mixing: RecordingMixing
     private let seed: UInt64
     private let configuration: RunConfiguration
@@ -32,8 +34,16 @@ public final class SupervisedMethod: TrainingMethod {
         seed = UInt64(configuration.training.seed)
         cropping = Cropping(maximumRows: data.maxRows, keptPart: data.truncThresh, ratio: data.cropRatio)
         mixing = try RecordingMixing(alpha: configuration.training.mixupAlpha, seed: seed, detector: detector)
+        let windows = data.windowStride.map { stride in
+            labeled.flatMap {
+                SlidingWindows(rows: data.maxRows ?? 1, stride: stride).training(
+                    $0, of: store, instances: store.videos[$0].annotation.instances, part: data.truncThresh)
+            }
+        }
+        self.windows = windows
         sampler = try TrainingSampler(
-            videos: labeled.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards, batchSize: data.batchSize, seed: seed,
+            videos: windows?.enumerated().map { ($0, $1.rows.count) } ?? labeled.map { ($0, store.videos[$0].rows) }, shardCount: data.virtualShards,
+            batchSize: data.batchSize, seed: seed,
             window: data.balanceWindow, longest: data.maxRows)
     }
 
@@ -57,7 +67,7 @@ public final class SupervisedMethod: TrainingMethod {
     /// One view of the labelled recordings of the shard's turn, cropped, and with MixUp their partners; a function of the position alone.
     public func videos(at position: StepPosition) -> [[TrainingVideo]] {
         func crop(_ index: Int, _ random: inout RandomStream) -> TrainingVideo {
-            cropping.crop(index, of: store, instances: store.videos[index].annotation.instances, random: &random)
+            windows?[index] ?? cropping.crop(index, of: store, instances: store.videos[index].annotation.instances, random: &random)
         }
         var random = RandomStream(seed: seed, "crop", position.shard, position.step)
         let own = sampler.videos(step: position.step, shard: position.shard).map { crop($0, &random) }

@@ -10,6 +10,7 @@ public struct SupervisedSettings: MethodSettings {
     public static let summary = "the labelled recordings alone"
 
     public static let accumulates = true
+    public static let usesWindows = true
 
     /// There is nothing to set.
     public init() {}

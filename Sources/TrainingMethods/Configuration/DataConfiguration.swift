@@ -25,6 +25,8 @@ public struct DataConfiguration: ConfigurationSection {
     public var balanceWindow = 1
     /// Longer recordings are cropped at random in training. null: never.
     public var maxRows: Int?
+    /// Rows between the windows of `maxRows` rows that are learnt from in the place of recordings. null: recordings are.
+    public var windowStride: Int?
     /// An action is kept in a crop when at least this part of it is inside.
     public var truncThresh = 0.5
     /// [low, high]: recordings not longer than `maxRows` are cropped to a random part of their length. null: not cropped.
@@ -70,6 +72,11 @@ public struct DataConfiguration: ConfigurationSection {
         try keys.value(
             "max_rows", &maxRows, Requirement<Int>.within(1...ConfigurationLimits.rows).orNull, unit: "rows",
             meaning: "longer recordings are cropped at random in training (published `max_seq_len`); `null`: never")
+        try keys.value(
+            "window_stride", &windowStride, Requirement<Int>.within(1...ConfigurationLimits.rows).orNull, unit: "rows",
+            meaning:
+                "what is learnt from are windows of `max_rows` rows at such distances, those with an action of which more than `trunc_thresh` is "
+                + "inside; `batch_size` counts windows then; `null`: whole recordings or random crops")
         try keys.value("trunc_thresh", &truncThresh, .within(0...1), meaning: "an action stays in a crop when at least this part of it is inside")
         try keys.value(
             "crop_ratio", &cropRatio,

@@ -22,7 +22,26 @@ extension RunConfiguration {
                 "dropout \(training.dropout) is set, but \(detector.title) has none", at: "training.dropout",
                 advice: "remove the key; training.droppath is there")
         }
+        try model.check(classScores: test.classScores, keys)
+        try checkWindows(keys)
         try method.check(self, keys)
+    }
+
+    /// Windows need a length, and a method that learns from them.
+    private func checkWindows(_ keys: ConfigurationKeys) throws {
+        guard data.windowStride != nil else { return }
+        guard type(of: method).usesWindows else {
+            throw keys.refusal(
+                "window_stride is set, but the method '\(methodName)' learns from recordings", at: "data.window_stride", advice: "remove the key")
+        }
+        guard data.maxRows != nil, data.cropRatio == nil else {
+            throw keys.refusal(
+                data.maxRows == nil ? "windows have no length" : "windows are not cropped",
+                at: data.maxRows == nil ? "data.max_rows" : "data.crop_ratio",
+                advice: data.maxRows == nil
+                    ? "set data.max_rows, or remove data.window_stride" : "set data.crop_ratio to null, or remove data.window_stride"
+            )
+        }
     }
 
     /// What evaluations while the run trains need.

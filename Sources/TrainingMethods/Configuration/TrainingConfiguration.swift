@@ -9,6 +9,8 @@ import RunRecords
 public struct TrainingConfiguration: ConfigurationSection {
     /// How the learning rate falls after the warm-up.
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }
+    /// Where weight decay acts.
+    public enum Optimizer: String, ConfigurationChoice, Sendable { case adamw, adam }
     /// The library of matrix products.
     public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
     /// The checkpoint whose weights are evaluated at the end.
@@ -22,6 +24,7 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var warmupIterations: Int?
     public var warmupEpochs: Int?
     public var learningRate = 1e-4
+    public var optimizer = Optimizer.adamw
     public var weightDecay = 0.05
     public var schedule = Schedule.cosine
     /// For `multistep`: after how many iterations (epochs when the run is measured in epochs) beyond the warm-up the rate is multiplied.
@@ -117,7 +120,12 @@ public struct TrainingConfiguration: ConfigurationSection {
             "warmup_epochs", &warmupEpochs, Requirement<Int>.within(0...ConfigurationLimits.epochs).orNull, unit: "epochs",
             meaning: "linear warm-up from 0")
         try keys.value("learning_rate", &learningRate, .upTo(10, above: 0), meaning: "after the warm-up")
-        try keys.value("weight_decay", &weightDecay, .within(0...1), meaning: "AdamW, on convolution and linear weights alone")
+        try keys.value(
+            "optimizer", &optimizer,
+            meaning:
+                "`adamw`: weight decay acts on convolution and linear weights alone, beside the gradient; `adam`: on all parameters, as a part of "
+                + "the gradient (L2)")
+        try keys.value("weight_decay", &weightDecay, .within(0...1), meaning: "factor of the decay")
         try keys.value("schedule", &schedule, meaning: "after the warm-up; cosine goes down to 1e-8 (without a warm-up to 0), as published")
         try keys.value(
             "schedule_steps", &scheduleSteps,

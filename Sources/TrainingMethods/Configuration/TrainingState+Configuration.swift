@@ -8,7 +8,8 @@ extension TrainingState {
     /// - Parameter arena: the detector's.
     package convenience init(_ training: TrainingConfiguration, arena: ParameterArena, detector: any Detector) {
         self.init(
-            arena: arena, weightDecay: training.weightDecay, emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm,
+            arena: arena, weightDecay: training.weightDecay, decay: training.optimizer == .adam ? .gradient : .decoupled,
+            emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm,
             normalizers: detector.normalizers)
     }
 }

@@ -21,6 +21,9 @@ public protocol MethodSettings: ConfigurationSection {
     /// Whether the recordings of a step may pass in parts (`training.accumulate`): no loss looks at several of them.
     static var accumulates: Bool { get }
 
+    /// Whether `data.window_stride` has an effect; otherwise it is refused.
+    static var usesWindows: Bool { get }
+
     /// What the method did before keys existed whose defaults do otherwise, by the keys' full names: runs that do not name them did that.
     static var earlierValues: [String: String] { get }
 
@@ -58,6 +61,7 @@ extension MethodSettings {
     public static var needsSegments: Bool { true }
     public static var learnsFromDetections: Bool { false }
     public static var accumulates: Bool { false }
+    public static var usesWindows: Bool { false }
     public static var earlierValues: [String: String] { [:] }
     public var trainsDetector: Bool { true }
     public var mainStage: String { "training" }

@@ -26,8 +26,9 @@ extension TrainingStep {
         if parts > 1 { return try learnInParts(detector, views: views) }
         switch detector.assignment {
         case .fromAnnotations(let assign):
-            let targets = try views.map { try $0.map { try self.targets(detector, of: $0, assign) } }
-            return try learn(detector, views, targets, try normalizers(targets, rules.normalizers), rules)
+            var targets = try views.map { try $0.map { try self.targets(detector, of: $0, assign) } }
+            let normalizers = try normalizers(&targets, of: views, rules.normalizers)
+            return try learn(detector, views, targets, normalizers, rules)
         case .fromOutputs(let assign): return try learn(detector, views, assigning: assign, rules)
         }
     }
@@ -82,10 +83,10 @@ extension TrainingStep {
             }
             return result
         } together: { results in
-            let targets = try zip(views, results).map { views, result in
+            var targets = try zip(views, results).map { views, result in
                 try zip(views, result.outputs).map { view, outputs in try self.targets(detector, of: view) { assign($0, outputs) } }
             }
-            let normalizers = try normalizers(targets, rules.normalizers)
+            let normalizers = try normalizers(&targets, of: views, rules.normalizers)
             var losses = results.enumerated().map { place, result in
                 var losses = ViewLosses()
                 for (number, view) in views[place].enumerated() {
@@ -119,12 +120,22 @@ extension TrainingStep {
         return (detector(view.augment?(view.batch.features) ?? view.batch.features, pass), pass)
     }
 
-    /// - Parameter targets: [shard of this rank][view].
+    /// - Parameters:
+    ///   - targets: [shard of this rank][view]; what they draw from the sums of their counts is drawn.
+    ///   - views: likewise.
+    ///   - rule: of the method.
     /// - Returns: for each view what its losses are divided by.
     private func normalizers<Targets: DetectorTargets>(
-        _ targets: [[Targets]], _ rule: (([[Double]]) -> [[Float]])?
+        _ targets: inout [[Targets]], of views: [[LearningView]], _ rule: (([[Double]]) -> [[Float]])?
     ) throws -> [[Float]] {
-        let counts = try sumCounts(targets.map { $0.map(\.counts) })
+        var counts = try sumCounts(targets.map { $0.map(\.counts) })
+        let further = targets.indices.map { place in
+            targets[place].indices.map { number in
+                var stream = random("targets of \(views[place][number].purpose)", shard: shards.owned.lowerBound + place)
+                return targets[place][number].settle(counts[number], random: &stream)
+            }
+        }
+        counts = zip(counts, try sumFurtherCounts(further)).map { $0 + $1 }
         if let rule { return rule(counts) }
         let sums = counts.dropFirst().reduce(counts.first ?? []) { zip($0, $1).map { $0 + $1 } }
         let shared = state.normalizers.update(sums)

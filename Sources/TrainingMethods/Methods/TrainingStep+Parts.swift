@@ -14,11 +14,19 @@ extension TrainingStep {
         precondition(views.joined().allSatisfy { $0.mixture == nil && $0.augment == nil }, "recordings are mixed or augmented")
         let first = shards.owned.lowerBound
         let cut = views.map { $0.map { $0.batch.parts(parts) } }
-        let targets = cut.map { $0.map { $0.map(assign) } }
-        let counts = targets.map { shard in
-            shard.map { parts in parts.dropFirst().reduce(parts[0].counts) { zip($0, $1.counts).map { $0 + $1 } } }
+        var targets = cut.map { $0.map { $0.map(assign) } }
+        func overParts(_ counts: [[Double]]) -> [Double] { counts.dropFirst().reduce(counts[0]) { zip($0, $1).map { $0 + $1 } } }
+        var sums = try sumCounts(targets.map { $0.map { overParts($0.map(\.counts)) } })
+        let further = targets.indices.map { place in
+            targets[place].indices.map { number in
+                overParts(
+                    targets[place][number].indices.map { part in
+                        var stream = RandomStream(seed: seed, "targets of \(views[place][number].purpose)", first + place, step, part)
+                        return targets[place][number][part].settle(sums[number], random: &stream)
+                    })
+            }
         }
-        let sums = try sumCounts(counts)
+        sums = zip(sums, try sumFurtherCounts(further)).map { $0 + $1 }
         let shared = state.normalizers.update(sums.dropFirst().reduce(sums.first ?? []) { zip($0, $1).map { $0 + $1 } })
         return try forwardAndBackwardInParts { shard, part, tape in
             var losses: [String: Double] = [:]

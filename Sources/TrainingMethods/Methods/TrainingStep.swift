@@ -117,6 +117,12 @@ public final class TrainingStep {
         }
     }
 
+    /// Like `sumCounts`, without a message where there is nothing to sum.
+    func sumFurtherCounts(_ counts: [[[Double]]]) throws -> [[Double]] {
+        let first = counts.first ?? []
+        return first.allSatisfy(\.isEmpty) ? first : try sumCounts(counts)
+    }
+
     /// For each shard of this rank forward, then backward, the sums of gradients on their way meanwhile.
     ///
     /// - Parameter forward: records a shard's operations and seeds their gradients.
