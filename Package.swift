@@ -93,8 +93,8 @@ let package = Package(
             dependencies: [
                 "ActionDetection",
                 "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "DetectionMetrics", "Detectors", "Diagnostics",
-                "FeatureStore", "Kernels", "NeuralNetworks", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations", "TrainingMethods",
-                "TrainingReview",
+                "FeatureStore", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", "TemporalAnnotations",
+                "TrainingMethods", "TrainingReview",
             ]),
         .target(
             name: "Ablation",

@@ -214,7 +214,9 @@ public final class FolderDetection {
                 let source = RecordingDetection.Source(
                     context: VideoContext(id: stored.id, grid: plan?.grid ?? stored.grid, duration: stored.annotation.duration), rows: rows(video),
                     path: features.paths(ofVideo: video)[0], files: try features.recording(ofVideo: video), resampling: plan)
-                guard let found = try detection.detect(source).map({ options.selection(try loaded.classified($0, of: stored.id)) }) else { break }
+                guard let found = try detection.detect(source).map({ options.selection(try loaded.classified($0, of: stored.id, known: nil)) }) else {
+                    break
+                }
                 packed += [Double(video), Double(found.count)]
                 for one in found { packed += [one.segment.start, one.segment.end, Double(one.label), one.score] }
             }

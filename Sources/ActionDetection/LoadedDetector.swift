@@ -5,6 +5,7 @@ import Diagnostics
 import FeatureStore
 import Kernels
 import NeuralNetworks
+import PostProcessing
 import RunRecords
 import TemporalAnnotations
 import TrainingMethods
@@ -77,8 +78,22 @@ public final class LoadedDetector {
     var outputClasses: ClassMap { classScores?.classes ?? classes }
 
     /// With classes of the classifier, where there is one.
-    func classified(_ detections: [Detection], of video: VideoID) throws -> [Detection] {
-        try classScores?(detections, of: video) ?? detections
+    ///
+    /// - Parameters:
+    ///   - detections: of one video, best first.
+    ///   - video: the one they are of.
+    ///   - known: its annotated classes; nil: nobody knows them.
+    /// - Throws: `Failure` for a video without scores, and without annotations where the classes are taken from these.
+    func classified(_ detections: [Detection], of video: VideoID, known: [Int]?) throws -> [Detection] {
+        if configuration.classSource == .known {
+            guard let known else {
+                throw Failure.wrongUsage(
+                    "the classes of recordings in a folder are not known, and model.video_classifier is known", at: .video(video.name), .file(path),
+                    advice: "detect in a store with annotations, or train with another model.video_classifier")
+            }
+            return ClassScoreFusion.known(detections, classes: known)
+        }
+        return try classScores?(detections, of: video) ?? detections
     }
 
     /// Checks that all ranks hold the same checkpoint and configuration; before anything else that ranks do together.

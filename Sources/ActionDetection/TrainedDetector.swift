@@ -83,7 +83,16 @@ public final class TrainedDetector {
         let found = try withExtendedLifetime(loaded) {
             try Inference.detect(detector, store: store, videos: videos, communicator: communicator, adaptation: adaptation)
         }
-        return try communicator.throwTogether { try found?.map { ($0.video, try loaded.classified($0.detections, of: $0.video)) } }
+        return try communicator.throwTogether {
+            try found.map { found in
+                try zip(videos, found).map { video, found in
+                    (
+                        found.video,
+                        try loaded.classified(found.detections, of: found.video, known: store.videos[video].annotation.knownClasses)
+                    )
+                }
+            }
+        }
     }
 
     /// Calls `body` with each recording that is this rank's (`Inference.own`), whole, alone in a batch, at the rate of the training; all ranks together.

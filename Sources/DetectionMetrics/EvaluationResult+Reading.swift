@@ -37,6 +37,6 @@ extension EvaluationResult {
         self.init(
             tiouThresholds: try numbers("tiou_thresholds", of: root, "the file"), mAP: try numbers("mAP", of: root, "the file"),
             averageMAP: try member("average_mAP", of: root, "the file", "a number") { $0.number != nil }.number ?? 0,
-            apPerClass: try lists("ap_per_class"), recallAt: try lists("recall_at"))
+            apPerClass: try lists("ap_per_class"), recallAt: try lists("recall_at"), classSource: root["class_source"]?.string)
     }
 }

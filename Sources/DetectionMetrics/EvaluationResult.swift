@@ -12,16 +12,20 @@ public struct EvaluationResult: Codable, Equatable, Sendable {
     /// Keys "1x" and "5x": per threshold, mean over the classes of recall among the best 1 or 5 times as many detections as the video
     /// has instances of the class.
     public var recallAt: [String: [Double]]
+    /// Where the classes of the detections come from, when it is not the detector: `own`, `file` or `known`.
+    public var classSource: String?
 
     /// All numbers in [0, 1]; the lists per threshold are in the order of `tiouThresholds`.
     public init(
-        tiouThresholds: [Double], mAP: [Double], averageMAP: Double, apPerClass: [String: [Double]], recallAt: [String: [Double]]
+        tiouThresholds: [Double], mAP: [Double], averageMAP: Double, apPerClass: [String: [Double]], recallAt: [String: [Double]],
+        classSource: String? = nil
     ) {
         self.tiouThresholds = tiouThresholds
         self.mAP = mAP
         self.averageMAP = averageMAP
         self.apPerClass = apPerClass
         self.recallAt = recallAt
+        self.classSource = classSource
     }
 
     enum CodingKeys: String, CodingKey {
@@ -30,6 +34,7 @@ public struct EvaluationResult: Codable, Equatable, Sendable {
         case averageMAP = "average_mAP"
         case apPerClass = "ap_per_class"
         case recallAt = "recall_at"
+        case classSource = "class_source"
     }
 
     /// A table for the user, in per cent: one line per class in the given order, then mAP and recall.
@@ -51,6 +56,7 @@ public struct EvaluationResult: Codable, Equatable, Sendable {
         lines += names.map { row($0, apPerClass[$0] ?? []) }
         lines += [rule, row("mAP", mAP)]
         lines += recallAt.keys.sorted().map { row("recall@\($0)", recallAt[$0] ?? []) }
+        if let classSource { lines.append("classes from: \(classSource)") }
         return lines.joined(separator: "\n")
     }
 }

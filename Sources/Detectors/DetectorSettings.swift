@@ -36,6 +36,18 @@ public struct SettingAdvice: Equatable, Sendable {
     }
 }
 
+/// Where the classes of detections come from.
+public enum ClassSource: String, Sendable, CaseIterable {
+    /// The detector says a class of every detection.
+    case detector
+    /// A classifier of recordings that is trained beside the detector.
+    case own
+    /// Scores of a classifier of recordings, from a file.
+    case file
+    /// The classes annotated of each recording: figures say then how well actions of known classes are found.
+    case known
+}
+
 /// A detector's keys in the section `model`, and how the detector is made of them.
 ///
 /// This is all that the rest of the program knows of a detector before it is made: a detector is registered by the type of its settings.
@@ -73,6 +85,8 @@ public protocol DetectorSettings: ConfigurationSection {
     ///   - options: keys of other sections, and what the method adds.
     func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector
 
+    /// Where the classes of detections come from when no file of scores is named.
+    var classSource: ClassSource { get }
     /// Rows between the points that are responsible for an action of so many rows.
     func pointSpacing(forLength rows: Double) -> Int
     /// What to change so that an action gets positive points; nil: no key of the section does that.
@@ -88,6 +102,7 @@ public protocol DetectorSettings: ConfigurationSection {
 extension DetectorSettings {
     public static var hasDropout: Bool { true }
     public static var hasClassWeights: Bool { false }
+    public var classSource: ClassSource { .detector }
     /// Accepts everything: for settings that no single key's bounds leave inconsistent.
     public func check(_ keys: ConfigurationKeys) throws {}
     /// Accepts both: detections with classes of their own may take others.

@@ -22,6 +22,17 @@ public struct ClassScoreFusion: Equatable, Sendable {
         self.rule = rule
     }
 
+    /// Detections whose classes are known of their video: each is repeated for every one of them, with its own score.
+    ///
+    /// - Parameters:
+    ///   - detections: of one video, best first.
+    ///   - classes: of the video, ascending.
+    public static func known(_ detections: [Detection], classes: [Int]) -> [Detection] {
+        var scores = [Double](repeating: 0, count: (classes.last ?? -1) + 1)
+        for label in classes { scores[label] = 1 }
+        return ClassScoreFusion(topK: classes.count, rule: .product)(detections, scores: scores)
+    }
+
     /// - Parameters:
     ///   - detections: of one video, best first.
     ///   - scores: of the video, by class; in [0, 1].

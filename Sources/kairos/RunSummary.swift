@@ -49,7 +49,10 @@ struct RunSummary: Encodable {
 
     var text: String {
         var lines = ["\(path): \(kind)", "  step        \(step)" + (stage.map { ", in \($0)" } ?? "")]
-        if let metrics { lines.append("  average mAP \(String(format: "%.2f", 100 * metrics.averageMAP)) %") }
+        if let metrics {
+            lines.append(
+                "  average mAP \(String(format: "%.2f", 100 * metrics.averageMAP)) %" + (metrics.classSource.map { ", classes from: \($0)" } ?? ""))
+        }
         if let best_step, let best_average_mAP {
             lines.append("  best        \(String(format: "%.2f", 100 * best_average_mAP)) % while training, at step \(best_step)")
         }

@@ -11,6 +11,20 @@ final class BMNCommandTests: DetectorCommandTestCase {
 
     func testSupervised() throws { try checkSupervised(ranks: [2, 4]) }
 
+    /// The source of classes stands in the metrics; what is known of recordings takes the place of the classifier in training and detection alike.
+    func testKnownClasses() throws {
+        let own = try train(1, "supervised", "own"), known = try train(1, "supervised", "known", ["--set", "model.video_classifier=known"])
+        XCTAssertEqual(own["class_source"] as? String, "own")
+        XCTAssertEqual(known["class_source"] as? String, "known")
+        _ = try object(
+            try kairos(
+                "detect", "--checkpoint", folder + "/known/checkpoints/step-00000030.h5", "--store", folder + "/store.h5", "--subset", "Test",
+                "--output", folder + "/p.json", "--json"))
+        XCTAssertEqual(try file("p.json"), try file("known/predictions.json"))
+        let summary = try kairos("inspect", folder + "/own").output
+        XCTAssertTrue(summary.contains(" %, classes from: own\n"), summary)
+    }
+
     private func refused(_ options: [String], _ expected: String, line: UInt = #line) throws {
         let ended = try start(
             executable, ["train", folder + "/supervised.yaml", "--output", folder + "/r"] + tinyModel + options.flatMap { ["--set", $0] })
@@ -65,7 +79,7 @@ final class BMNCommandTests: DetectorCommandTestCase {
         try refused(
             ["test.class_scores=s.json"],
             """
-            error: class_scores are given, but BMN's proposals take their classes from its own classifier
+            error: class_scores are given, but model.video_classifier is own
               where: key '--set test.class_scores'
               do: set model.video_classifier to file, or remove the scores
 

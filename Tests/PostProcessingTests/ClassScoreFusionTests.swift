@@ -40,4 +40,15 @@ final class ClassScoreFusionTests: XCTestCase {
         XCTAssertEqual(DetectionSelection(topK: 5, minScore: 2)(detections), [])
         XCTAssertEqual(DetectionSelection(topK: 1)([]), [])
     }
+
+    /// Every known class gets all detections with their scores; without classes nothing is left.
+    func testKnownClasses() {
+        let found = [(0.9, 1.0), (0.4, 2.0)].map { Detection(video: VideoID("v"), segment: Segment(start: 0, end: $1), label: 0, score: $0) }
+        let known = ClassScoreFusion.known(found, classes: [1, 3])
+        XCTAssertEqual(known.map(\.label), [1, 3, 1, 3])
+        XCTAssertEqual(known.map(\.score), [0.9, 0.9, 0.4, 0.4])
+        XCTAssertEqual(known.map(\.segment.end), [1, 1, 2, 2])
+        XCTAssertEqual(ClassScoreFusion.known(found, classes: []), [])
+        XCTAssertEqual(ClassScoreFusion.known(found, classes: [0]), found)
+    }
 }

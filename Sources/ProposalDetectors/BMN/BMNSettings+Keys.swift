@@ -75,7 +75,8 @@ extension BMNSettings {
             "soft_nms_rounds", &suppressionRounds, .within(1...ConfigurationLimits.rows), unit: "proposals", meaning: "kept by the suppression")
         try keys.value(
             "video_classifier", &videoClassifier,
-            meaning: "where classes come from: `own`, a classifier of recordings trained beside the detector on the labelled ones; `file`, "
+            meaning: "where classes come from: `own`, a classifier of recordings trained beside the detector on the labelled ones; `known`, the "
+                + "classes annotated of each evaluated recording, to measure proposals apart from classes; `file`, "
                 + "`test.class_scores`")
         try keys.value(
             "video_classes", &videoClasses, .within(1...1000), unit: "classes",
@@ -89,11 +90,11 @@ extension BMNSettings {
             throw keys.refusal(
                 "video_classifier is file, and no scores are given", at: "test.class_scores",
                 advice: "name the file of class scores, or set model.video_classifier to own")
-        case (.own, .some):
+        case (.own, .some), (.known, .some):
             throw keys.refusal(
-                "class_scores are given, but BMN's proposals take their classes from its own classifier", at: "test.class_scores",
+                "class_scores are given, but model.video_classifier is \(videoClassifier.rawValue)", at: "test.class_scores",
                 advice: "set model.video_classifier to file, or remove the scores")
-        case (.own, nil), (.file, .some): break
+        case (.own, nil), (.known, nil), (.file, .some): break
         }
     }
 

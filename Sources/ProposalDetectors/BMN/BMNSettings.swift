@@ -78,6 +78,8 @@ public struct BMNSettings: DetectorSettings {
         case own
         /// The file `test.class_scores`.
         case file
+        /// The classes annotated of each recording.
+        case known
     }
 
     public var expectedDimension: Int?
@@ -129,6 +131,13 @@ public struct BMNSettings: DetectorSettings {
     public init() {}
 
     public var usualRows: Int { temporalScale }
+    public var classSource: ClassSource {
+        switch videoClassifier {
+        case .own: .own
+        case .file: .file
+        case .known: .known
+        }
+    }
     public var sizeKeys: [String] { ["model.base_dim", "model.proposal_dim", "model.sampled_dim", "model.map_dim", "model.samples"] }
 
     /// The proposals.

@@ -54,7 +54,8 @@ extension RunReport {
         rows += metrics.recallAt.keys.sorted().map { row("recall at \($0)", metrics.recallAt[$0] ?? []) }
         return Table(
             caption: "Average precision per class and tIoU" + (isAlone ? "" : " of \(Shown.name(run))")
-                + ", mAP, and recall among 1 or 5 times as many detections as actions, in per cent",
+                + ", mAP, and recall among 1 or 5 times as many detections as actions, in per cent"
+                + (metrics.classSource.map { "; classes from: \(Shown.name($0))" } ?? ""),
             head: ["class"] + metrics.tiouThresholds.map { "tIoU \(Shown.number($0))" } + ["average"], rows: rows
         ).markup
     }

@@ -1,6 +1,8 @@
 import ActionDetection
+import Detectors
 import Diagnostics
 import FeatureStore
+import PostProcessing
 import TemporalAnnotations
 import TrainingMethods
 
@@ -14,6 +16,7 @@ struct EvaluatedRecordings {
     /// Of `test.class_scores`.
     let classScores: ClassScores?
     private let isClassAgnostic: Bool
+    private let classSource: ClassSource
     /// The classes that `data.annotations` knows; nil: the store's annotations are compared with.
     private var annotatedClasses: Set<String>?
     /// What the user should know of `data.annotations`, one sentence each.
@@ -36,6 +39,7 @@ struct EvaluatedRecordings {
         self.subset = subset
         classScores = try ClassScores(configuration, classes: store.classes)
         isClassAgnostic = configuration.data.classAgnostic
+        classSource = configuration.classSource
         videos = try store.videos(inSubset: subset, key: key)
         truth = videos.map { store.videos[$0].annotation }
         if let annotations {
@@ -116,8 +120,12 @@ struct EvaluatedRecordings {
         return (set, ["\(actions) in '\(path)' are of classes that the store lacks, and count as background: \(names)"])
     }
 
-    /// The detections with the classes of the classifier, where there is one.
+    /// The detections with the classes of the classifier, where there is one, or with those known of their recordings.
     func classified(_ found: [(video: VideoID, detections: [Detection])]) throws -> [(video: VideoID, detections: [Detection])] {
+        if classSource == .known {
+            let known = Dictionary(truth.map { ($0.id, $0.knownClasses) }, uniquingKeysWith: { first, _ in first })
+            return found.map { ($0.video, ClassScoreFusion.known($0.detections, classes: known[$0.video] ?? [])) }
+        }
         guard let classScores else { return found }
         return try found.map { ($0.video, try classScores($0.detections, of: $0.video)) }
     }

@@ -66,8 +66,11 @@ extension TrainingRun {
     }
 
     func result(_ found: [(video: VideoID, detections: [Detection])], on recordings: EvaluatedRecordings) -> EvaluationResult {
-        Evaluation(videos: recordings.truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
+        var result = Evaluation(videos: recordings.truth, classes: store.classes, thresholds: configuration.test.tiouThresholds)
             .evaluate(recordings.compared(found))
+        let source = configuration.classSource
+        if source != .detector { result.classSource = source.rawValue }
+        return result
     }
 
     /// Runs with the weights of the best evaluation in the place of the last ones, if the configuration wants that and there was one.

@@ -3,6 +3,9 @@ import Detectors
 import Diagnostics
 
 extension RunConfiguration {
+    /// Where the classes of detections come from.
+    public var classSource: ClassSource { test.classScores == nil ? model.classSource : .file }
+
     /// The detector that `model.name` says, with the settings of the sections `model`, `training` and `test`.
     ///
     /// - Parameters:
