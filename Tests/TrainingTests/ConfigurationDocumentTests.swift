@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "d2347203d7b51e67a248104fe017bb5d421bd1b6579d80475d91e1dfc4f09463")
+        XCTAssertEqual(run.digest, "b59c8b00eb1cbead42d05101dc3297e504584c5c502346d7b81b7f46181a6014")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "7b5b2fb6aec5d137180128bdfeb20b9cb94d6bc7491902a2c2d46dcfc0abb6a5")
+        XCTAssertEqual(run.digest, "7d228ad7753346b5cfc439a333a336a6973d5e637b7a68371a100ecd4e1508b8")
     }
 
     func testExampleConfigurationsCanBeRead() throws {
