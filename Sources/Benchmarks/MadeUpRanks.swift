@@ -38,17 +38,17 @@ final class MadeUpRanks: RankExchange {
         rounds += doublings
         messages += doublings
         bytes += (total - own.count) * MemoryLayout<T>.stride
-        var all = [T](repeating: .zero, count: total)
-        all.withUnsafeMutableBytes { all in
+        return [T](unsafeUninitializedCapacity: total) { all, initialized in
+            let bytes = UnsafeMutableRawBufferPointer(all)
             switch content {
-            case .counts: own.withUnsafeBytes { fill(all, $0) }
-            case .rows: rows.withUnsafeBytes { fill(all, $0) }
-            case .classes: classes.withUnsafeBytes { fill(all, $0) }
-            case .numbers: if total == numbers.count { numbers.withUnsafeBytes { fill(all, $0) } }
+            case .counts: own.withUnsafeBytes { fill(bytes, $0) }
+            case .rows: rows.withUnsafeBytes { fill(bytes, $0) }
+            case .classes: classes.withUnsafeBytes { fill(bytes, $0) }
+            case .numbers: (total == numbers.count ? numbers : [0]).withUnsafeBytes { fill(bytes, $0) }
             }
+            own.withUnsafeBytes { bytes[(first * MemoryLayout<T>.stride)...].copyBytes(from: $0) }
+            initialized = total
         }
-        all.replaceSubrange(first..<first + own.count, with: own)
-        return all
     }
 
     /// Copies `source` as often as it fits.

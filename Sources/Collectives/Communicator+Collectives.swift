@@ -133,10 +133,15 @@ extension Communicator {
         countCollective(T.self, values.count)
         guard size > 1 else { return values }
         let firsts = firstIndices(of: counts)
-        var joined = [T](repeating: .zero, count: total)
-        let status = Activity.during(.allGather) {
-            MPI_Allgatherv(
-                values, Int32(values.count), T.messageType, &joined, counts.map(Int32.init), firsts.map(Int32.init), T.messageType, handle)
+        var status: Int32 = 0
+        // MPI writes all of it, or the status says that it has not.
+        let joined = [T](unsafeUninitializedCapacity: total) { joined, initialized in
+            status = Activity.during(.allGather) {
+                MPI_Allgatherv(
+                    values, Int32(values.count), T.messageType, joined.baseAddress, counts.map(Int32.init), firsts.map(Int32.init), T.messageType,
+                    handle)
+            }
+            initialized = total
         }
         try check(status, "MPI_Allgatherv")
         return joined

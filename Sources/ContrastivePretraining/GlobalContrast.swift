@@ -115,9 +115,14 @@ public struct GlobalContrast {
                 })
         }
         for (i, shard) in shards.owned.enumerated() {
-            for (number, place) in drawn[drawnOffsets[shard]..<drawnOffsets[shard + 1]].enumerated() {
-                let first = (place - offsets[shard]) * columns
-                for c in 0..<columns { gradients[i][first + c] += returned[i][number * columns + c] }
+            gradients[i].withUnsafeMutableBufferPointer { gradient in
+                returned[i].withUnsafeBufferPointer { returned in
+                    guard let gradient = gradient.baseAddress, let returned = returned.baseAddress else { return }
+                    for (number, place) in drawn[drawnOffsets[shard]..<drawnOffsets[shard + 1]].enumerated() {
+                        let into = gradient + (place - offsets[shard]) * columns, from = returned + number * columns
+                        for c in 0..<columns { into[c] += from[c] }
+                    }
+                }
             }
             ContrastiveLoss.normalizeBackward(&gradients[i], units[i], norms: norms[i], rows: labels[i].count, columns: columns)
         }
