@@ -59,6 +59,37 @@ final class GlobalContrastTests: XCTestCase {
         }
     }
 
+    /// Few values and many clusters, so that clusters become empty on the way: they take the same rows as on one rank.
+    func testEmptyClustersTakeTheSameRows() throws {
+        for counts in counts.prefix(4) {
+            let (contrast, shards) = try contrast(counts, most: nil), offsets = contrast.offsets
+            for seed in 0..<40 {
+                // Multiples of 1/4, so that sums are exact in any order.
+                let inputs = counts.enumerated().map { rows("few \(seed)", shard: $0, rows: $1, columns: 2).map { ($0 * 4).rounded() / 4 } }
+                var random = RandomStream(seed: 5, "empty", seed), again = random
+                let labels = try contrast.cluster(Array(inputs[shards.owned]), columns: 2, clusters: 12, random: &random)
+                let expected = KMeans(inputs.flatMap { $0 }, rows: offsets[counts.count], columns: 2, clusters: 12, random: &again).labels
+                XCTAssertEqual(labels, shards.owned.map { Array(expected[offsets[$0]..<offsets[$0 + 1]]) }, "\(counts), seed \(seed)")
+            }
+        }
+    }
+
+    /// Centers begin at drawn rows, and all rows are assigned: those of four places far from each other come to four clusters.
+    func testRowsThatWereNotDrawnAreClusteredToo() throws {
+        let counts = [4, 6, 5, 3, 9, 2, 7, 1, 5, 5, 4, 3], (contrast, shards) = try contrast(counts, most: 20)
+        XCTAssertEqual(contrast.drawn.count, 20)
+        let inputs = counts.enumerated().map { shard, count in
+            let noise = rows("noise", shard: shard, rows: count, columns: inputColumns)
+            return noise.indices.map { noise[$0] + 100 * Float((contrast.offsets[shard] + $0 / inputColumns) * 7 % 4) }
+        }
+        var random = RandomStream(seed: 3, "places")
+        let labels = try contrast.cluster(Array(inputs[shards.owned]), columns: inputColumns, clusters: 4, random: &random)
+        let all = try world.allGather(labels.flatMap { $0 }).flatMap { $0 }
+        let pairs = Set(all.enumerated().map { [$0 * 7 % 4, $1] })
+        XCTAssertEqual(pairs.count, 4)
+        XCTAssertEqual(Set(pairs.map { $0[1] }), Set(0..<4))
+    }
+
     /// Fewer rows drawn than there are: the loss is that of all anchors against the drawn rows, in float64 by definition.
     func testAgainstDrawnRowsByDefinition() throws {
         for counts in counts.prefix(4) {
