@@ -76,6 +76,9 @@ public protocol DetectorSettings: ConfigurationSection {
     /// - Throws: `Failure`, made by `keys.refusal`.
     func check(classScores: String?, _ keys: ConfigurationKeys) throws
 
+    /// Why the detector cannot take features of so many columns, and the key that says so; nil: it can.
+    func columnFault(_ columns: Int) -> (what: String, key: String, advice: String)?
+
     /// Makes the detector, without values in its parameters.
     ///
     /// - Precondition: `check` has passed.
@@ -105,6 +108,8 @@ extension DetectorSettings {
     public var classSource: ClassSource { .detector }
     /// Accepts everything: for settings that no single key's bounds leave inconsistent.
     public func check(_ keys: ConfigurationKeys) throws {}
+    /// nil: any number of columns.
+    public func columnFault(_ columns: Int) -> (what: String, key: String, advice: String)? { nil }
     /// Accepts both: detections with classes of their own may take others.
     public func check(classScores: String?, _ keys: ConfigurationKeys) throws {}
     /// One row: a point at every row of the features.

@@ -67,6 +67,23 @@ final class BMNCommandTests: DetectorCommandTestCase {
             """)
     }
 
+    /// The store has 8 columns.
+    func testColumnsThatGroupsDoNotDivide() throws {
+        let ended = try start(
+            executable,
+            ["train", folder + "/supervised.yaml", "--output", folder + "/r"] + tinyModel
+                + ["--set", "model.conv_groups=3", "--set", "model.base_dim=24"])
+        XCTAssertEqual(ended.code, 3)
+        XCTAssertEqual(
+            ended.errors.components(separatedBy: "error: ").last,
+            """
+            the store's features have 8 columns, no multiple of the 3 groups of BMN's convolutions
+              where: file 'FOLDER/store.h5', key 'model.conv_groups'
+              do: set model.conv_groups to one of 1, 2, 4, 8
+
+            """)
+    }
+
     func testRefusedClassesAndWindows() throws {
         try refused(
             ["model.video_classifier=file"],

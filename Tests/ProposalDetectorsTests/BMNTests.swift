@@ -134,6 +134,7 @@ final class BMNTests: XCTestCase {
         }
         XCTAssertEqual(scaled([3, 1, 2], to: 3), [3, 1, 2])
         XCTAssertEqual(scaled([5], to: 3), [5, 5, 5])
+        XCTAssertEqual(scaled([], to: 2), [0, 0])
         XCTAssertEqual(scaled([0, 4], to: 4), [0, 1, 3, 4])
         XCTAssertEqual(scaled([0, 1, 2, 3], to: 2), [0.5, 2.5])
     }

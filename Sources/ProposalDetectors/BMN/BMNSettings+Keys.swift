@@ -83,6 +83,16 @@ extension BMNSettings {
             meaning: "of `own`: every proposal is repeated for so many of the best")
     }
 
+    /// Groups must divide the columns.
+    public func columnFault(_ columns: Int) -> (what: String, key: String, advice: String)? {
+        guard columns % groups != 0 else { return nil }
+        let divisors = (1...64).filter { columns % $0 == 0 && baseDimension % $0 == 0 }.map(String.init)
+        return (
+            "no multiple of the \(groups) groups of BMN's convolutions", "model.conv_groups",
+            "set model.conv_groups to one of \(divisors.joined(separator: ", "))"
+        )
+    }
+
     /// - Throws: `Failure` where classes would come from two places or from none.
     public func check(classScores: String?, _ keys: ConfigurationKeys) throws {
         switch (videoClassifier, classScores) {
@@ -100,9 +110,9 @@ extension BMNSettings {
 
     /// - Throws: `Failure` for groups that do not divide channels, and for durations and thresholds out of order.
     public func check(_ keys: ConfigurationKeys) throws {
-        for (name, width) in [("base_dim", baseDimension), ("input_dimension", expectedDimension ?? 0)] where width % groups != 0 {
+        guard baseDimension % groups == 0 else {
             throw keys.refusal(
-                "\(name) \(width) is not a multiple of the \(groups) groups of BMN's convolutions", at: "model.\(name)",
+                "base_dim \(baseDimension) is not a multiple of the \(groups) groups of BMN's convolutions", at: "model.base_dim",
                 advice: "choose a multiple of \(groups), or other model.conv_groups")
         }
         if let maximumDuration, maximumDuration > temporalScale || layout == .startEnd {

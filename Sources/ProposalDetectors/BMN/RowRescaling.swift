@@ -6,11 +6,12 @@ package enum RowRescaling {
     ///
     /// - Parameters:
     ///   - x: [rows, columns].
-    ///   - count: rows of `x`, at least 1.
+    ///   - count: rows of `x`; none: zeros.
     ///   - columns: values of a row.
     ///   - y: [target, columns].
     ///   - target: rows of `y`.
     package static func linear(_ x: UnsafePointer<Float>, rows count: Int, columns: Int, into y: UnsafeMutablePointer<Float>, rows target: Int) {
+        guard count > 0 else { return y.update(repeating: 0, count: target * columns) }
         for row in 0..<target {
             let middle = (Double(row) + 0.5) * Double(count) / Double(target) - 0.5, position = min(max(middle, 0), Double(count - 1))
             let first = Int(position), second = min(first + 1, count - 1), share = Float(position - Double(first))

@@ -54,6 +54,11 @@ extension RunConfiguration {
                 .key("model.input_dimension"),
                 advice: "use the store that the configuration was written for, or leave model.input_dimension out")
         }
+        if let fault = model.columnFault(inputDimension) {
+            throw Failure.badInput(
+                "\(origin.name)'s features have \(inputDimension) columns, \(fault.what)", at: .file(origin.path), .key(fault.key),
+                advice: fault.advice)
+        }
         if let unknown = training.emptyClasses.first(where: { $0 >= classes }) {
             throw Failure.badInput(
                 "class \(unknown) does not exist: \(origin.name) has \(classes) classes", at: .file(origin.path), .key("training.head_empty_cls"),
