@@ -64,7 +64,12 @@ public final class TreeSum {
         plan()
     }
 
-    /// - Parameter count: length of the arrays; every rank gets an equal piece of the sum, or all of it (`everywhere`).
+    /// Every rank gets an equal piece of the sum, or all of it (`everywhere`).
+    ///
+    /// - Parameters:
+    ///   - shards: whose arrays are added.
+    ///   - ranks: each with its part of `shards`.
+    ///   - count: length of the arrays.
     public convenience init(shards: VirtualShards, ranks: any RankExchange, count: Int) {
         self.init(shards: shards, ranks: ranks, bounds: (0...shards.ranks).map { $0 * count / shards.ranks })
     }

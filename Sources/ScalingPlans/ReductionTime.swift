@@ -18,6 +18,8 @@ public struct ReductionTime: Equatable, Sendable {
     ///
     /// - Parameters:
     ///   - ranks: all of them.
+    ///   - cluster: its links, and the ranks of a host.
+    ///   - costs: parameters, buckets and seconds per added byte.
     ///   - backward: seconds of the last shard's backward.
     ///   - group: the most ranks or hosts that exchange directly.
     public init(ranks: Int, cluster: PlannedCluster, costs: WorkCosts, backward: Double, group: Int) {

@@ -81,6 +81,13 @@ public struct ScalingPlan: Sendable {
     /// - Parameters:
     ///   - stages: of the method; at least one.
     ///   - lengths: rows of the training recordings, as they are trained on.
+    ///   - counts: how many of the recordings are labelled.
+    ///   - costs: of a rank's work.
+    ///   - cluster: what the run is planned for.
+    ///   - batch: `data.batch_size` of the configuration, which `stages` speak of.
+    ///   - window: `data.balance_window`.
+    ///   - checkpointEvery: iterations between checkpoints.
+    ///   - seed: of the drawn steps.
     public init(
         stages: [StageOutline], lengths: [Int], counts: RecordingCounts, costs: WorkCosts, cluster: PlannedCluster, batch: Int, window: Int,
         checkpointEvery: Int, seed: UInt64
