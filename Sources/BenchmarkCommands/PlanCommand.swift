@@ -72,7 +72,7 @@ package struct PlanCommand: ParsableCommand {
         try withRanks { world in
             let asked = try RunConfiguration(path: file, overrides: set)
             // A step of one recording is measured, whatever the batch.
-            let alone = try RunConfiguration(path: file, overrides: set + Self.oneRecording(asked))
+            let alone = try RunConfiguration(path: file, overrides: set + Self.oneRecording)
             let (lengths, classes) = try lengths(asked)
             _ = try ComputeThreads.set(asked.training.threads, communicator: world)
             _ = try ProductChoice.set(asked.training, recorded: nil, communicator: world)
@@ -111,9 +111,7 @@ package struct PlanCommand: ParsableCommand {
         }
     }
 
-    private static func oneRecording(_ configuration: RunConfiguration) -> [String] {
-        ["data.batch_size=1", "data.virtual_shards=1"]
-    }
+    private static let oneRecording = ["data.batch_size=1", "data.virtual_shards=1"]
 
     private func cluster() throws -> PlannedCluster {
         PlannedCluster(

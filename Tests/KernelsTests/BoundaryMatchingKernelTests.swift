@@ -7,19 +7,7 @@ import XCTest
 final class BoundaryMatchingKernelTests: XCTestCase {
     private var random = RandomStream(seed: 8, "map kernels")
 
-    override func tearDown() { ComputeContext.current.threads = 1 }
-
     private func normals(_ count: Int) -> [Float] { (0..<count).map { _ in random.normal() } }
-
-    private func sameForThreadCounts(_ name: String, _ body: () -> [Float]) -> [Float] {
-        let results = [1, 2, 3].map { threads in
-            ComputeContext.current.threads = threads
-            return body()
-        }
-        XCTAssertEqual(results[1].map(\.bitPattern), results[0].map(\.bitPattern), name)
-        XCTAssertEqual(results[2].map(\.bitPattern), results[0].map(\.bitPattern), name)
-        return results[0]
-    }
 
     private static let whole = MapRegion(rows: 5, columns: 7)
     private static let triangle = ProposalMap(.durationStart, scale: 7, durations: 5).valid

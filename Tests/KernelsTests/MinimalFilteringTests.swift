@@ -97,19 +97,15 @@ final class MinimalFilteringTests: XCTestCase {
         let offsets = offsets([3, 600, 1, 5, 1_400]), rows = 2_009
         let filter = try XCTUnwrap(MinimalFiltering(Convolution(input: input, output: output, kernel: 3, offsets: offsets)))
         let x = numbers(rows * input), w = numbers(3 * input * output), dy = numbers(rows * output)
-        func all(_ threads: Int) -> [Float] {
-            ComputeContext.with({ $0.threads = threads }) {
-                var u = [Float](repeating: .nan, count: filter.weightScratchCount), y = [Float](repeating: .nan, count: rows * output)
-                var dx = [Float](repeating: .nan, count: rows * input), dw = [Float](repeating: .nan, count: 3 * input * output)
-                var scratch = [Float](repeating: .nan, count: filter.gradientScratchCount)
-                filter.forward(x, w, scratch: &u, into: &y)
-                filter.backwardInput(dy, w, scratch: &u, into: &dx, add: false)
-                filter.backwardWeight(x, dy, scratch: &scratch, into: &dw, add: false)
-                return y + dx + dw
-            }
+        _ = sameForThreadCounts("minimal filtering") {
+            var u = [Float](repeating: .nan, count: filter.weightScratchCount), y = [Float](repeating: .nan, count: rows * output)
+            var dx = [Float](repeating: .nan, count: rows * input), dw = [Float](repeating: .nan, count: 3 * input * output)
+            var scratch = [Float](repeating: .nan, count: filter.gradientScratchCount)
+            filter.forward(x, w, scratch: &u, into: &y)
+            filter.backwardInput(dy, w, scratch: &u, into: &dx, add: false)
+            filter.backwardWeight(x, dy, scratch: &scratch, into: &dw, add: false)
+            return y + dx + dw
         }
-        let one = all(1)
-        for threads in [2, 3, 4] { XCTAssertEqual(all(threads).map(\.bitPattern), one.map(\.bitPattern), "\(threads) threads") }
     }
 
     /// What is computed for a recording does not depend on those beside it, but for the library's rounding of products of other sizes.

@@ -9,20 +9,7 @@ final class TriDetKernelTests: XCTestCase {
     private static let packings: [[Int]] = [[0, 1], [0, 2], [0, 1, 3, 8], [0, 7, 7, 9, 16], [0, 131, 132, 260]]
     private var random = RandomStream(seed: 5, "TriDet kernels")
 
-    override func tearDown() { ComputeContext.current.threads = 1 }
-
     private func normals(_ count: Int) -> [Float] { (0..<count).map { _ in random.normal() } }
-
-    /// Runs the body with one, two and three threads; what it returns must be the same to the bit.
-    private func sameForThreadCounts(_ name: String, _ body: () -> [Float]) -> [Float] {
-        let results = [1, 2, 3].map { threads in
-            ComputeContext.current.threads = threads
-            return body()
-        }
-        XCTAssertEqual(results[1].map(\.bitPattern), results[0].map(\.bitPattern), name)
-        XCTAssertEqual(results[2].map(\.bitPattern), results[0].map(\.bitPattern), name)
-        return results[0]
-    }
 
     func testGroupNorm() {
         for offsets in Self.packings + [[0, 700, 1500]] {

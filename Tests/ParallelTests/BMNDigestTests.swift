@@ -1,8 +1,3 @@
-import Collectives
-import Foundation
-import StandardRegistry
-import Training
-import TrainingMethods
 import XCTest
 
 /// Targets drawn after their counts are summed: runs by all ranks of this job and by one rank alone end in the same bits,
@@ -21,36 +16,11 @@ final class BMNDigestTests: StoreTestCase {
         base_dim: 8, proposal_dim: 8, sampled_dim: 8, map_dim: 8, conv_groups: 1, boundary_filter: true, suppression: test}
         """
 
-    /// - Returns: the digest of the last checkpoint, and the predictions; on all ranks the same.
-    private func run(_ name: String, _ overrides: [String], alone: Bool = false, resume: Bool = false, stopAfter: Int? = nil) throws -> [String] {
-        let configuration = try RunConfiguration(
-            yaml: yaml.replacingOccurrences(of: "FOLDER", with: folder), file: "run.yaml", overrides: overrides)
-        func train(_ ranks: Communicator) throws -> String {
-            try TrainingRun(configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks).run(stopAfter: stopAfter).digest
-        }
-        var digest = ""
-        if alone {
-            try world.throwTogether { if world.isRoot { digest = try train(try Communicator.alone()) } }
-        } else {
-            digest = try train(world)
-        }
-        digest = try world.broadcast(digest)
-        try world.barrier()
-        guard stopAfter == nil else { return [] }
-        return [digest, try String(contentsOfFile: "\(folder)/\(name)/predictions.json", encoding: .utf8)]
-    }
-
     func testAllRanksAndOneAloneEndInTheSameBits() throws {
         for (name, overrides) in [
             ("rescaled", []), ("parts", ["training.accumulate=2"]), ("windows", [windows, "data.window_stride=16", "data.trunc_thresh=0.5"]),
         ] {
-            let expected = try run(name + "-alone", overrides, alone: true)
-            XCTAssertEqual(try run(name, overrides), expected, "\(name), \(world.size) ranks")
-            for alone in [true, false] {
-                let part = "\(name)-stopped-\(alone)"
-                _ = try run(part, overrides, alone: alone, stopAfter: 3)
-                XCTAssertEqual(try run(part, overrides, alone: !alone, resume: true), expected, "\(part), \(world.size) ranks")
-            }
+            try requireSameBits(yaml, name, overrides, stopAfter: 3)
         }
     }
 }

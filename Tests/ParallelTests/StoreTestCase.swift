@@ -1,6 +1,9 @@
 import Collectives
 import FeatureStore
 import Foundation
+import StandardRegistry
+import Training
+import TrainingMethods
 import XCTest
 
 /// Tests of all ranks over a small store that rank 0 makes, FOLDER/store.h5.
@@ -26,5 +29,39 @@ class StoreTestCase: XCTestCase {
     override func tearDownWithError() throws {
         try world.barrier()
         if world.isRoot { try FileManager.default.removeItem(atPath: folder) }
+    }
+
+    /// Runs a configuration by all ranks of this job, or by one rank alone.
+    ///
+    /// - Returns: the digest of the last checkpoint, and the predictions; on all ranks the same.
+    func run(
+        _ yaml: String, _ name: String, _ overrides: [String], alone: Bool = false, resume: Bool = false, stopAfter: Int? = nil
+    ) throws -> [String] {
+        let configuration = try RunConfiguration(
+            yaml: yaml.replacingOccurrences(of: "FOLDER", with: folder), file: "run.yaml", overrides: overrides)
+        func train(_ ranks: Communicator) throws -> String {
+            try TrainingRun(configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks).run(stopAfter: stopAfter).digest
+        }
+        var digest = ""
+        if alone {
+            try world.throwTogether { if world.isRoot { digest = try train(try Communicator.alone()) } }
+        } else {
+            digest = try train(world)
+        }
+        digest = try world.broadcast(digest)
+        try world.barrier()
+        guard stopAfter == nil else { return [] }
+        return [digest, try String(contentsOfFile: "\(folder)/\(name)/predictions.json", encoding: .utf8)]
+    }
+
+    /// Runs by all ranks and by one alone, uninterrupted and stopped at a step and gone on with by the other number of ranks: the same bits.
+    func requireSameBits(_ yaml: String, _ name: String, _ overrides: [String], stopAfter: Int) throws {
+        let expected = try run(yaml, name + "-alone", overrides, alone: true)
+        XCTAssertEqual(try run(yaml, name, overrides), expected, "\(name), \(world.size) ranks")
+        for alone in [true, false] {
+            let part = "\(name)-stopped-\(alone)"
+            _ = try run(yaml, part, overrides, alone: alone, stopAfter: stopAfter)
+            XCTAssertEqual(try run(yaml, part, overrides, alone: !alone, resume: true), expected, "\(part), \(world.size) ranks")
+        }
     }
 }

@@ -1,8 +1,3 @@
-import Collectives
-import Foundation
-import StandardRegistry
-import Training
-import TrainingMethods
 import XCTest
 
 /// Targets made from the outputs, with weights that are no whole numbers: runs by all ranks of this job and by one rank alone end in the same bits,
@@ -21,34 +16,7 @@ final class TemporalMaxerDigestTests: StoreTestCase {
         acp: {frames: 16}
         """
 
-    /// - Returns: the digest of the last checkpoint, and the predictions; on all ranks the same.
-    private func run(_ name: String, _ method: String, alone: Bool = false, resume: Bool = false, stopAfter: Int? = nil) throws -> [String] {
-        let configuration = try RunConfiguration(
-            yaml: yaml.replacingOccurrences(of: "FOLDER", with: folder), file: "run.yaml", overrides: ["method.name=\(method)"])
-        func train(_ ranks: Communicator) throws -> String {
-            try TrainingRun(configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks).run(stopAfter: stopAfter).digest
-        }
-        var digest = ""
-        if alone {
-            try world.throwTogether { if world.isRoot { digest = try train(try Communicator.alone()) } }
-        } else {
-            digest = try train(world)
-        }
-        digest = try world.broadcast(digest)
-        try world.barrier()
-        guard stopAfter == nil else { return [] }
-        return [digest, try String(contentsOfFile: "\(folder)/\(name)/predictions.json", encoding: .utf8)]
-    }
-
     func testAllRanksAndOneAloneEndInTheSameBits() throws {
-        for method in ["supervised", "apl"] {
-            let expected = try run(method + "-alone", method, alone: true)
-            XCTAssertEqual(try run(method, method), expected, "\(method), \(world.size) ranks")
-            for alone in [true, false] {
-                let part = "\(method)-stopped-\(alone)"
-                _ = try run(part, method, alone: alone, stopAfter: 3)
-                XCTAssertEqual(try run(part, method, alone: !alone, resume: true), expected, "\(part), \(world.size) ranks")
-            }
-        }
+        for method in ["supervised", "apl"] { try requireSameBits(yaml, method, ["method.name=\(method)"], stopAfter: 3) }
     }
 }

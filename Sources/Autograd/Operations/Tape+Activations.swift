@@ -14,6 +14,19 @@ extension Tape {
         return y
     }
 
+    /// 1 / (1 + e^-x).
+    public func sigmoid(_ x: Tensor) -> Tensor {
+        let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
+        computing { Activations.sigmoid(x.values, count: x.count, into: y.values) }
+        guard x.requiresGradient else { return y }
+        record {
+            guard let dy = y.gradient else { return }
+            let (dx, add) = x.gradientToWrite()
+            computing { Activations.sigmoidBackward(dy, y.values, count: x.count, into: dx, add: add) }
+        }
+        return y
+    }
+
     /// x/2 (1 + erf(x / sqrt 2)).
     ///
     /// - Parameters:

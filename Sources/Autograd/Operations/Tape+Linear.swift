@@ -47,13 +47,9 @@ extension Tape {
     private func exactProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
         let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
         computing { shape.forward(x.values, weight.values, bias: bias?.values, into: y.values) }
-        record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
-            guard let dy = y.gradient else { return }
-            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
-            let (dw, addWeight) = weight.gradientToWrite()
-            computing { shape.backwardWeight(x.values, dy, into: dw, add: addWeight) }
-            guard x.requiresGradient else { return }
-            let (dx, add) = x.gradientToWrite()
+        recordLayer(x, weight: weight, bias: bias, y) { dy, dw, add in
+            computing { shape.backwardWeight(x.values, dy, into: dw, add: add) }
+        } input: { dy, dx, add in
             computing { shape.backwardInput(dy, weight.values, into: dx, add: add) }
         }
         return y
@@ -61,20 +57,37 @@ extension Tape {
 
     /// The same by minimal filtering.
     private func filteredProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution, _ filter: MinimalFiltering) -> Tensor {
-        func scratch(_ count: Int) -> Tensor { Tensor(rows: 1, columns: count, requiresGradient: false) }
-        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording), room = scratch(filter.weightScratchCount)
-        computing { filter.forward(x.values, weight.values, scratch: room.values, bias: bias?.values, into: y.values) }
-        record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
-            guard let dy = y.gradient else { return }
-            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
-            let (dw, addWeight) = weight.gradientToWrite(), room = scratch(filter.gradientScratchCount)
-            computing { filter.backwardWeight(x.values, dy, scratch: room.values, into: dw, add: addWeight) }
-            guard x.requiresGradient else { return }
-            let (dx, add) = x.gradientToWrite()
-            // The room for the weight's gradient is larger.
-            computing { filter.backwardInput(dy, weight.values, scratch: room.values, into: dx, add: add) }
+        func room(_ count: Int) -> Tensor { Tensor(rows: 1, columns: count, requiresGradient: false) }
+        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording), scratch = room(filter.weightScratchCount)
+        computing { filter.forward(x.values, weight.values, scratch: scratch.values, bias: bias?.values, into: y.values) }
+        recordLayer(x, weight: weight, bias: bias, y) { dy, dw, add in
+            let scratch = room(filter.gradientScratchCount)
+            computing { filter.backwardWeight(x.values, dy, scratch: scratch.values, into: dw, add: add) }
+        } input: { dy, dx, add in
+            let scratch = room(filter.weightScratchCount)
+            computing { filter.backwardInput(dy, weight.values, scratch: scratch.values, into: dx, add: add) }
         }
         return y
+    }
+
+    /// What computes a gradient of a layer from dy, and adds it to what is there or stores it.
+    typealias LayerGradient = (_ dy: UnsafeMutablePointer<Float>, _ gradient: UnsafeMutablePointer<Float>, _ add: Bool) -> Void
+
+    /// Records the backward of a layer y = f(x W + b), f being ReLU or nothing: the gradients of b, of W, and of x where it wants one.
+    func recordLayer(
+        _ x: Tensor, weight: Tensor, bias: Tensor?, _ y: Tensor, relu: Bool = false, weight weightGradient: @escaping LayerGradient,
+        input inputGradient: @escaping LayerGradient
+    ) {
+        record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
+            guard let dy = y.gradient else { return }
+            if relu { computing { Activations.reluBackward(dy, y.values, count: y.count, into: dy, add: false) } }
+            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
+            let (dw, addWeight) = weight.gradientToWrite()
+            weightGradient(dy, dw, addWeight)
+            guard x.requiresGradient else { return }
+            let (dx, add) = x.gradientToWrite()
+            inputGradient(dy, dx, add)
+        }
     }
 
     /// Backward uses the operands as they were rounded in forward.

@@ -15,14 +15,9 @@ extension Tape {
         precondition(weight.rows == shape.height * shape.width * shape.input / shape.groups && weight.columns == shape.output)
         let y = Tensor(rows: shape.maps * shape.target.count, columns: shape.output, requiresGradient: isRecording)
         computing { shape.forward(x.values, weight.values, bias: bias.values, into: y.values, relu: relu) }
-        record(leaves: [weight, bias]) {
-            guard let dy = y.gradient else { return }
-            if relu { computing { Activations.reluBackward(dy, y.values, count: y.count, into: dy, add: false) } }
-            Self.biasGradient(bias, dy, rows: y.rows)
-            let (dw, addWeight) = weight.gradientToWrite()
-            computing { shape.backwardWeight(x.values, dy, into: dw, add: addWeight) }
-            guard x.requiresGradient else { return }
-            let (dx, add) = x.gradientToWrite()
+        recordLayer(x, weight: weight, bias: bias, y, relu: relu) { dy, dw, add in
+            computing { shape.backwardWeight(x.values, dy, into: dw, add: add) }
+        } input: { dy, dx, add in
             computing { shape.backwardInput(dy, weight.values, into: dx, add: add) }
         }
         return y
@@ -47,19 +42,6 @@ extension Tape {
             Self.biasGradient(bias, dy, rows: y.rows)
             let (dw, addWeight) = weight.gradientToWrite(), (dx, addInput) = x.gradientToWrite()
             computing { shape.backward(dy, x.values, weight.values, dx: dx, addInput: addInput, dw: dw, addWeight: addWeight) }
-        }
-        return y
-    }
-
-    /// 1 / (1 + e^-x).
-    public func sigmoid(_ x: Tensor) -> Tensor {
-        let y = Tensor(rows: x.rows, columns: x.columns, requiresGradient: isRecording)
-        computing { Activations.sigmoid(x.values, count: x.count, into: y.values) }
-        guard x.requiresGradient else { return y }
-        record {
-            guard let dy = y.gradient else { return }
-            let (dx, add) = x.gradientToWrite()
-            computing { Activations.sigmoidBackward(dy, y.values, count: x.count, into: dx, add: add) }
         }
         return y
     }
