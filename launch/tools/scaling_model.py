@@ -63,7 +63,23 @@ def message_seconds(work, machine, ranks):
         return 2 * (members - 1) * buckets * alpha + 2 * (members - 1) / members * bytes_shared * beta if members > 1 else 0.0
 
     # The ranks of a host share its way out: together they carry the gradients once.
-    return level(local, size, machine.within) + level(hosts, size, machine.between)
+    total = 0.0
+    for members, link in ((local, machine.within), (hosts, machine.between)):
+        part = size
+        for group in groups(members):
+            total += level(group, part, link)
+            part /= group
+    return total
+
+
+def groups(count, most=8):
+    """How many of so many ranks or hosts exchange pieces at each level (training.reduction_group); prime factors above stay whole."""
+    result = []
+    while count > 1:
+        bounded = next((divisor for divisor in range(min(most, count), 1, -1) if count % divisor == 0), None)
+        result.append(bounded or next(divisor for divisor in range(2, count + 1) if count % divisor == 0))
+        count //= result[-1]
+    return result
 
 
 def step_seconds(work, machine, ranks):
