@@ -35,10 +35,7 @@ struct DetectorFixture<Model: PyramidDetector> {
         self.file = file
         self.model = model
         arena = ParameterArena(model)
-        for parameter in arena.parameters {
-            let values = parameter.native(fromPublished: try file.readFloats("params/\(parameter.name)"))
-            for (i, value) in values.enumerated() { parameter.tensor.values[i] = value }
-        }
+        try arena.take(published: file)
         batch = try PackedBatch(fixture: file)
     }
 

@@ -51,10 +51,7 @@ struct BMNFixture {
     /// With the file's parameters.
     func loaded<Model: Module>(_ model: Model) throws -> (model: Model, arena: ParameterArena) {
         let arena = ParameterArena(model)
-        for parameter in arena.parameters {
-            let values = parameter.native(fromPublished: try file.readFloats("params/\(parameter.name)"))
-            for (i, value) in values.enumerated() { parameter.tensor.values[i] = value }
-        }
+        try arena.take(published: file)
         return (model, arena)
     }
 

@@ -51,9 +51,8 @@ struct GeneratorFixture {
             guard try file.shape(of: "params/\(parameter.name)") == parameter.publishedShape else {
                 throw Failure.badInput("\(parameter.name) has another shape", at: .file(file.path), advice: "check the fixture")
             }
-            let values = parameter.native(fromPublished: try file.readFloats("params/\(parameter.name)"))
-            for (i, value) in values.enumerated() { parameter.values[i] = value }
         }
+        try arena.take(published: file)
         let videos = videos, segments = segments
         features = PackedSequence(
             Tensor(rows: videos * segments, columns: columns, try file.readFloats("features_btd")), offsets: (0...videos).map { $0 * segments })
