@@ -10,6 +10,16 @@ struct PlanReport: Encodable {
         var iterations: Int
     }
 
+    /// A stage on so many ranks.
+    struct StageTime: Encodable {
+        var name: String
+        var iterations: Int
+        var seconds_per_step: Double
+        /// Of detection, choice and broadcast before the first step.
+        var seconds_labelling: Double
+        var messages_per_step: Int
+    }
+
     /// Ranks and recordings per rank.
     struct Row: Encodable {
         var ranks: Int
@@ -19,6 +29,7 @@ struct PlanReport: Encodable {
         var efficiency: Double
         /// Seconds of the whole run by what they go into.
         var seconds: [String: Double]
+        var stages: [StageTime]
         var reduction_group: Int
         var messages_per_step: Int
         /// False: there are fewer recordings than a step takes.
@@ -31,6 +42,11 @@ struct PlanReport: Encodable {
             seconds_per_epoch = row.secondsPerEpoch
             efficiency = row.efficiency
             seconds = Dictionary(uniqueKeysWithValues: row.terms.named.map { ($0.name, $0.seconds) })
+            stages = row.stages.map {
+                StageTime(
+                    name: $0.name, iterations: $0.iterations, seconds_per_step: $0.secondsPerStep, seconds_labelling: $0.labelling,
+                    messages_per_step: $0.messages)
+            }
             reduction_group = row.group
             messages_per_step = row.messages
             is_possible = row.isPossible

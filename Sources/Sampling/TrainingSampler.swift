@@ -8,9 +8,11 @@ import Synchronization
 /// order. Each shard then walks its own recordings in a new drawn order per epoch of its own; a step that reaches past the end continues in the next
 /// epoch.
 ///
-/// With a window of W steps, all recordings are walked in one drawn order per epoch. Those of W steps are sorted by length, each step takes neighbours,
-/// in a drawn order of the steps, and deals them to the shards: the longest first, to the shard with the fewest rows that has room (longest processing
-/// time first, Graham 1969). Ranks then wait less for the longest recording of a step, and a step's recordings are more alike in length.
+/// With a window of W steps, all recordings are walked in one drawn order per epoch, and the steps of an epoch are cut into equal parts of about W.
+/// The recordings of a part are sorted by length, each step takes neighbours, in a drawn order of the steps, and deals them to the shards: the longest
+/// first, to the shard with the fewest rows that has room (longest processing time first, Graham 1969). Ranks then wait less for the longest recording
+/// of a step, and a step's recordings are more alike in length. A window longer than an epoch spans several: copies of a recording then stand side by
+/// side in a step.
 public struct TrainingSampler: Sendable {
     /// Per shard, indices of recordings.
     public let shards: [[Int]]
@@ -25,15 +27,25 @@ public struct TrainingSampler: Sendable {
     private let rows: [Int: Int]
     private let deals = Deals()
 
+    /// Steps of a window where the configuration names none and an epoch is long enough.
+    public static let usualWindow = 16
+
+    /// Steps of a window where the configuration names none: at most half of an epoch, so that a recording has other companions in every epoch.
+    ///
+    /// - Parameter steps: of an epoch.
+    public static func window(steps: Int) -> Int { max(1, min(usualWindow, steps / 2)) }
+
     /// - Parameters:
     ///   - videos: recordings to learn from, with their number of rows.
     ///   - shardCount: virtual shards.
     ///   - batchSize: recordings per step over all shards, a multiple of `shardCount`.
     ///   - seed: of the run.
-    ///   - window: steps whose recordings are dealt together by their lengths; 1: shards keep recordings of their own.
+    ///   - window: steps whose recordings are dealt together by their lengths; 1: shards keep recordings of their own; nil: as many as
+    ///     `window(steps:)` says.
     ///   - longest: rows to which longer recordings are cropped, so that with a window they count no more.
     /// - Throws: `Failure` (`.badInput`) when a shard would be left without any recording.
-    public init(videos: [(index: Int, rows: Int)], shardCount: Int, batchSize: Int, seed: UInt64, window: Int = 1, longest: Int? = nil) throws {
+    public init(videos: [(index: Int, rows: Int)], shardCount: Int, batchSize: Int, seed: UInt64, window: Int? = 1, longest: Int? = nil) throws {
+        let window = window ?? Self.window(steps: videos.count / batchSize)
         precondition(window >= 1)
         let sorted = videos.sorted { ($1.rows, $0.index) < ($0.rows, $1.index) }
         var shards = [[Int]](repeating: [], count: shardCount)
@@ -77,22 +89,36 @@ public struct TrainingSampler: Sendable {
     private func dealt(step: Int) -> [[Int]] {
         deals.lock.withLock { deals in
             if deals.step == step { return deals.shards }
-            let round = step / window, batch = perStep * shards.count
-            if deals.round != round { (deals.round, deals.sorted) = (round, sortedWindow(round)) }
-            var random = RandomStream(seed: seed, "window steps", round)
-            let place = random.permutation(window)[step % window]
+            let steps = stepsOfWindow(at: step), batch = perStep * shards.count
+            if deals.window != steps { (deals.window, deals.sorted) = (steps, sortedWindow(steps)) }
+            var random = RandomStream(seed: seed, "window steps", steps.lowerBound)
+            let place = random.permutation(steps.count)[step - steps.lowerBound]
             random = RandomStream(seed: seed, "window shards", step)
             (deals.step, deals.shards) = (step, deal(deals.sorted[place * batch..<(place + 1) * batch], turns: random.permutation(shards.count)))
             return deals.shards
         }
     }
 
+    /// The steps whose recordings are dealt together with those of `step`.
+    ///
+    /// A step belongs to the epoch in which it begins.
+    private func stepsOfWindow(at step: Int) -> Range<Int> {
+        func quotient(_ dividend: Int, roundedUpBy divisor: Int) -> Int { (dividend + divisor - 1) / divisor }
+        let batch = perStep * shards.count
+        // Recordings seen in the fewest whole epochs that a window fits into.
+        let block = max(1, quotient(window * batch, roundedUpBy: all.count)) * all.count
+        let number = step * batch / block
+        let first = quotient(number * block, roundedUpBy: batch), count = quotient((number + 1) * block, roundedUpBy: batch) - first
+        let parts = max(1, (2 * count + window) / (2 * window)), part = (step - first) * parts / count
+        return first + quotient(part * count, roundedUpBy: parts)..<first + quotient((part + 1) * count, roundedUpBy: parts)
+    }
+
     /// The recordings of a window, the longest first; of equally long ones the one drawn first.
-    private func sortedWindow(_ round: Int) -> [Int] {
-        let count = window * perStep * shards.count
+    private func sortedWindow(_ steps: Range<Int>) -> [Int] {
+        let batch = perStep * shards.count
         var epoch = -1
         var order: [Int] = []
-        let chosen = (round * count..<(round + 1) * count).map { position in
+        let chosen = (steps.lowerBound * batch..<steps.upperBound * batch).map { position in
             if position / all.count != epoch {
                 epoch = position / all.count
                 var random = RandomStream(seed: seed, "window", epoch)
@@ -127,7 +153,7 @@ public struct TrainingSampler: Sendable {
 /// The window and the step that were dealt last, for all copies of a sampler and all their threads.
 private final class Deals: Sendable {
     struct Last {
-        var round = -1
+        var window = 0..<0
         var sorted: [Int] = []
         var step = -1
         var shards: [[Int]] = []

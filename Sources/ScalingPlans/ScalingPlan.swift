@@ -48,6 +48,19 @@ public struct ScalingPlan: Sendable {
         }
     }
 
+    /// A stage of the run.
+    public struct StageTime: Equatable, Sendable {
+        public var name: String
+        public var iterations: Int
+        public var secondsPerStep: Double
+        /// Of detection, choice and broadcast of labels before its first step; 0: it needs none.
+        public var labelling: Double
+        /// Messages per step and rank for the gradients.
+        public var messages: Int
+
+        var secondsOfSteps: Double { secondsPerStep * Double(iterations) }
+    }
+
     /// Ranks and recordings of each.
     public struct Row: Equatable, Sendable {
         public var ranks: Int
@@ -59,6 +72,8 @@ public struct ScalingPlan: Sendable {
         /// The time of a rank alone with its average share of the work, over that of the ranks together.
         public var efficiency: Double
         public var terms: Terms
+        /// In their order.
+        public var stages: [StageTime]
         /// `training.reduction_group` with the least exposed time.
         public var group: Int
         /// Messages per step and rank for the gradients.
@@ -74,7 +89,7 @@ public struct ScalingPlan: Sendable {
     let cluster: PlannedCluster
     /// Of the configuration.
     let batch: Int
-    let window: Int
+    let window: Int?
     let checkpointEvery: Int
     let seed: UInt64
 
@@ -85,11 +100,11 @@ public struct ScalingPlan: Sendable {
     ///   - costs: of a rank's work.
     ///   - cluster: what the run is planned for.
     ///   - batch: `data.batch_size` of the configuration, which `stages` speak of.
-    ///   - window: `data.balance_window`.
+    ///   - window: `data.balance_window`; nil: what a run of the configuration takes.
     ///   - checkpointEvery: iterations between checkpoints.
     ///   - seed: of the drawn steps.
     public init(
-        stages: [StageOutline], lengths: [Int], counts: RecordingCounts, costs: WorkCosts, cluster: PlannedCluster, batch: Int, window: Int,
+        stages: [StageOutline], lengths: [Int], counts: RecordingCounts, costs: WorkCosts, cluster: PlannedCluster, batch: Int, window: Int?,
         checkpointEvery: Int, seed: UInt64
     ) {
         precondition(!stages.isEmpty && !lengths.isEmpty && batch > 0)
@@ -111,29 +126,33 @@ public struct ScalingPlan: Sendable {
     ///   - perRank: recordings of the first kind per rank and step; those of other kinds as the configuration relates them.
     /// - Throws: `Failure` where the sampler finds too few recordings.
     public func row(ranks: Int, perRank: Int) throws -> Row {
-        var terms = Terms(), alone = 0.0, longest = (seconds: -1.0, step: 0.0, stage: stages[0]), messages = 0, group = 0
+        var terms = Terms(), alone = 0.0, times: [StageTime] = [], longest = 0, messages = 0, group = 0
         for stage in stages {
             let (step, own, reduction) = try self.step(of: stage, ranks: ranks, perRank: perRank)
             terms = terms + step * Double(stage.iterations)
             alone += own * Double(stage.iterations)
+            var time = StageTime(
+                name: stage.name, iterations: stage.iterations, secondsPerStep: step.total, labelling: 0, messages: reduction.time.messages)
             if let recordings = stage.labels {
                 let labelling = labelling(recordings, ranks: ranks, perRank: perRank)
                 terms = terms + labelling
+                time.labelling = labelling.total
                 let own = self.labelling(recordings, ranks: 1, perRank: perRank)
                 alone += own.computing + own.labels
             }
-            let seconds = step.total * Double(stage.iterations)
-            if seconds > longest.seconds { longest = (seconds, step.total, stage) }
+            times.append(time)
+            if time.secondsOfSteps > times[longest].secondsOfSteps { longest = times.count - 1 }
             (messages, group) = (reduction.time.messages, reduction.group)
         }
         let written = Double(stages.reduce(0) { $0 + $1.iterations } / checkpointEvery) * costs.checkpointSeconds
         terms.checkpoints += written
         alone += written
-        let share = longest.stage.shares.last ?? .init(.labeled, perStep: batch), perStep = share.perStep * perRank * ranks
+        let share = stages[longest].shares.last ?? .init(.labeled, perStep: batch), perStep = share.perStep * perRank * ranks
         let steps = Double(counts.count(share.recordings) * batch) / Double(perStep)
         return Row(
-            ranks: ranks, recordingsPerRank: perRank, secondsPerStep: longest.step, secondsPerEpoch: longest.step * steps,
-            efficiency: min(1, alone / terms.total), terms: terms, group: group, messages: messages,
+            ranks: ranks, recordingsPerRank: perRank, secondsPerStep: times[longest].secondsPerStep,
+            secondsPerEpoch: times[longest].secondsPerStep * steps,
+            efficiency: min(1, alone / terms.total), terms: terms, stages: times, group: group, messages: messages,
             isPossible: stages.allSatisfy { $0.shares.allSatisfy { counts.count($0.recordings) * batch >= $0.perStep * perRank * ranks } })
     }
 
@@ -177,8 +196,10 @@ public struct ScalingPlan: Sendable {
         var loads = [[Int]](repeating: [Int](repeating: 0, count: ranks), count: Self.drawnSteps)
         for (number, share) in stage.shares.enumerated() {
             let each = max(1, share.perStep * perRank / batch)
+            // More ranks have more recordings: an epoch has as many steps as in the configuration.
+            let window = window ?? TrainingSampler.window(steps: counts.epoch(share.recordings, perStep: share.perStep))
             // As many recordings as all drawn steps and windows see, so that nothing comes twice more often than it does in the data.
-            let copies = max(1, (ranks * each * max(window, 1) + lengths.count - 1) / lengths.count)
+            let copies = max(1, (ranks * each * window + lengths.count - 1) / lengths.count)
             let all = (0..<copies * lengths.count).map { (index: $0, rows: lengths[$0 % lengths.count]) }
             let sampler = try TrainingSampler(
                 videos: all, shardCount: ranks, batchSize: ranks * each, seed: seed &+ UInt64(number), window: window)

@@ -100,10 +100,45 @@ final class BenchmarkCollectivesTests: CommandTestCase {
         XCTAssertEqual(String(decoding: try file("s/scaling.md"), as: UTF8.self), table)
         let nothing = try start(root.appendingPathComponent("launch/scaling"), ["--kinds", "none"])
         XCTAssertEqual(nothing.code, 2)
-        XCTAssertEqual(nothing.errors, "error: there is nothing to measure\n  do: name a store with --store, or leave --kinds out\n")
+        XCTAssertEqual(
+            nothing.errors,
+            "error: there is nothing to measure\n  do: name a store with --store or a configuration with --run, or leave --kinds out\n")
         let wrong = try start(root.appendingPathComponent("launch/scaling"), ["--lengths", "true"])
         XCTAssertEqual(wrong.code, 2)
         XCTAssertEqual(wrong.errors, "error: true lengths need annotations\n  do: give --annotations thumos14.json\n")
+    }
+
+    /// A whole run on one and two ranks: the same bits, and times and messages beside what is planned.
+    func testScalingOfAWholeRun() throws {
+        try makeStore(videos: 8)
+        try write(
+            """
+            data: {store: "\(folder)/store.h5", training_subset: Validation}
+            \(Self.tinyModel())
+            training: {iterations: 4, warmup_iterations: 1, threads: 1}
+            test: {max_seg_num: 20}
+            """, "run.yaml")
+        let arguments = [
+            "--kinds", "none", "--run", folder + "/run.yaml", "--ranks", "2", "--output", folder + "/w", "--set", "model.input_dimension=8",
+        ]
+        let ended = try start(root.appendingPathComponent("launch/scaling"), arguments)
+        XCTAssertEqual(ended.code, 0, ended.errors)
+        let results = try XCTUnwrap(JSONSerialization.jsonObject(with: try file("w/scaling.json")) as? [String: Any])
+        let runs = try XCTUnwrap((results["run"] as? [String: Any])?["runs"] as? [[String: Any]])
+        XCTAssertEqual(runs.map { $0["ranks"] as? Int }, [1, 2])
+        let digest = try XCTUnwrap(runs[0]["digest"] as? String)
+        let table = String(decoding: try file("w/scaling.md"), as: UTF8.self)
+        XCTAssertTrue(table.contains("The weights have the same digest on 1, 2 ranks: \(digest).\n"), table)
+        XCTAssertTrue(table.contains("\n| training | 2 | "), table)
+        // On two ranks half of each bucket goes either way: what is planned is at most what is counted.
+        let planned = try XCTUnwrap((runs[1]["planned"] as? [String: Any])?["stages"] as? [[String: Any]])
+        let counted = try XCTUnwrap((runs[1]["counts"] as? [String: Any])?["messages"] as? Int)
+        let gradients = try XCTUnwrap(planned.first?["messages_per_step"] as? Int) * 4 * 2
+        XCTAssertGreaterThan(gradients, 0)
+        XCTAssertGreaterThanOrEqual(counted, gradients)
+        let both = try start(root.appendingPathComponent("launch/scaling"), arguments + ["--read", folder + "/w/scaling.json"])
+        XCTAssertEqual(both.code, 2)
+        XCTAssertEqual(both.errors, "error: --read measures nothing, --run would be measured\n  do: leave one of them out\n")
     }
 
     func testScalingOfReads() throws {

@@ -31,6 +31,36 @@ final class BalancedSamplingTests: XCTestCase {
         }
     }
 
+    /// Where the batch divides the recordings, every epoch has each once, whatever the window; without a number it is at most half of an epoch.
+    func testEpochsAreWholeForEveryWindow() throws {
+        for (count, batch, window) in [(14, 2, 3), (14, 2, nil), (30, 3, 4), (30, 3, 16), (60, 2, nil), (8, 4, nil), (5, 5, 2), (33, 1, 7)]
+            as [(Int, Int, Int?)]
+        {
+            let sampler = try TrainingSampler(videos: videos(count), shardCount: 1, batchSize: batch, seed: 8, window: window)
+            let steps = count / batch
+            // A window beyond an epoch mixes as many epochs as it needs.
+            let block = max(1, ((window ?? 1) * batch + count - 1) / count)
+            for first in stride(from: 0, to: 6 * block * steps, by: block * steps) {
+                let seen = (first..<first + block * steps).flatMap { sampler.videos(step: $0, shard: 0) }.sorted()
+                XCTAssertEqual(
+                    seen, videos(count).flatMap { [Int](repeating: $0.index, count: block) }, "\(count), \(batch), \(String(describing: window))")
+            }
+        }
+    }
+
+    /// Without a number: 16 steps, or half of an epoch, in which no step has the same recordings every time.
+    func testTheUsualWindow() throws {
+        XCTAssertEqual([0, 1, 2, 3, 4, 31, 32, 33, 1000].map(TrainingSampler.window(steps:)), [1, 1, 1, 1, 2, 15, 16, 16, 16])
+        for count in [4, 12, 80] {
+            let usual = try TrainingSampler(videos: videos(count), shardCount: 2, batchSize: 2, seed: 4, window: nil)
+            let named = try TrainingSampler(
+                videos: videos(count), shardCount: 2, batchSize: 2, seed: 4, window: TrainingSampler.window(steps: count / 2))
+            for step in 0..<50 { XCTAssertEqual(usual.videos(step: step, shard: 1), named.videos(step: step, shard: 1)) }
+            let companions = Set((0..<10 * count / 2).map { step in Set((0..<2).flatMap { usual.videos(step: step, shard: $0) }) })
+            XCTAssertGreaterThan(companions.count, count / 2 + 1, "\(count) recordings")
+        }
+    }
+
     /// The recordings of a step are neighbours in length, and each shard takes those that make the fullest one least full.
     func testStepsTakeNeighboursAndShardsAreLevel() throws {
         // Lengths 1 to 16; two shards of two recordings; four steps are one window.

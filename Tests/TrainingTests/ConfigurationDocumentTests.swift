@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "b59c8b00eb1cbead42d05101dc3297e504584c5c502346d7b81b7f46181a6014")
+        XCTAssertEqual(run.digest, "ad32c46dd9d55ec78ae486bf124fd1bf9163f48309880e3d1230c55ca2ead325")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "7d228ad7753346b5cfc439a333a336a6973d5e637b7a68371a100ecd4e1508b8")
+        XCTAssertEqual(run.digest, "a5381530a5179c0d9ae62aba63a76bbbff22b4f38d7501b0db92aac3d96d5ef1")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

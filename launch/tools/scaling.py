@@ -11,6 +11,7 @@ import sys
 import scaling_contrast
 import scaling_plot
 import scaling_reads
+import scaling_run
 from scaling_model import Machine, Work, busiest, drawn, efficiency, step_seconds
 
 VARIANTS = {
@@ -38,7 +39,7 @@ def numbers(text):
 def options():
     parser = argparse.ArgumentParser(prog="launch/scaling", description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--ranks", type=numbers, default=[1, 2, 4], help="rank counts to measure; 1 is always among them")
-    parser.add_argument("--kinds", default="weak,strong", help="weak, strong, both, or none for the reads of --store alone")
+    parser.add_argument("--kinds", default="weak,strong", help="weak, strong, both, or none: --store or --run alone")
     parser.add_argument("--lengths", default="dense", help="dense, true or both; true needs --annotations")
     parser.add_argument("--annotations", help="ActivityNet JSON that says how long recordings are")
     parser.add_argument("--model", default="configs/thumos14_i3d_supervised.yaml", help="the configuration whose model and cropping are measured")
@@ -53,6 +54,9 @@ def options():
     parser.add_argument("--store", metavar="FILE", help="a feature store: how fast 1 to N ranks read it, too")
     parser.add_argument(
         "--contrast", type=numbers, default=[2, 8, 32, 128, 512, 2048], help="recordings of mini-batches: what their contrast costs a rank")
+    parser.add_argument(
+        "--run", metavar="CONFIG", help="a configuration whose whole run is made on each number of ranks, beside what kairos plan says; --batch per rank "
+        "of the most ranks; --set holds for it too")
     parser.add_argument("--output", default="runs/scaling", help="folder of scaling.md, scaling.json, scaling.svg, and reads.svg with --store")
     parser.add_argument("--launcher", default="launch/mpirun RANKS", help="what starts RANKS ranks")
     parser.add_argument("--kairos", default=os.environ.get("KAIROS", ".build/release/kairos"))
@@ -108,6 +112,10 @@ def measure(arguments):
     if arguments.store:
         results["reads"] = scaling_reads.measure(
             arguments.store, arguments.ranks, arguments.repetitions, lambda ranks, command: kairos(arguments, ranks, command))
+    if arguments.run:
+        results["run"] = scaling_run.measure(
+            arguments.run, arguments.ranks, arguments.batch * most, arguments.threads, arguments.set, arguments.output,
+            lambda ranks, command: kairos(arguments, ranks, command))
     if arguments.kinds == "none":
         return results
     for kind, lengths, ranks in itertools.product(arguments.kinds.split(","), arguments.lengths.split(","), arguments.ranks):
@@ -255,6 +263,8 @@ def describe(arguments, results):
         pictures["scaling.svg"] = scaling_plot.svg(results["series"])
     if "contrast" in results and pages:
         pages.append(scaling_contrast.table(results["contrast"]))
+    if "run" in results:
+        pages.append(scaling_run.table(results["run"]))
     if "reads" in results:
         pages.append(scaling_reads.table(results["reads"]))
         pictures["reads.svg"] = scaling_reads.svg(results["reads"])
@@ -267,12 +277,13 @@ def main():
     arguments = options()
     if arguments.kinds != "none" and not set(arguments.kinds.split(",")) <= {"weak", "strong"}:
         fail(f"'{arguments.kinds}' is no kind of scaling", "give --kinds weak, strong, weak,strong or none", 2)
-    if arguments.kinds == "none" and not arguments.store and not arguments.read:
-        fail("there is nothing to measure", "name a store with --store, or leave --kinds out", 2)
+    if arguments.kinds == "none" and not arguments.store and not arguments.run and not arguments.read:
+        fail("there is nothing to measure", "name a store with --store or a configuration with --run, or leave --kinds out", 2)
     if not set(arguments.lengths.split(",")) <= {"dense", "true"}:
         fail(f"'{arguments.lengths}' are no lengths", "give --lengths dense, true or dense,true", 2)
-    if arguments.read and arguments.store:
-        fail("--read measures nothing, --store would be measured", "leave one of them out", 2)
+    for option in ("store", "run"):
+        if arguments.read and getattr(arguments, option):
+            fail(f"--read measures nothing, --{option} would be measured", "leave one of them out", 2)
     if "true" in arguments.lengths and not arguments.annotations and not arguments.read:
         fail("true lengths need annotations", "give --annotations thumos14.json", 2)
     for name in ("batch", "threads", "repetitions", "ranks_per_host", "rows"):
@@ -304,6 +315,8 @@ def main():
     for name, text in pages.items():
         write(arguments.output, name, text)
     print(os.path.join(arguments.output, "scaling.md"))
+    if "run" in results and not scaling_run.is_equal(results["run"]):
+        fail("the whole run ended in other bits on other numbers of ranks", "look at the table, and report it: it must not happen")
 
 
 try:

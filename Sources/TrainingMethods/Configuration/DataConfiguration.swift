@@ -1,4 +1,5 @@
 import Configuration
+import Sampling
 
 /// Section `data`: which recordings, in which portions.
 public struct DataConfiguration: ConfigurationSection {
@@ -21,8 +22,9 @@ public struct DataConfiguration: ConfigurationSection {
     public var virtualShards = 2
     /// Recordings per iteration over all ranks.
     public var batchSize = 2
-    /// Iterations whose recordings are dealt to the shards together, by length. 1: each shard keeps recordings of its own.
-    public var balanceWindow = 1
+    /// Iterations whose recordings are dealt to the shards together, by length. 1: each shard keeps recordings of its own. null: 16, but at most half of
+    /// an epoch.
+    public var balanceWindow: Int?
     /// Longer recordings are cropped at random in training. null: never.
     public var maxRows: Int?
     /// Rows between the windows of `maxRows` rows that are learnt from in the place of recordings. null: recordings are.
@@ -66,9 +68,10 @@ public struct DataConfiguration: ConfigurationSection {
             "batch_size", &batchSize, .within(1...ConfigurationLimits.batch), unit: "recordings",
             meaning: "per iteration over all ranks; a multiple of `virtual_shards`")
         try keys.value(
-            "balance_window", &balanceWindow, .within(1...1024), unit: "iterations",
-            meaning: "whose recordings are sorted by length and dealt together, so that ranks wait less for the longest; 1: each shard keeps "
-                + "recordings of its own ([distributed.md](distributed.md#lengths))")
+            "balance_window", &balanceWindow, Requirement<Int>.within(1...1024).orNull, unit: "iterations",
+            meaning:
+                "whose recordings are sorted by length and dealt together, so that ranks wait less for the longest; `null`: \(TrainingSampler.usualWindow), "
+                + "but at most half of an epoch; 1: each shard keeps recordings of its own ([distributed.md](distributed.md#lengths))")
         try keys.value(
             "max_rows", &maxRows, Requirement<Int>.within(1...ConfigurationLimits.rows).orNull, unit: "rows",
             meaning: "longer recordings are cropped at random in training (published `max_seq_len`); `null`: never")
