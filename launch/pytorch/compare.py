@@ -18,7 +18,7 @@ parser.add_argument("--pairs", type=int, default=3, help="alternations of ours a
 parser.add_argument("--repetitions", type=int, default=3, help="measured in each process, after one that is not counted")
 parser.add_argument("--steps", type=int, default=8, help="batches of a repetition over THUMOS14's lengths")
 parser.add_argument("--precision", choices=["float32", "bfloat16"], action="append", help="may be given twice (default: both)")
-parser.add_argument("--only", help="only cases whose name holds this text: dense, 'train, thumos14', Soft-NMS, ranks")
+parser.add_argument("--only", help="only cases whose name holds this text: dense, 'train, thumos14', BMN, Soft-NMS, ranks")
 parser.add_argument(
     "--distributed", metavar="RATE",
     help="instead, dense training steps on two hosts joined at RATE (1gbit), made by launch/netcluster, each with half of the threads: "
@@ -144,6 +144,29 @@ def compare_suppression(limit):
     return dict(case=name, ratio=statistics.median(ratios), ratios=ratios, seconds=ours_seconds, seconds_pytorch=theirs_seconds)
 
 
+def compare_bmn(phase):
+    """BMN on 16 videos of 100 rows of 400 numbers, as on ActivityNet: a training step, or inference one video after another."""
+    script = os.path.join(os.path.dirname(theirs_script), "bmn.py")
+    shared = ["--phase", phase, "--threads", str(arguments.threads), "--repetitions", str(arguments.repetitions)]
+    pairs, memory = [], []
+    for _ in range(arguments.pairs):
+        a = started([
+            arguments.kairos, "benchmark", "step", "--model", "configs/activitynet_tsn_bmn.yaml", "--rows", "100", "--batch", "16", "--set",
+            "model.video_classifier=known", "--json", *shared])
+        b = started([sys.executable, script, *shared])
+        if a["parameters"] != b["parameters"]:
+            sys.exit(f"error: the models differ: {a['parameters']} parameters here, {b['parameters']} there")
+        pairs.append((statistics.median(a["seconds"]), statistics.median(b["seconds"])))
+        memory.append(max(a["peak_rss_mib"]) / b["peak_rss_mib"])
+    ratios = [b / a for a, b in pairs]
+    name = f"{phase}, BMN, float32"
+    ours_seconds, theirs_seconds = (statistics.median(column) for column in zip(*pairs))
+    print(f"{name:<34} {ratio_text(ratios):<22} {ours_seconds:8.2f} {theirs_seconds:9.2f}   {statistics.median(memory):.2f}", flush=True)
+    return dict(
+        case=name, ratio=statistics.median(ratios), ratios=ratios, seconds=ours_seconds, seconds_pytorch=theirs_seconds,
+        memory_ratio=statistics.median(memory))
+
+
 def write(report):
     if arguments.output:
         part = f"{arguments.output}.{os.getpid():016x}.part"
@@ -166,15 +189,17 @@ if arguments.distributed:
     sys.exit(0)
 suppression = [limit for limit in (200, 0) if not arguments.only or arguments.only in "Soft-NMS"]
 cases = [case for case in cases if (arguments.annotations or case[2] == "dense") and (not arguments.only or arguments.only in case[0])]
+bmn = [phase for phase in ("train", "infer") if not arguments.only or arguments.only in f"{phase}, BMN"]
 compares_ranks = arguments.threads >= 2 and arguments.threads % 2 == 0 and (not arguments.only or arguments.only in "ranks")
-if not cases and not suppression and not compares_ranks:
+if not cases and not bmn and not suppression and not compares_ranks:
     sys.exit(f"error: no case's name holds '{arguments.only}'")
 report = dict(threads=arguments.threads)
 if cases:
     report["work"] = compare_operations()
-if cases or suppression:
+if cases or bmn or suppression:
     print(f"\n{'case':<34} {'theirs / ours':<22} {'ours, s':>8} {'theirs, s':>9}   memory, ours / theirs")
 report["cases"] = [compare(*case) for case in cases]
+report["bmn"] = [compare_bmn(phase) for phase in bmn]
 report["suppression"] = [compare_suppression(limit) for limit in suppression]
 if compares_ranks:
     report["ranks"] = compare_ranks()
