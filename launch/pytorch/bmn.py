@@ -22,7 +22,8 @@ def sampling_mask(rows, samples, ratio=0.5, parts=3):
     mask = numpy.zeros((rows, samples, rows, rows), dtype=numpy.float32)
     for start in range(rows):
         for end in range(start, rows):
-            low, high = start - ratio * (end - start + 1), end + 1 + ratio * (end - start + 1)
+            # Rows from start to end + 1, both counted.
+            low, high = start - ratio * (end - start + 2), end + 1 + ratio * (end - start + 2)
             step = (high - low) / (samples * parts - 1)
             for k in range(samples * parts):
                 at = low + k * step
