@@ -60,6 +60,8 @@ public protocol DetectorSettings: ConfigurationSection {
     static var hasDropout: Bool { get }
     /// Whether `training.class_weights` has an effect; otherwise it is refused.
     static var hasClassWeights: Bool { get }
+    /// Whether recordings can be mixed (`training.mixup_alpha`): `make` gives a `PointClassifier`.
+    static var mixesRecordings: Bool { get }
 
     /// `model.input_dimension`: columns that the features must have; nil: any.
     var expectedDimension: Int? { get }
@@ -105,6 +107,7 @@ public protocol DetectorSettings: ConfigurationSection {
 extension DetectorSettings {
     public static var hasDropout: Bool { true }
     public static var hasClassWeights: Bool { false }
+    public static var mixesRecordings: Bool { true }
     public var classSource: ClassSource { .detector }
     /// Accepts everything: for settings that no single key's bounds leave inconsistent.
     public func check(_ keys: ConfigurationKeys) throws {}

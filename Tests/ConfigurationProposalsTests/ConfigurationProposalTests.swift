@@ -105,6 +105,11 @@ final class ConfigurationProposalTests: FolderTestCase {
         XCTAssertEqual(fustal["fustal.distill_after_iterations"]?.value, "450")
         XCTAssertEqual(fustal["training.evaluate_weights"]?.value, "ema")
         XCTAssertNil(fustal["training.mixup_alpha"])
+        XCTAssertNil(fustal["training.droppath"])
+        XCTAssertEqual(apl["training.droppath"]?.value, "0.0")
+        // A detector whose recordings cannot be mixed.
+        XCTAssertNil(try proposal(try facts(store).facts, detector: "bmn")["training.mixup_alpha"])
+        XCTAssertEqual(try proposal(try facts(store).facts)["training.mixup_alpha"]?.value, "0.4")
         XCTAssertNil(fustal["apl.rounds"])
     }
 

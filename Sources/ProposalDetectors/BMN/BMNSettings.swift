@@ -7,6 +7,7 @@ public struct BMNSettings: DetectorSettings {
     public static let name = "bmn"
     public static let title = "BMN"
     public static let hasDropout = false
+    public static let mixesRecordings = false
 
     /// How a recording of any length becomes rows of a fixed number.
     public enum Grid: String, ConfigurationChoice, Sendable {
