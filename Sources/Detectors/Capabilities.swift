@@ -25,7 +25,7 @@ extension OutputAssigned {
     public var assignment: TargetAssignment<Outputs, Targets> { .fromOutputs { self.assignTargets($0, outputs: $1) } }
 }
 
-/// A detector over a pyramid of features, for losses on the levels themselves (contrastive learning).
+/// A detector over a pyramid of features, or over one level of them, for losses on the levels themselves (contrastive learning).
 public protocol LevelFeatures: Detector {
     /// Levels there are.
     var levelCount: Int { get }
@@ -41,8 +41,12 @@ public protocol LevelFeatures: Detector {
     ///   - pass: whether it is training, the tape, and where random numbers come from.
     func pyramid(_ features: PackedSequence, _ pass: ForwardPass) -> [PackedSequence]
 
-    /// The levels that outputs were made of.
-    func levels(_ outputs: Outputs) -> [PackedSequence]
+    /// The levels that outputs were made of, like those of `pyramid`.
+    ///
+    /// - Parameters:
+    ///   - outputs: of the forward pass.
+    ///   - pass: that of the outputs; operations may be recorded on its tape.
+    func levels(_ outputs: Outputs, _ pass: ForwardPass) -> [PackedSequence]
 }
 
 /// A detector whose every point of a pyramid classifies the action that it lies in.
@@ -53,10 +57,22 @@ public protocol PointClassifier: Detector where Targets == PointTargets {
     func classLogits(_ outputs: Outputs) -> Tensor
 }
 
-/// A localizer that says what the scores of its detections are made of.
-public protocol AssessedLocalizer: ActionLocalizer {
+/// A localizer whose predictions can become labels.
+public protocol CandidateLocalizer: ActionLocalizer {
+    /// Per recording what labels are chosen from, best first, each with the score that the choice looks at, and what it is made of. The score may be
+    /// another than that of `detect`; it is not too small to be compared with a threshold of `P_cls P_diou`.
+    func labelCandidates(_ batch: PackedBatch) throws -> [[AssessedDetection]]
+}
+
+/// A localizer that says what the scores of its detections are made of, and whose recordings can be detected in pieces.
+public protocol AssessedLocalizer: CandidateLocalizer {
     /// Like `detect`, and what each score is made of.
     func detectWithParts(_ batch: PackedBatch) throws -> [[AssessedDetection]]
+}
+
+extension AssessedLocalizer {
+    /// The detections.
+    public func labelCandidates(_ batch: PackedBatch) throws -> [[AssessedDetection]] { try detectWithParts(batch) }
 }
 
 /// A detector that heeds `PackedBatch.weights`: the losses of a point or cell are multiplied by the weight of the label it answers for, by 0 in

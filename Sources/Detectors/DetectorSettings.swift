@@ -63,6 +63,11 @@ public protocol DetectorSettings: ConfigurationSection {
     /// Whether recordings can be mixed (`training.mixup_alpha`): `make` gives a `PointClassifier`.
     static var mixesRecordings: Bool { get }
 
+    /// The branches of quality that the detector can have.
+    static var qualityBranches: [QualityBranches] { get }
+    /// Whether methods can make pseudo-labels of its predictions and contrast its features: `make` gives `CandidateLocalizer` and `LevelFeatures`.
+    static var givesPseudoLabels: Bool { get }
+
     /// `model.input_dimension`: columns that the features must have; nil: any.
     var expectedDimension: Int? { get }
     /// Rows of a recording of usual length, for benchmarks.
@@ -108,6 +113,9 @@ extension DetectorSettings {
     public static var hasDropout: Bool { true }
     public static var hasClassWeights: Bool { false }
     public static var mixesRecordings: Bool { true }
+    /// None.
+    public static var qualityBranches: [QualityBranches] { [.none] }
+    public static var givesPseudoLabels: Bool { false }
     public var classSource: ClassSource { .detector }
     /// Accepts everything: for settings that no single key's bounds leave inconsistent.
     public func check(_ keys: ConfigurationKeys) throws {}

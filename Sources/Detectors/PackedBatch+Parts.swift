@@ -15,8 +15,10 @@ extension PackedBatch {
         let offsets = features.offsets[range.lowerBound...range.upperBound].map { $0 - first }
         let rows = Tensor(rows: offsets[offsets.count - 1], columns: columns, requiresGradient: false)
         rows.values.update(from: features.tensor.values + first * columns, count: rows.count)
-        return PackedBatch(
+        var result = PackedBatch(
             features: PackedSequence(rows, offsets: offsets), videos: Array(videos[range]), instances: Array(instances[range]),
             weights: weights.map { LabelWeights(instances: Array($0.instances[range]), ignored: Array($0.ignored[range])) })
+        result.knowsClasses = knowsClasses
+        return result
     }
 }

@@ -35,6 +35,9 @@ public struct PackedBatch {
     public var instances: [[GridInstance]]
     /// How much the instances count; nil: all 1. Only detectors with `WeightedTargets` read it.
     public var weights: LabelWeights?
+    /// Whether the instances say which classes a recording has; false where they are predictions. A classifier of recordings learns from known classes
+    /// alone.
+    public var knowsClasses = true
     /// All lists have one entry per sequence of `features`, in its order.
     public init(features: PackedSequence, videos: [VideoContext], instances: [[GridInstance]], weights: LabelWeights? = nil) {
         self.features = features

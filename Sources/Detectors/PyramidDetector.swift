@@ -55,7 +55,7 @@ extension PyramidDetector {
     public var levelParameters: [String] { ["backbone.", "neck."] }
 
     /// The neck's levels, finest first.
-    public func levels(_ outputs: Outputs) -> [PackedSequence] { outputs.levels }
+    public func levels(_ outputs: Outputs, _ pass: ForwardPass) -> [PackedSequence] { outputs.levels }
     /// Of all points, [points, classes].
     public func classLogits(_ outputs: Outputs) -> Tensor { outputs.logits }
 

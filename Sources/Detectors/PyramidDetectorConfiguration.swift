@@ -29,6 +29,8 @@ extension PyramidDetectorConfiguration {
 /// What the settings of pyramids share.
 extension PyramidDetectorConfiguration {
     public static var hasClassWeights: Bool { true }
+    public static var qualityBranches: [QualityBranches] { QualityBranches.allCases }
+    public static var givesPseudoLabels: Bool { true }
     public var expectedDimension: Int? { pyramid.expectedDimension }
     public var usualRows: Int { pyramid.maximumLength }
 

@@ -164,6 +164,8 @@ public struct MixUp: Equatable, Sendable {
                 second.features.tensor.values + second.features.offsets[i] * columns, into: mixture.values + first.features.offsets[i] * columns,
                 columns: columns)
         }
-        return PackedBatch(features: first.features.with(mixture), videos: first.videos, instances: first.instances, weights: first.weights)
+        var result = first
+        result.features = first.features.with(mixture)
+        return result
     }
 }

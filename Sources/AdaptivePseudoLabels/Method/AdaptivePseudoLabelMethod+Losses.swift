@@ -30,11 +30,11 @@ extension AdaptivePseudoLabelMethod {
     private func learn<D: LevelFeatures>(_ detector: D, _ step: TrainingStep) throws -> [[String: Double]] {
         let views = step.batches.map { shard, groups in
             mixing.mixed(groups, at: StepPosition(step: step.step, shard: shard)).enumerated().map { group, found in
-                group == 0
-                    ? LearningView(found.batch, mixture: found.mixture)
-                    : LearningView(
-                        found.batch, purpose: "forward unlabelled", prefix: "unlabeled_", weight: settings.pseudoLabels.unlabeledWeight,
-                        mixture: found.mixture)
+                guard group > 0 else { return LearningView(found.batch, mixture: found.mixture) }
+                var batch = found.batch
+                batch.knowsClasses = false
+                return LearningView(
+                    batch, purpose: "forward unlabelled", prefix: "unlabeled_", weight: settings.pseudoLabels.unlabeledWeight, mixture: found.mixture)
             }
         }
         var rules = LearningRules<D>()
@@ -48,7 +48,7 @@ extension AdaptivePseudoLabelMethod {
         var frames: [[FrameContrast.ShardFrames]] = views.map { _ in [] }
         rules.further = { shard, group, outputs, pass in
             frames[shard].append(
-                contrast.sample(views[shard][group].batch, detector.levels(outputs), shard: first + shard, group: group, tape: pass.tape))
+                contrast.sample(views[shard][group].batch, detector.levels(outputs, pass), shard: first + shard, group: group, tape: pass.tape))
             return [:]
         }
         rules.together = { [contrastWeight, store] losses in

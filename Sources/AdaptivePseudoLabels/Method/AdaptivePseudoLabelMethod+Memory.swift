@@ -54,7 +54,7 @@ extension AdaptivePseudoLabelMethod {
 
     private static func rehearsedLevels<D: RehearsedDetector & LevelFeatures>(
         _ detector: D, _ features: PackedSequence, _ pass: ForwardPass
-    ) -> [PackedSequence] { detector.levels(detector.rehearse(features, pass)) }
+    ) -> [PackedSequence] { detector.levels(detector.rehearse(features, pass), pass) }
 
     private func sampleFrames(_ levels: [PackedSequence], _ pass: ForwardPass) {
         let frames = (0..<levels[0].count).map { Array(0..<min(settings.contrast.frames, levels[0].rows(of: $0).count)) }

@@ -25,9 +25,9 @@ public struct TeacherViews: Equatable, Sendable {
     ///   - batch: one recording.
     ///   - random: gives the random numbers of a view: an address of its own for each recording, round and view.
     public func predictions(
-        _ detector: any AssessedLocalizer, _ batch: PackedBatch, random: (_ view: Int) -> RandomStream
+        _ detector: any CandidateLocalizer, _ batch: PackedBatch, random: (_ view: Int) -> RandomStream
     ) throws -> [AssessedDetection] {
-        let found = try detector.detectWithParts(batch)[0]
+        let found = try detector.labelCandidates(batch)[0]
         guard count > 1, let video = batch.videos.first else { return found }
         var views = [found.map { ViewAgreement.Prediction(segment: $0.gridSegment, label: $0.detection.label, score: $0.detection.score) }]
         for view in 1..<count {
@@ -35,7 +35,7 @@ public struct TeacherViews: Equatable, Sendable {
             // A recording of few rows stays whole.
             let shift = view < batch.features.rows ? view : 0
             views.append(
-                try detector.detectWithParts(self.view(of: batch, shift: shift, &stream))[0].map {
+                try detector.labelCandidates(self.view(of: batch, shift: shift, &stream))[0].map {
                     ViewAgreement.Prediction(
                         segment: GridSegment(start: $0.gridSegment.start + Float(shift), end: $0.gridSegment.end + Float(shift)),
                         label: $0.detection.label, score: $0.detection.score)

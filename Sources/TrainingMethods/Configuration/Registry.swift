@@ -23,6 +23,8 @@ public struct Registry: Sendable {
 
     /// Names of the detectors over a feature pyramid: "actionformer or tridet".
     public var pyramidDetectors: String { alternatives(detectors.filter { $0 is any PyramidDetectorConfiguration.Type }.map { $0.name }) }
+    /// Names of the detectors whose predictions can become pseudo-labels.
+    public var pseudoLabelDetectors: String { alternatives(detectors.filter { $0.givesPseudoLabels }.map { $0.name }) }
     /// Names of the methods that learn from classes without segments.
     package var weaklySupervisedMethods: String { alternatives(methods.filter { !$0.needsSegments }.map { $0.name }) }
 }
