@@ -2,17 +2,27 @@ import Autograd
 import Detectors
 import Foundation
 import NeuralNetworks
+import TemporalAnnotations
 
 extension BMN {
     /// By the overlap of proposals and of boundaries with the actions.
     public func assignTargets(_ batch: PackedBatch) -> BMNTargets {
         let sources = sources(batch.features)
-        let maps = sources.map { source in
-            segments(batch.instances[source.recording], of: source, in: batch.features.rows(of: source.recording))
+        var maps: [[BMNTargets.RowSegment]] = [], weights: [[Float]] = [], ignored: [[BMNTargets.RowSegment]] = []
+        for source in sources {
+            let rows = batch.features.rows(of: source.recording)
+            let labels = batch.instances[source.recording].enumerated().compactMap { place, instance in
+                segment(instance.segment, of: source, in: rows).map { (segment: $0, place: place) }
+            }
+            maps.append(labels.map(\.segment))
+            guard let known = batch.weights else { continue }
+            weights.append(labels.map { known.instances[source.recording][$0.place] })
+            ignored.append(known.ignored[source.recording].compactMap { segment($0, of: source, in: rows) })
         }
-        var result = BMNTargets(maps, settings)
+        let isWeighed = batch.weights != nil
+        var result = BMNTargets(maps, weights: isWeighed ? weights : nil, ignored: isWeighed ? ignored : nil, settings)
         guard settings.videoClassifier == .own else { return result }
-        result.isClassified = batch.instances.map { !$0.isEmpty }
+        result.isClassified = batch.instances.map { batch.knowsClasses && !$0.isEmpty }
         result.classes = batch.instances.flatMap { instances in
             var present = [Float](repeating: 0, count: settings.classes)
             for instance in instances where present.indices.contains(instance.label) { present[instance.label] = 1 }
@@ -21,51 +31,85 @@ extension BMN {
         return result
     }
 
-    /// A recording's actions in rows of a map.
-    private func segments(_ instances: [GridInstance], of source: MapSource, in rows: Range<Int>) -> [BMNTargets.RowSegment] {
+    /// A segment of a recording in rows of a map; nil: too little of it is there.
+    private func segment(_ segment: GridSegment, of source: MapSource, in rows: Range<Int>) -> BMNTargets.RowSegment? {
         let length = Double(rows.count), scale = Double(settings.temporalScale)
-        return instances.compactMap { instance in
-            // On the grid a row stands at its middle.
-            let start = Double(instance.segment.start) + 0.5, end = Double(instance.segment.end) + 0.5
-            if source.rows == rows {
-                let low = min(max(start, 0), length), high = min(max(end, 0), length), factor = settings.grid == .rescaled ? scale / length : 1
-                return low < high ? (low * factor, high * factor) : nil
-            }
-            let window = source.rows.lowerBound - rows.lowerBound..<source.rows.upperBound - rows.lowerBound
-            return SlidingWindows.kept(start: start, end: end, in: window)
+        // On the grid a row stands at its middle.
+        let start = Double(segment.start) + 0.5, end = Double(segment.end) + 0.5
+        if source.rows == rows {
+            let low = min(max(start, 0), length), high = min(max(end, 0), length), factor = settings.grid == .rescaled ? scale / length : 1
+            return low < high ? (low * factor, high * factor) : nil
         }
+        let window = source.rows.lowerBound - rows.lowerBound..<source.rows.upperBound - rows.lowerBound
+        return SlidingWindows.kept(start: start, end: end, in: window)
     }
 
     /// The losses of the boundaries and of the map, and that of the classifier of recordings.
     ///
-    /// - Returns: `boundaries`, `classification`, `regression` (without its weight), `classifier` where there is one, and `total`.
+    /// - Returns: `boundaries`, `classification`, `regression` (without its weight), with ALQA's channel `localization` (likewise), `classifier` where
+    ///   there is one, and `total`.
     public func seedLosses(_ outputs: Outputs, targets: BMNTargets, normalizers: [Float], tape _: Tape) -> [String: Double] {
         func count(_ what: BMNTargets.Count) -> Float { normalizers[what.rawValue] }
-        func channel(_ tensor: Tensor, _ place: Int = 0) -> BMNLosses.Channel {
-            BMNLosses.Channel(values: tensor.values + place, gradient: tensor.gradientToWrite().pointer + place, stride: tensor.columns)
-        }
-        let scale = settings.temporalScale, cells = max(targets.cells, 1), channelOfRegression = settings.regressionChannel
-        func boundary(_ tensor: Tensor, _ wanted: [Float], _ positives: BMNTargets.Count) -> Double {
-            BMNLosses.logistic(
-                channel(tensor), targets: wanted, threshold: settings.boundaryThreshold, entries: count(.rows), positives: count(positives)
-            ) { targets.isCounted[$0 / scale] }
-        }
-        let boundaries = boundary(outputs.start, targets.start, .starts) + boundary(outputs.end, targets.end, .ends)
-        let classification = BMNLosses.logistic(
-            channel(outputs.map, 1 - channelOfRegression), targets: targets.overlap, threshold: settings.positiveThreshold, entries: count(.cells),
-            positives: count(.positives)
-        ) { targets.isCounted[$0 / cells] }
-        let regression = BMNLosses.regression(
-            channel(outputs.map, channelOfRegression), targets: targets.overlap, taken: targets.taken, count: count(.taken),
-            weight: settings.regressionWeight)
-        var result = ["boundaries": boundaries, "classification": classification, "regression": regression]
-        var total = boundaries + classification + settings.regressionWeight * regression
+        let boundaries =
+            boundaryLoss(outputs.start, targets, targets.start, targets.weights?.start, count(.rows), count(.starts))
+            + boundaryLoss(outputs.end, targets, targets.end, targets.weights?.end, count(.endRows), count(.ends))
+        var result = mapLosses(outputs, targets, normalizers)
+        result["boundaries"] = boundaries
+        var total = boundaries + (result["classification"] ?? 0) + settings.regressionWeight * (result["regression"] ?? 0)
+        if let localization = result["localization"] { total += Double(settings.options.quality.localizationWeight) * localization }
         if let logits = outputs.classLogits {
             let classifier = classifierLoss(logits, targets, recordings: count(.classified))
             result["classifier"] = classifier
             total += classifier
         }
         result["total"] = total
+        return result
+    }
+
+    private func channel(_ tensor: Tensor, _ place: Int = 0) -> BMNLosses.Channel {
+        BMNLosses.Channel(values: tensor.values + place, gradient: tensor.gradientToWrite().pointer + place, stride: tensor.columns)
+    }
+
+    private func boundaryLoss(
+        _ tensor: Tensor, _ targets: BMNTargets, _ wanted: [Float], _ weights: [Float]?, _ rows: Float, _ positives: Float
+    ) -> Double {
+        let scale = settings.temporalScale
+        return BMNLosses.logistic(
+            channel(tensor), targets: wanted, threshold: settings.boundaryThreshold, entries: rows, positives: positives
+        ) { targets.isCounted[$0 / scale] ? weights?[$0] ?? 1 : 0 }
+    }
+
+    /// Classification, regression and tND of the map's cells.
+    private func mapLosses(_ outputs: Outputs, _ targets: BMNTargets, _ normalizers: [Float]) -> [String: Double] {
+        func count(_ what: BMNTargets.Count) -> Float { normalizers[what.rawValue] }
+        let cells = max(targets.cells, 1), place = settings.regressionChannel, quality = settings.options.quality
+        let overlaps = channel(outputs.map, place), classes = channel(outputs.map, 1 - place), weights = targets.weights
+        func weight(_ cell: Int) -> Float { targets.isCounted[cell / cells] ? weights?.classification[cell] ?? 1 : 0 }
+        let regression = BMNLosses.regression(
+            overlaps, targets: targets.overlap, taken: targets.taken, weights: weights?.regression, count: count(.taken),
+            weight: settings.regressionWeight)
+        guard quality.branches != .none else {
+            let classification = BMNLosses.logistic(
+                classes, targets: targets.overlap, threshold: settings.positiveThreshold, entries: count(.cells), positives: count(.positives),
+                weight: weight)
+            return ["classification": classification, "regression": regression]
+        }
+        let reliability = BMNReliability(outputs, settings)
+        let (classification, slopes) = BMNLosses.softLogistic(
+            classes, reliability: reliability.values, isJoint: quality.focalScore == .joint, targets: targets.overlap,
+            threshold: settings.positiveThreshold, entries: count(.cells), positives: count(.positives), weight: weight)
+        var result = ["classification": classification, "regression": regression]
+        let distances = outputs.distance.map { channel($0) }
+        if let distances {
+            result["localization"] = BMNLosses.crossEntropy(
+                distances, targets: targets.distance, taken: targets.taken, weights: weights?.regression, count: count(.taken),
+                weight: Double(quality.localizationWeight))
+        }
+        // At the floor P_diou does not move.
+        for (cell, slope) in slopes.enumerated() where slope != 0 && reliability.isFree[cell] {
+            overlaps.gradient[cell * overlaps.stride] += slope
+            if let distances { distances.gradient[cell] -= slope }
+        }
         return result
     }
 

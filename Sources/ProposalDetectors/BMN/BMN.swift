@@ -2,14 +2,12 @@ import Autograd
 import Detectors
 import Kernels
 import NeuralNetworks
-import PostProcessing
-import TemporalAnnotations
 
 /// BMN: class-agnostic proposals on a map of all starts and ends (Lin et al., "BMN: Boundary-Matching Network for Temporal Action Proposal Generation",
 /// ICCV 2019), and the classes of their recordings.
 ///
 /// A recording of any length is resampled to the T rows of one map, or cut into windows of T rows, a map each.
-public final class BMN: RehearsedDetector, AnnotationAssigned {
+public final class BMN: RehearsedDetector, AnnotationAssigned, WeightedTargets {
     /// Probabilities of a batch's maps, one after another.
     public struct Outputs {
         /// [maps * T, 1].
@@ -17,14 +15,20 @@ public final class BMN: RehearsedDetector, AnnotationAssigned {
         public var end: Tensor
         /// [maps * valid cells, 2].
         public var map: Tensor
+        /// [maps * valid cells, 1]: P_tnd; nil without ALQA's channel.
+        public var distance: Tensor?
         /// [recordings, classes], of the classifier of recordings; nil without it.
         public var classLogits: Tensor?
+        /// What the maps were made of; nil where nobody asks for it.
+        package var base: Base?
 
-        package init(start: Tensor, end: Tensor, map: Tensor, classLogits: Tensor?) {
+        package init(start: Tensor, end: Tensor, map: Tensor, distance: Tensor? = nil, classLogits: Tensor?, base: Base? = nil) {
             self.start = start
             self.end = end
             self.map = map
+            self.distance = distance
             self.classLogits = classLogits
+            self.base = base
         }
     }
 
@@ -60,6 +64,15 @@ public final class BMN: RehearsedDetector, AnnotationAssigned {
         package var rows: Range<Int>
     }
 
+    /// The base's features, and which rows of which recordings they stand for.
+    package struct Base {
+        /// [maps * T, base dimension].
+        package var features: Tensor
+        package var sources: [MapSource]
+        /// Of the packed batch.
+        package var offsets: [Int]
+    }
+
     package func sources(_ features: PackedSequence) -> [MapSource] {
         (0..<features.count).flatMap { recording -> [MapSource] in
             let rows = features.rows(of: recording)
@@ -77,7 +90,7 @@ public final class BMN: RehearsedDetector, AnnotationAssigned {
     }
 
     /// [maps * T, input dimension]: rows resampled, or followed by zeros.
-    private func inputs(_ features: PackedSequence, _ sources: ArraySlice<MapSource>) -> Tensor {
+    func inputs(_ features: PackedSequence, _ sources: ArraySlice<MapSource>) -> Tensor {
         let scale = settings.temporalScale, columns = features.columns
         let result = Tensor(rows: sources.count * scale, columns: columns, requiresGradient: false)
         guard !Rehearsal.isRunning else { return result }
@@ -104,21 +117,30 @@ public final class BMN: RehearsedDetector, AnnotationAssigned {
         if pass.tape.isRecording || sources.count <= Self.mapsAtOnce {
             let outputs = network(inputs(features, sources[...]), pass)
             return Outputs(
-                start: outputs.start, end: outputs.end, map: outputs.map, classLogits: classLogits(outputs.base, sources, features, pass))
+                start: outputs.start, end: outputs.end, map: outputs.map, distance: outputs.distance,
+                classLogits: classLogits(outputs.base, sources, features, pass),
+                base: Base(features: outputs.base, sources: sources, offsets: features.offsets))
         }
         let scale = settings.temporalScale, count = sources.count, cells = network.map.valid.count
         func make(_ rows: Int, _ columns: Int) -> Tensor { Tensor(rows: rows, columns: columns, requiresGradient: false) }
         let start = make(count * scale, 1), end = make(count * scale, 1), map = make(count * cells, 2)
+        let distance = network.hasDistance ? make(count * cells, 1) : nil
         let base = classifier == nil ? nil : make(count * scale, settings.baseDimension)
         for first in stride(from: 0, to: count, by: Self.mapsAtOnce) {
             let part = network(inputs(features, sources[first..<min(count, first + Self.mapsAtOnce)]), pass)
             guard !Rehearsal.isRunning else { continue }
-            (start.values + first * scale).update(from: part.start.values, count: part.start.count)
-            (end.values + first * scale).update(from: part.end.values, count: part.end.count)
-            (map.values + 2 * first * cells).update(from: part.map.values, count: part.map.count)
-            if let base { (base.values + first * scale * base.columns).update(from: part.base.values, count: part.base.count) }
+            func copy(_ part: Tensor?, to whole: Tensor?, rows: Int) {
+                guard let part, let whole else { return }
+                (whole.values + first * rows * whole.columns).update(from: part.values, count: part.count)
+            }
+            copy(part.start, to: start, rows: scale)
+            copy(part.end, to: end, rows: scale)
+            copy(part.map, to: map, rows: cells)
+            copy(part.distance, to: distance, rows: cells)
+            copy(part.base, to: base, rows: scale)
         }
-        return Outputs(start: start, end: end, map: map, classLogits: base.flatMap { classLogits($0, sources, features, pass) })
+        return Outputs(
+            start: start, end: end, map: map, distance: distance, classLogits: base.flatMap { classLogits($0, sources, features, pass) })
     }
 
     /// A linear layer on the mean of the base's rows, over all maps of a recording; no gradient passes into the base.
@@ -142,50 +164,9 @@ public final class BMN: RehearsedDetector, AnnotationAssigned {
 
     /// Of all outputs.
     public func rehearseGradients(_ outputs: Outputs) {
-        for tensor in [outputs.start, outputs.end, outputs.map, outputs.classLogits].compactMap({ $0 }) where tensor.requiresGradient {
+        for tensor in [outputs.start, outputs.end, outputs.map, outputs.distance, outputs.classLogits].compactMap({ $0 })
+        where tensor.requiresGradient {
             _ = tensor.gradientToWrite()
-        }
-    }
-
-    // MARK: Detection
-
-    /// Proposals of every recording, suppressed over all its maps, cut to the recording; with a classifier of recordings each is repeated for the best of
-    /// its classes, otherwise the label is 0.
-    public func detect(_ batch: PackedBatch) -> [[Detection]] {
-        let outputs = self(batch.features, .inference()), sources = sources(batch.features)
-        return withExtendedLifetime(outputs) { batch.videos.indices.map { detections(of: $0, in: batch, outputs, sources) } }
-    }
-
-    private func detections(of recording: Int, in batch: PackedBatch, _ outputs: Outputs, _ sources: [MapSource]) -> [Detection] {
-        let rows = batch.features.rows(of: recording), video = batch.videos[recording]
-        let kept = BMNDecoding(settings: settings).suppressed(candidates(outputs, sources, recording, rows), extent: Float(rows.count))
-        let detections = kept.map { candidate in
-            let segment = video.grid.segment(candidate.segment)
-            return Detection(
-                video: video.id,
-                segment: Segment(start: min(max(segment.start, 0), video.duration), end: min(max(segment.end, 0), video.duration)),
-                label: candidate.label, score: Double(candidate.score))
-        }
-        guard let logits = outputs.classLogits else { return detections }
-        let scores = (0..<settings.classes).map { 1 / (1 + exponential(-Double(logits.values[recording * settings.classes + $0]))) }
-        return ClassScoreFusion(topK: settings.videoClasses, rule: .product)(detections, scores: scores)
-    }
-
-    /// Proposals of all maps of a recording, on its grid.
-    private func candidates(_ outputs: Outputs, _ sources: [MapSource], _ recording: Int, _ rows: Range<Int>) -> [Candidate] {
-        let scale = settings.temporalScale, cells = network.map.valid.count, decoding = BMNDecoding(settings: settings)
-        return sources.enumerated().filter { $0.element.recording == recording }.flatMap { map, source in
-            func rowsOf(_ tensor: Tensor) -> [Float] { Array(UnsafeBufferPointer(start: tensor.values + map * scale, count: scale)) }
-            let factor = settings.grid == .rescaled ? Float(source.rows.count) / Float(scale) : 1
-            // Row t is [t, t + 1) to the map, and stands at its middle on the grid.
-            let first = Float(source.rows.lowerBound - rows.lowerBound) - 0.5, last = Float(source.rows.count)
-            return decoding.proposals(start: rowsOf(outputs.start), end: rowsOf(outputs.end), map: outputs.map.values + 2 * map * cells)
-                .compactMap { proposal -> Candidate? in
-                    let start = factor * Float(proposal.start), end = min(factor * Float(proposal.end), last)
-                    // In the zeros behind a short recording there is nothing.
-                    guard start < end else { return nil }
-                    return Candidate(segment: GridSegment(start: first + start, end: first + end), score: Float(proposal.score), label: 0)
-                }
         }
     }
 }

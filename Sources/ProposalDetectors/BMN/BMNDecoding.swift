@@ -16,6 +16,10 @@ package struct BMNDecoding {
         package var endScore: Float
         package var classification: Float
         package var regression: Float
+        /// P_tnd; nil without ALQA's channel.
+        package var distance: Float?
+        /// What stands for the overlap in the score: P_diou to the power that the method says, or `regression`.
+        package var factor: Float
         package var score: Double
     }
 
@@ -33,8 +37,9 @@ package struct BMNDecoding {
     ///   - start: probabilities of T rows.
     ///   - end: likewise.
     ///   - map: [valid cells, 2].
+    ///   - distance: [valid cells]: P_tnd; nil without ALQA's channel.
     /// - Returns: by start, then by end.
-    package func proposals(start: [Float], end: [Float], map: UnsafePointer<Float>) -> [Proposal] {
+    package func proposals(start: [Float], end: [Float], map: UnsafePointer<Float>, distance: UnsafePointer<Float>? = nil) -> [Proposal] {
         let scale = settings.temporalScale, channel = settings.regressionChannel
         let starts = settings.filtersBoundaries ? Self.boundaryBins(start, isStart: true) : nil
         let ends = settings.filtersBoundaries ? Self.boundaryBins(end, isStart: false) : nil
@@ -49,14 +54,21 @@ package struct BMNDecoding {
             }
             if let starts, let ends, !starts[first] || !ends[endRow] { continue }
             let regression = map[2 * cell + channel], classification = map[2 * cell + 1 - channel]
-            var score = Double(classification) * Double(regression)
+            let away = distance.map { $0[cell] }, factor = factor(regression, away)
+            var score = Double(classification) * Double(factor)
             if settings.score == .boundaries { score *= Double(start[first]) * Double(end[endRow]) }
             result.append(
                 Proposal(
                     start: first, end: last, startScore: start[first], endScore: end[endRow], classification: classification, regression: regression,
-                    score: score))
+                    distance: away, factor: factor, score: score))
         }
         return settings.layout == .startEnd ? result : result.sorted { ($0.start, $0.end) < ($1.start, $1.end) }
+    }
+
+    private func factor(_ regression: Float, _ distance: Float?) -> Float {
+        let quality = settings.options.quality
+        guard quality.branches != .none else { return regression }
+        return BMNReliability.raised(BMNReliability.value(regression, distance, floor: quality.floor), to: quality.power)
     }
 
     /// The proposals of one recording that remain, best first.

@@ -18,52 +18,93 @@ package enum BMNLosses {
         }
     }
 
+    /// What terms of positive and of negative entries are multiplied by: `0.5 r` and `0.5 r / (r - 1)`, r = entries / positives; both 1 without positives
+    /// and without negatives.
+    private static func balance(entries: Float, positives: Float) -> (positive: Double, negative: Double) {
+        guard positives > 0, positives < entries else { return (1, 1) }
+        let ratio = Double(entries) / Double(positives)
+        return (0.5 * ratio, 0.5 * ratio / (ratio - 1))
+    }
+
     /// The weighted logistic loss of some of a mini-batch's entries:
-    /// `-(1 / n) sum [0.5 r y log(p + eps) + 0.5 r / (r - 1) (1 - y) log(1 - p + eps)]`, r = n / positives. Without positives, or without negatives,
+    /// `-(1 / n) sum w [0.5 r y log(p + eps) + 0.5 r / (r - 1) (1 - y) log(1 - p + eps)]`, r = n / positives. Without positives, or without negatives,
     /// both factors are 1.
     ///
     /// - Parameters:
-    ///   - channel: probabilities; the gradient is stored, 0 for entries that do not count.
+    ///   - channel: probabilities; the gradient is stored, 0 for entries of weight 0.
     ///   - targets: those above `threshold` are positive.
-    ///   - entries: n, over the mini-batch.
-    ///   - positives: over the mini-batch.
-    ///   - isCounted: of an entry.
+    ///   - entries: n, the sum of the weights over the mini-batch.
+    ///   - positives: of their weights, over the mini-batch.
+    ///   - weight: w of an entry; 0: it does not count.
     package static func logistic(
-        _ channel: Channel, targets: [Float], threshold: Float, entries: Float, positives: Float, isCounted: (Int) -> Bool
+        _ channel: Channel, targets: [Float], threshold: Float, entries: Float, positives: Float, weight: (Int) -> Float
     ) -> Double {
-        var positive = 1.0, negative = 1.0
-        if positives > 0, positives < entries {
-            let ratio = Double(entries) / Double(positives)
-            positive = 0.5 * ratio
-            negative = 0.5 * ratio / (ratio - 1)
-        }
+        let (positive, negative) = balance(entries: entries, positives: positives)
         var sum = 0.0
         for (i, target) in targets.enumerated() {
-            let place = i * channel.stride, p = Double(channel.values[place])
-            guard isCounted(i) else {
+            let place = i * channel.stride, p = Double(channel.values[place]), w = Double(weight(i))
+            guard w != 0 else {
                 channel.gradient[place] = 0
                 continue
             }
             if target > threshold {
-                sum -= positive * log(p + epsilon)
-                channel.gradient[place] = Float(-positive / (p + epsilon) / Double(entries))
+                sum -= w * (positive * log(p + epsilon))
+                channel.gradient[place] = Float(w * (-positive / (p + epsilon) / Double(entries)))
             } else {
-                sum -= negative * log(1 - p + epsilon)
-                channel.gradient[place] = Float(negative / (1 - p + epsilon) / Double(entries))
+                sum -= w * (negative * log(1 - p + epsilon))
+                channel.gradient[place] = Float(w * (negative / (1 - p + epsilon) / Double(entries)))
             }
         }
         return entries > 0 ? sum / Double(entries) : 0
     }
 
-    /// `0.5 sum over the cells taken (p - G)^2 / their number`.
+    /// The weighted logistic loss with soft labels (APL, Eq. 5, in BMN's balance):
+    /// `-(1 / n) sum w [c1 pos (y log(q + eps) + (1 - y) log(1 - q + eps)) + c0 neg log(1 - q + eps)]`, y the reliability of the positives, without
+    /// gradient.
+    ///
+    /// - Parameters:
+    ///   - channel: P_cls; the gradient is stored, 0 for entries of weight 0.
+    ///   - reliability: P_diou of each entry.
+    ///   - isJoint: q is P_cls times P_diou; otherwise P_cls.
+    ///   - targets: those above `threshold` are positive.
+    ///   - entries: n, the sum of the weights over the mini-batch.
+    ///   - positives: of their weights, over the mini-batch.
+    ///   - weight: w of an entry; 0: it does not count.
+    /// - Returns: the loss, and its gradient by each P_diou; 0 unless `isJoint`.
+    package static func softLogistic(
+        _ channel: Channel, reliability: [Float], isJoint: Bool, targets: [Float], threshold: Float, entries: Float, positives: Float,
+        weight: (Int) -> Float
+    ) -> (loss: Double, gradient: [Float]) {
+        let (positive, negative) = balance(entries: entries, positives: positives)
+        var sum = 0.0, byReliability = [Float](repeating: 0, count: targets.count)
+        for (i, target) in targets.enumerated() {
+            let place = i * channel.stride, w = Double(weight(i))
+            guard w != 0 else {
+                channel.gradient[place] = 0
+                continue
+            }
+            let p = Double(channel.values[place]), factor = isJoint ? Double(reliability[i]) : 1, q = p * factor
+            let isPositive = target > threshold, balance = isPositive ? positive : negative, y = isPositive ? Double(reliability[i]) : 0
+            sum -= w * balance * (y * log(q + epsilon) + (1 - y) * log(1 - q + epsilon))
+            let slope = -w * balance * (y / (q + epsilon) - (1 - y) / (1 - q + epsilon)) / Double(entries)
+            channel.gradient[place] = Float(slope * factor)
+            if isJoint { byReliability[i] = Float(slope * p) }
+        }
+        return (entries > 0 ? sum / Double(entries) : 0, byReliability)
+    }
+
+    /// `0.5 sum over the cells taken w (p - G)^2 / the sum of their weights`.
     ///
     /// - Parameters:
     ///   - channel: predicted overlaps; the gradient of `weight` times the loss is stored.
     ///   - targets: G.
     ///   - taken: of each cell, whether it counts.
-    ///   - count: cells taken over the mini-batch.
+    ///   - weights: w of each cell; nil: all 1.
+    ///   - count: cells taken over the mini-batch, or the sum of their weights.
     ///   - weight: factor of the gradient.
-    package static func regression(_ channel: Channel, targets: [Float], taken: [Bool], count: Float, weight: Double) -> Double {
+    package static func regression(
+        _ channel: Channel, targets: [Float], taken: [Bool], weights: [Float]? = nil, count: Float, weight: Double
+    ) -> Double {
         var sum = 0.0
         for (i, target) in targets.enumerated() {
             let place = i * channel.stride
@@ -71,10 +112,36 @@ package enum BMNLosses {
                 channel.gradient[place] = 0
                 continue
             }
-            let difference = Double(channel.values[place]) - Double(target)
-            sum += difference * difference
-            channel.gradient[place] = Float(weight * difference / Double(count))
+            let difference = Double(channel.values[place]) - Double(target), w = weights.map { Double($0[i]) } ?? 1
+            sum += w * (difference * difference)
+            channel.gradient[place] = Float(w * (weight * difference / Double(count)))
         }
         return count > 0 ? 0.5 * sum / Double(count) : 0
+    }
+
+    /// `-sum over the cells taken w [y log(p + eps) + (1 - y) log(1 - p + eps)] / the sum of their weights`.
+    ///
+    /// - Parameters:
+    ///   - channel: predicted tND; the gradient of `weight` times the loss is stored.
+    ///   - targets: y, tND, in [0, 1].
+    ///   - taken: of each cell, whether it counts.
+    ///   - weights: w of each cell; nil: all 1.
+    ///   - count: cells taken over the mini-batch, or the sum of their weights.
+    ///   - weight: factor of the gradient.
+    package static func crossEntropy(
+        _ channel: Channel, targets: [Float], taken: [Bool], weights: [Float]? = nil, count: Float, weight: Double
+    ) -> Double {
+        var sum = 0.0
+        for (i, target) in targets.enumerated() {
+            let place = i * channel.stride
+            guard taken[i] else {
+                channel.gradient[place] = 0
+                continue
+            }
+            let p = Double(channel.values[place]), y = Double(target), w = weights.map { Double($0[i]) } ?? 1
+            sum -= w * (y * log(p + epsilon) + (1 - y) * log(1 - p + epsilon))
+            channel.gradient[place] = Float(w * (weight * ((1 - y) / (1 - p + epsilon) - y / (p + epsilon)) / Double(count)))
+        }
+        return count > 0 ? sum / Double(count) : 0
     }
 }

@@ -8,6 +8,9 @@ public struct BMNSettings: DetectorSettings {
     public static let title = "BMN"
     public static let hasDropout = false
     public static let mixesRecordings = false
+    /// The map's tIoU, and a channel more for tND.
+    public static let qualityBranches = [QualityBranches.none, .tiou, .tiouTND]
+    public static let givesPseudoLabels = true
 
     /// How a recording of any length becomes rows of a fixed number.
     public enum Grid: String, ConfigurationChoice, Sendable {
