@@ -1,3 +1,4 @@
+import Detectors
 import Diagnostics
 import FeatureStore
 import Foundation
@@ -156,6 +157,19 @@ public struct ClassScores {
             all = all.map { $0 / sum }
         }
         return columns.map { all[$0] }
+    }
+
+    /// - Throws: `Failure.badInput` for a video without scores.
+    public func require(_ video: VideoID) throws { _ = try scores(of: video) }
+
+    /// Candidates of labels with the best classes of their video, as many as detections take, best first.
+    ///
+    /// - Parameters:
+    ///   - found: of the video, best first, without classes of their own.
+    ///   - video: the one that they are of.
+    /// - Throws: `Failure.badInput` for a video without scores.
+    public func callAsFunction(_ found: [AssessedDetection], of video: VideoID) throws -> [AssessedDetection] {
+        AssessedDetection.classified(found, scores: try scores(of: video), topK: fusion.topK)
     }
 
     /// - Parameters:

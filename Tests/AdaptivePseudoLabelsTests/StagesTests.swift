@@ -44,7 +44,7 @@ final class StagesTests: XCTestCase {
         let training = store.videos.indices.filter { store.videos[$0].annotation.subset == "Validation" }
         XCTAssertEqual(training.count, 14)
         let recordings = TrainingRecordings(labeled: Array(training.prefix(labeled)), unlabeled: Array(training.dropFirst(labeled)))
-        let detector = try XCTUnwrap(try configuration.detector(inputDimension: store.dimension, classes: store.classes.count) as? ActionFormer)
+        let detector = try configuration.detector(inputDimension: store.dimension, classes: store.classes.count)
         let method = try AdaptivePseudoLabelMethod(configuration: configuration, store: store, detector: detector, recordings: recordings)
         return (method, recordings, store)
     }

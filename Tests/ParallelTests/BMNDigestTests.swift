@@ -16,6 +16,24 @@ final class BMNDigestTests: StoreTestCase {
         base_dim: 8, proposal_dim: 8, sampled_dim: 8, map_dim: 8, conv_groups: 1, boundary_filter: true, suppression: test}
         """
 
+    private let apl = [
+        "method.name=apl", "data.batch_size=4",
+        "apl={pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}",
+        "icd={hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}", "acp={frames: 16}",
+    ]
+
+    /// Pre-training of the base, burn-in, and rounds with labels that have weights or stretches that are ignored, on maps of whole recordings and on
+    /// windows; stages end at steps 2, 7, 9 and 11.
+    func testAdaptivePseudoLabelsEndInTheSameBits() throws {
+        for (name, overrides, stop) in [
+            ("soft", ["apl.alqa_score=class"], 8), ("ignore", ["apl.uncertain=ignore", "apl.alqa=tiou", windows], 10),
+        ] {
+            try requireSameBits(yaml, "apl-" + name, apl + overrides, stopAfter: stop)
+            let labels = try String(contentsOfFile: "\(folder)/apl-\(name)/pseudo_labels/round-2.json", encoding: .utf8)
+            for fate in ["positive", "rejected"] { XCTAssertTrue(labels.contains("\"\(fate)\""), "\(name): nothing is \(fate)") }
+        }
+    }
+
     func testAllRanksAndOneAloneEndInTheSameBits() throws {
         for (name, overrides) in [
             ("rescaled", []), ("parts", ["training.accumulate=2"]), ("windows", [windows, "data.window_stride=16", "data.trunc_thresh=0.5"]),

@@ -75,7 +75,8 @@ extension AdaptivePseudoLabelMethod {
         let views = TeacherViews(count: settings.pseudoLabels.teacherViews, dropout: settings.pseudoLabels.viewDropout)
         var result: [PseudoLabel] = []
         try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { place, batch in
-            let predicted = try views.predictions(detector, batch) { RandomStream(seed: seed, "view", own[place], round, $0) }
+            var predicted = try views.predictions(detector, batch) { RandomStream(seed: seed, "view", own[place], round, $0) }
+            if let classScores { predicted = try classScores(predicted, of: store.videos[own[place]].id) }
             let found = predicted.filter {
                 score(PseudoLabel($0)) >= settings.pseudoLabels.selectionFloor && $0.detection.segment.length > 0
             }

@@ -1,3 +1,4 @@
+import ActionDetection
 import Checkpoints
 import Collectives
 import DataParallel
@@ -27,7 +28,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     let configuration: RunConfiguration
     let settings: AdaptivePseudoLabelSettings
     let store: FeatureStore
-    let detector: any LevelFeatures & AssessedLocalizer
+    let detector: any LevelFeatures & CandidateLocalizer
     /// Those that are trained on.
     package let recordings: TrainingRecordings
     /// Labelled ones that are not trained on, as positions in the store.
@@ -39,6 +40,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     private let all: TrainingSampler?
     let labeled: TrainingSampler
     let discriminator: DiscriminatorTraining?
+    /// Gives the classes of predictions that have none of their own; nil: they have.
+    let classScores: ClassScores?
 
     /// Of the present round; part of the state.
     package var round = RoundLabels()
@@ -48,12 +51,13 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     /// The best weights so far, where rounds are guarded; part of the state.
     var best: GuardedWeights?
 
-    /// - Throws: `Failure` for a detector without a pyramid, and when a part of the recordings is too small for the virtual shards.
+    /// - Throws: `Failure` for a detector whose predictions cannot become labels, when a part of the recordings is too small for the virtual
+    ///   shards, and when the classes of an unlabelled recording are to come from a file that lacks it.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
-        guard let detector = detector as? any LevelFeatures & AssessedLocalizer else {
+        guard let detector = detector as? any LevelFeatures & CandidateLocalizer else {
             throw Failure.wrongUsage(
-                "the method needs a detector over a feature pyramid", at: .key("model.name"),
-                advice: "set model.name to \(configuration.registry.pyramidDetectors)")
+                "the method needs a detector whose predictions can become labels and whose features can be contrasted", at: .key("model.name"),
+                advice: "set model.name to \(configuration.registry.pseudoLabelDetectors)")
         }
         self.configuration = configuration
         settings = configuration[AdaptivePseudoLabelSettings.self]
@@ -96,9 +100,18 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
                 "uncertain candidates need a detector whose targets have weights", at: .key("apl.uncertain"),
                 advice: "set apl.uncertain to background")
         }
+        classScores = try Self.classScores(configuration, store, rounds: apl.rounds, of: recordings.unlabeled + self.heldOut)
         mixing = try RecordingMixing(
             alpha: apl.mixupAlpha ?? configuration.training.mixupAlpha, seed: seed, detector: detector,
             key: apl.mixupAlpha == nil ? "training.mixup_alpha" : "apl.mixup_alpha")
+    }
+
+    /// - Throws: `Failure.badInput` for a recording that the file does not know.
+    private static func classScores(_ configuration: RunConfiguration, _ store: FeatureStore, rounds: Int, of videos: [Int]) throws -> ClassScores? {
+        guard rounds > 0, configuration.model.classSource == .file, !configuration.data.classAgnostic else { return nil }
+        let scores = try ClassScores(configuration, classes: store.classes)
+        for video in videos { try scores?.require(store.videos[video].id) }
+        return scores
     }
 
     public var iterationsPerEpoch: Int { labeled.stepsPerEpoch }

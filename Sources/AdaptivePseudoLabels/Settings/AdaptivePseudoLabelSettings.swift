@@ -72,7 +72,18 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
                 "a pre-training is asked for, but acp.coarse and acp.fine are both off", at: "apl.pretraining_iterations",
                 advice: "set one of acp.coarse and acp.fine, or the length of the pre-training to 0")
         }
+        let detector = type(of: run.model)
+        guard detector.qualityBranches.contains(apl.alqa) || !detector.givesPseudoLabels else {
+            throw keys.refusal(
+                "alqa is \(apl.alqa.rawValue), and \(detector.title) has no such branch", at: "apl.alqa",
+                advice: "choose \(alternatives(detector.qualityBranches.map(\.rawValue)))")
+        }
         guard apl.rounds > 0 else { return }
+        guard run.model.classSource != .known else {
+            throw keys.refusal(
+                "the classes of pseudo-labels would be those annotated of the unlabelled recordings", at: "model.video_classifier",
+                advice: "set model.video_classifier to own or file")
+        }
         if apl.heldOutFraction == 0, apl.guardsRounds || apl.selection == .precision {
             let key = apl.guardsRounds ? "apl.guard" : "apl.selection"
             throw keys.refusal(
