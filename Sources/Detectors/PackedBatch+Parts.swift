@@ -18,7 +18,7 @@ extension PackedBatch {
         var result = PackedBatch(
             features: PackedSequence(rows, offsets: offsets), videos: Array(videos[range]), instances: Array(instances[range]),
             weights: weights.map { LabelWeights(instances: Array($0.instances[range]), ignored: Array($0.ignored[range])) })
-        result.knowsClasses = knowsClasses
+        result.classes = classes.part(range)
         return result
     }
 }

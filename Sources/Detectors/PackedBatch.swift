@@ -26,6 +26,37 @@ public struct VideoContext: Sendable {
     }
 }
 
+/// What is known of the classes that recordings have.
+public enum RecordingClasses: Equatable, Sendable {
+    /// Those of their instances; nothing of a recording without any.
+    case ofInstances
+    /// Nothing: the instances are predictions.
+    case unknown
+    /// Per recording; nothing of one with an empty list.
+    case known([[Int]])
+
+    /// Of a recording; nil: nothing is known.
+    ///
+    /// - Parameters:
+    ///   - place: of the recording in its batch.
+    ///   - instances: of the batch.
+    public func classes(of place: Int, _ instances: [[GridInstance]]) -> [Int]? {
+        let result: [Int] =
+            switch self {
+            case .ofInstances: instances[place].map(\.label)
+            case .unknown: []
+            case .known(let all): all[place]
+            }
+        return result.isEmpty ? nil : result
+    }
+
+    /// Of some of the recordings.
+    func part(_ range: Range<Int>) -> RecordingClasses {
+        guard case .known(let all) = self else { return self }
+        return .known(Array(all[range]))
+    }
+}
+
 /// Videos whose feature rows stand one after another.
 public struct PackedBatch {
     /// [rows of all videos, input dimension].
@@ -35,9 +66,8 @@ public struct PackedBatch {
     public var instances: [[GridInstance]]
     /// How much the instances count; nil: all 1. Only detectors with `WeightedTargets` read it.
     public var weights: LabelWeights?
-    /// Whether the instances say which classes a recording has; false where they are predictions. A classifier of recordings learns from known classes
-    /// alone.
-    public var knowsClasses = true
+    /// What a classifier of recordings learns from.
+    public var classes = RecordingClasses.ofInstances
     /// All lists have one entry per sequence of `features`, in its order.
     public init(features: PackedSequence, videos: [VideoContext], instances: [[GridInstance]], weights: LabelWeights? = nil) {
         self.features = features

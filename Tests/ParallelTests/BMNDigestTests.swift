@@ -34,6 +34,20 @@ final class BMNDigestTests: StoreTestCase {
         }
     }
 
+    /// A generator, a student of proposals, and its own averaged predictions with the classes that are known of their recordings.
+    func testWeakSupervisionEndsInTheSameBits() throws {
+        let fustal = [
+            "method.name=fustal", "data.labeled_fraction=1.0", "data.batch_size=4",
+            "fustal={generator_iterations: 2, generator_batch_size: 8, cross_video_recordings: 3, segments: 40, embedding_dim: 16, filter: none, "
+                + "distill_after_iterations: 3, distill_score: 0.3}",
+        ]
+        for (name, overrides, stop) in [("own", [], 6), ("known", ["model.video_classifier=known"], 3)] {
+            try requireSameBits(yaml, "fustal-" + name, fustal + overrides, stopAfter: stop)
+            let labels = try String(contentsOfFile: "\(folder)/fustal-\(name)/pseudo_labels/round-2.json", encoding: .utf8)
+            XCTAssertTrue(labels.contains("\"positive\""), "\(name): nothing is positive")
+        }
+    }
+
     func testAllRanksAndOneAloneEndInTheSameBits() throws {
         for (name, overrides) in [
             ("rescaled", []), ("parts", ["training.accumulate=2"]), ("windows", [windows, "data.window_stride=16", "data.trunc_thresh=0.5"]),

@@ -57,10 +57,15 @@ final class BMNLevelsTests: XCTestCase, SmallBMNs {
     func testPredictedClassesTeachNoClassifier() {
         var batch = batch([13, 9])
         XCTAssertEqual(BMN(tiny()).assignTargets(batch).isClassified, [true, true])
-        batch.knowsClasses = false
+        batch.classes = .unknown
         let targets = BMN(tiny()).assignTargets(batch)
         XCTAssertEqual(targets.isClassified, [false, false])
         XCTAssertEqual(targets.counts[BMNTargets.Count.classified.rawValue], 0)
-        XCTAssertEqual(batch.parts(2).map(\.knowsClasses), [false, false])
+        XCTAssertEqual(batch.parts(2).map(\.classes), [.unknown, .unknown])
+        batch.classes = .known([[], [2, 0]])
+        let known = BMN(tiny()).assignTargets(batch)
+        XCTAssertEqual(known.isClassified, [false, true])
+        XCTAssertEqual(known.classes, [0, 0, 0, 1, 0, 1])
+        XCTAssertEqual(batch.parts(2).map(\.classes), [.known([[]]), .known([[2, 0]])])
     }
 }

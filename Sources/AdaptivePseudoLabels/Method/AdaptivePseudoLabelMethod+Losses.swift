@@ -32,7 +32,7 @@ extension AdaptivePseudoLabelMethod {
             mixing.mixed(groups, at: StepPosition(step: step.step, shard: shard)).enumerated().map { group, found in
                 guard group > 0 else { return LearningView(found.batch, mixture: found.mixture) }
                 var batch = found.batch
-                batch.knowsClasses = false
+                batch.classes = .unknown
                 return LearningView(
                     batch, purpose: "forward unlabelled", prefix: "unlabeled_", weight: settings.pseudoLabels.unlabeledWeight, mixture: found.mixture)
             }

@@ -22,10 +22,11 @@ extension BMN {
         let isWeighed = batch.weights != nil
         var result = BMNTargets(maps, weights: isWeighed ? weights : nil, ignored: isWeighed ? ignored : nil, settings)
         guard settings.videoClassifier == .own else { return result }
-        result.isClassified = batch.instances.map { batch.knowsClasses && !$0.isEmpty }
-        result.classes = batch.instances.flatMap { instances in
+        let known = batch.instances.indices.map { batch.classes.classes(of: $0, batch.instances) }
+        result.isClassified = known.map { $0 != nil }
+        result.classes = known.flatMap { classes in
             var present = [Float](repeating: 0, count: settings.classes)
-            for instance in instances where present.indices.contains(instance.label) { present[instance.label] = 1 }
+            for label in classes ?? [] where present.indices.contains(label) { present[label] = 1 }
             return present
         }
         return result

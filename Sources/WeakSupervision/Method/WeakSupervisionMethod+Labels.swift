@@ -81,7 +81,7 @@ extension WeakSupervisionMethod {
         let own = own(run)
         var result: [PseudoLabel] = []
         try Inference.forEach(own, store: store, communicator: run.communicator, title: title) { place, batch in
-            let found = try detector.detectWithParts(batch)[0], chosen = Set(choice(found, recording: own[place]))
+            let found = try candidates(batch)[0], chosen = Set(choice(found, recording: own[place]))
             // Below the threshold the best alone is of interest; the rest would only lengthen the file.
             for (i, one) in found.enumerated() where chosen.contains(i) || one.detection.score > settings.distillScore {
                 guard one.detection.segment.length > 0 else { continue }

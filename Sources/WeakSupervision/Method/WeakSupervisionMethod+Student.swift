@@ -11,15 +11,21 @@ extension WeakSupervisionMethod {
     /// A step of the student: the detector's losses on the batch's instances, and the loss of the recordings' classes.
     ///
     /// - Parameter groups: for each shard of this rank the recordings, and with MixUp their partners.
-    func learn(_ step: TrainingStep, groups: [[PackedBatch]]) throws -> [[String: Double]] { try learn(detector, step, groups: groups) }
-
-    private func learn<D: PointClassifier>(_ detector: D, _ step: TrainingStep, groups: [[PackedBatch]]) throws -> [[String: Double]] {
+    func learn(_ step: TrainingStep, groups: [[PackedBatch]]) throws -> [[String: Double]] {
         let views = zip(step.shards.owned, groups).map { shard, groups in
             mixing.mixed(groups, at: StepPosition(step: step.step, shard: shard)).map { found in
-                LearningView(found.batch, mixture: found.mixture, augment: { self.noisy($0, random: step.random("noise", shard: shard)) })
+                var batch = found.batch
+                batch.classes = .known(batch.videos.map { store.index(of: $0.id).map(classes) ?? [] })
+                return LearningView(batch, mixture: found.mixture, augment: { self.noisy($0, random: step.random("noise", shard: shard)) })
             }
         }
-        guard settings.videoLossWeight > 0 else { return try step.learn(detector, views: views) }
+        guard settings.videoLossWeight > 0, let classifying = detector as? any PointClassifier else { return try step.learn(detector, views: views) }
+        return try learn(classifying, step, groups: groups, views)
+    }
+
+    private func learn<D: PointClassifier>(
+        _ detector: D, _ step: TrainingStep, groups: [[PackedBatch]], _ views: [[LearningView]]
+    ) throws -> [[String: Double]] {
         let videos = step.shards.count * groups[0][0].features.count
         let loss = VideoClassLoss(
             ratio: settings.videoLossRatio, dropout: Float(settings.videoLossDropout), weight: Float(settings.videoLossWeight), videos: videos)
@@ -44,6 +50,18 @@ extension WeakSupervisionMethod {
         return x.with(y)
     }
 
+    /// The student's predictions that labels are chosen from. Proposals without classes of their own take all that are known of their recording.
+    func candidates(_ batch: PackedBatch) throws -> [[AssessedDetection]] {
+        let found = try detector.labelCandidates(batch), source = configuration.model.classSource
+        guard source == .file || source == .known else { return found }
+        return zip(found, batch.videos).map { found, context in
+            let known = store.index(of: context.id).map(classes) ?? []
+            var scores = [Double](repeating: 0, count: store.classes.count)
+            for label in known { scores[label] = 1 }
+            return AssessedDetection.classified(found, scores: scores, topK: known.count)
+        }
+    }
+
     /// The step's batches with the averaged student's own predictions as labels.
     func distilled(_ step: TrainingStep) throws -> [[PackedBatch]] {
         try step.state.average.withAveragedWeights { try step.batches.map { try $0.groups.map(distilled) } }
@@ -51,7 +69,7 @@ extension WeakSupervisionMethod {
 
     private func distilled(_ batch: PackedBatch) throws -> PackedBatch {
         var batch = batch
-        batch.instances = zip(try detector.detectWithParts(batch), batch.videos).enumerated().map { video, pair in
+        batch.instances = zip(try candidates(batch), batch.videos).enumerated().map { video, pair in
             let (found, context) = pair
             guard let recording = store.index(of: context.id) else { return [] }
             let rows = Float(batch.features.rows(of: video).count), half = Float(0.5 * context.grid.window / context.grid.stride)

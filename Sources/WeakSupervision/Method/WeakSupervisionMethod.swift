@@ -25,7 +25,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
     let configuration: RunConfiguration
     let settings: WeakSupervisionConfiguration
     let store: FeatureStore
-    let detector: any PointClassifier & AssessedLocalizer
+    let detector: any Detector & CandidateLocalizer
     /// Recordings whose classes are known, and have any; positions in the store, ascending.
     let recordings: [Int]
     let seed: UInt64
@@ -42,13 +42,13 @@ public final class WeakSupervisionMethod: TrainingMethod {
     private(set) var round = RoundLabels()
     private var labelled: TrainingSampler?
 
-    /// - Throws: `Failure` for a detector without a pyramid, when the training recordings with classes are too few for the virtual
+    /// - Throws: `Failure` for a detector whose predictions cannot become labels, when the training recordings with classes are too few for the virtual
     ///   shards, and when the switch to distillation lies beyond the student's end.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
-        guard let detector = detector as? any PointClassifier & AssessedLocalizer else {
+        guard let detector = detector as? any Detector & CandidateLocalizer else {
             throw Failure.wrongUsage(
-                "the method needs a detector over a feature pyramid", at: .key("model.name"),
-                advice: "set model.name to \(configuration.registry.pyramidDetectors)")
+                "the method needs a detector whose predictions can become labels", at: .key("model.name"),
+                advice: "set model.name to \(configuration.registry.pseudoLabelDetectors)")
         }
         self.configuration = configuration
         settings = configuration.weakSupervision
@@ -75,7 +75,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
         if settings.student, settings.maskDisagreement != nil, !(detector is any WeightedTargets) {
             throw Failure.wrongUsage(
                 "places left out of the loss need a detector whose targets have weights", at: .key("fustal.mask_disagreement"),
-                advice: "set fustal.mask_disagreement to null, or model.name to \(configuration.registry.pyramidDetectors)")
+                advice: "set fustal.mask_disagreement to null, or model.name to \(configuration.registry.pseudoLabelDetectors)")
         }
     }
 
