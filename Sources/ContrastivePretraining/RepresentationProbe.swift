@@ -54,12 +54,12 @@ public struct RepresentationProbe {
     ///   - loaded: the detector and the store.
     ///   - representation: what is classified.
     ///   - frames: of each recording, the most; at least 1.
-    /// - Throws: `Failure` for a detector without a pyramid, and for no frames.
+    /// - Throws: `Failure` for a detector without levels of features, and for no frames.
     public init(_ loaded: TrainedDetector, representation: Representation, frames: Int) throws {
         guard let detector = loaded.detector as? any LevelFeatures else {
             throw Failure.badInput(
-                "the checkpoint's detector has no feature pyramid, so it has no representation to probe", at: .key("model.name"),
-                advice: "use a checkpoint of a detector over a pyramid: model.name \(loaded.configuration.registry.pyramidDetectors)")
+                "the checkpoint's detector has no levels of features, so it has no representation to probe", at: .key("model.name"),
+                advice: "use a checkpoint of another detector: model.name \(loaded.configuration.registry.pseudoLabelDetectors)")
         }
         guard frames > 0 else { throw Failure.wrongUsage("--frames is \(frames)", advice: "give a whole number above 0") }
         self.loaded = loaded

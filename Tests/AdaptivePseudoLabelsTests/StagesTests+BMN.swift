@@ -60,6 +60,23 @@ extension StagesTests {
         XCTAssertNoThrow(try method(bmn + settings))
     }
 
+    /// The classifier of recordings learns from the labelled ones in burn-in and rounds, and never from pseudo-labels.
+    func testPseudoLabelsTeachNoClassifier() throws {
+        let folder = NSTemporaryDirectory() + "kairos-run-\(UUID().uuidString)"
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let run = try configuration(
+            bmn + [
+                "apl.rounds=1", "apl.selection_floor=0", "data.labeled_fraction=0.5", "training.threads=1", "training.stall_seconds=null",
+                "training.log_every=1", "test.max_seg_num=10",
+            ])
+        _ = try TrainingRun(run, folder: folder, resume: false, communicator: try Communicator.alone(), observers: [LogObserver()]).run()
+        let losses = try RunFolder(folder).readLog().compactMap { if case .steps(let record) = $0 { record.loss } else { nil } }
+        XCTAssertEqual(losses.count, 14)
+        XCTAssertTrue(losses.allSatisfy { ($0["classifier"] ?? 0) > 0 })
+        XCTAssertEqual(losses.compactMap { $0["unlabeled_classifier"] }, [0, 0, 0, 0])
+        XCTAssertTrue(losses.suffix(4).allSatisfy { ($0["unlabeled_boundaries"] ?? 0) > 0 && ($0["unlabeled_localization"] ?? 0) > 0 })
+    }
+
     /// Scores from a file give the pseudo-labels their classes: the best class of every recording, then the second with a third of its score.
     func testClassesOfPseudoLabelsFromAFile() throws {
         let (_, _, store) = try method([])

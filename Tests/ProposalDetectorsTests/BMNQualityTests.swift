@@ -255,7 +255,7 @@ final class BMNQualityTests: XCTestCase, SmallBMNs {
         XCTAssertEqual(Float(proposals(.tiouTND)[1].score), 0.9 * 0.3 * 0.25 * 1e-3, accuracy: 1e-9)
         XCTAssertEqual(Float(proposals(.tiouTND, power: 2)[0].score), 0.9 * 0.2 * 0.25 * 0.16, accuracy: 1e-7)
         XCTAssertEqual(Float(proposals(.tiouTND, power: 0)[1].score), 0.9 * 0.3 * 0.25, accuracy: 1e-7)
-        XCTAssertEqual(Float(proposals(.none, power: 0)[0].score), 0.9 * 0.2 * 0.25 * 0.5, accuracy: 1e-7)
+        XCTAssertEqual(Float(proposals(.none, power: 0)[0].score), 0.9 * 0.2 * 0.25, accuracy: 1e-7)
     }
 
     /// Candidates of labels: the segments that detections have, with v P_cls P_diou times what suppression leaves; the best class has v = 1.

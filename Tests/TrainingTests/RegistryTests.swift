@@ -118,7 +118,7 @@ final class RegistryTests: XCTestCase {
             """)
         // The sections of other methods are read all the same; their checks are not made.
         XCTAssertNoThrow(try read(["luck.luck=1", "training.iterations=2"]))
-        XCTAssertEqual(registry.pyramidDetectors, "actionformer, tridet or temporalmaxer")
+        XCTAssertEqual(registry.pseudoLabelDetectors, "actionformer, tridet, temporalmaxer or bmn")
     }
 
     func testTablesOfWhatIsRegistered() throws {

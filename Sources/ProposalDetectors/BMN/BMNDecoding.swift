@@ -18,7 +18,7 @@ package struct BMNDecoding {
         package var regression: Float
         /// P_tnd; nil without ALQA's channel.
         package var distance: Float?
-        /// What stands for the overlap in the score: P_diou to the power that the method says, or `regression`.
+        /// What stands for the overlap in the score: P_diou to the power that the method says.
         package var factor: Float
         package var score: Double
     }
@@ -67,7 +67,6 @@ package struct BMNDecoding {
 
     private func factor(_ regression: Float, _ distance: Float?) -> Float {
         let quality = settings.options.quality
-        guard quality.branches != .none else { return regression }
         return BMNReliability.raised(BMNReliability.value(regression, distance, floor: quality.floor), to: quality.power)
     }
 

@@ -21,9 +21,7 @@ public struct Registry: Sendable {
     /// The settings of a method; nil: there is none of this name.
     public func method(named name: String) -> (any MethodSettings.Type)? { methods.first { $0.name == name } }
 
-    /// Names of the detectors over a feature pyramid: "actionformer or tridet".
-    public var pyramidDetectors: String { alternatives(detectors.filter { $0 is any PyramidDetectorConfiguration.Type }.map { $0.name }) }
-    /// Names of the detectors whose predictions can become pseudo-labels.
+    /// Names of the detectors whose predictions can become pseudo-labels, and whose features can be contrasted: "actionformer or tridet".
     public var pseudoLabelDetectors: String { alternatives(detectors.filter { $0.givesPseudoLabels }.map { $0.name }) }
     /// Names of the methods that learn from classes without segments.
     package var weaklySupervisedMethods: String { alternatives(methods.filter { !$0.needsSegments }.map { $0.name }) }
