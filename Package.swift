@@ -63,6 +63,11 @@ let package = Package(
             dependencies: [
                 "Autograd", "Configuration", "Detectors", "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "TemporalAnnotations",
             ]),
+        .target(
+            name: "GraphDetectors",
+            dependencies: [
+                "Autograd", "Configuration", "Detectors", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TemporalAnnotations",
+            ]),
         // Floor 5
         .target(
             name: "Checkpoints",
@@ -148,7 +153,9 @@ let package = Package(
         // Floor 8
         .target(
             name: "StandardRegistry",
-            dependencies: ["AdaptivePseudoLabels", "ProposalDetectors", "PyramidDetectors", "Training", "TrainingMethods", "WeakSupervision"]),
+            dependencies: [
+                "AdaptivePseudoLabels", "GraphDetectors", "ProposalDetectors", "PyramidDetectors", "Training", "TrainingMethods", "WeakSupervision",
+            ]),
         .target(name: "CommandSupport", dependencies: ["Collectives", "Diagnostics", "Training", argumentParser]),
         .target(
             name: "BenchmarkCommands",
@@ -192,6 +199,12 @@ let package = Package(
             dependencies: [
                 "Autograd", "Detectors", "HDF5", "Kernels", "NeuralNetworks", "PostProcessing", "ProposalDetectors", "RandomStreams",
                 "TemporalAnnotations", "TestSupport",
+            ]),
+        .testTarget(
+            name: "GraphDetectorsTests",
+            dependencies: [
+                "Autograd", "Detectors", "Diagnostics", "GraphDetectors", "HDF5", "Kernels", "NeuralNetworks", "RandomStreams", "TemporalAnnotations",
+                "TestSupport",
             ]),
         .testTarget(
             name: "AdaptivePseudoLabelsTests",

@@ -3,6 +3,7 @@ import Collectives
 import Detectors
 import Diagnostics
 import FeatureStore
+import Sampling
 import TemporalAnnotations
 import TrainingMethods
 
@@ -121,7 +122,8 @@ public final class TrainedDetector {
     /// Compares the memory with what there is, and sets how products are computed: as in the run.
     private func prepare(_ videos: [Int], _ communicator: Communicator, keeping bytes: Int = 0, _ note: (String) -> Void) throws {
         let planner = try communicator.throwTogether {
-            try MemoryPlanner(detecting: configuration, detector: detector, store: store, adaptation: adaptation, communicator: communicator)
+            try (detector as? any ProposalRefiner)?.requireProposals(of: videos.map { store.videos[$0].context })
+            return try MemoryPlanner(detecting: configuration, detector: detector, store: store, adaptation: adaptation, communicator: communicator)
         }
         let lines = try MemoryCheck.require(planner.detecting(videos, keeping: bytes), communicator: communicator)
         if communicator.isRoot { lines.forEach(note) }

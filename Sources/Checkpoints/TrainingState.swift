@@ -24,15 +24,17 @@ public final class TrainingState {
     ///   - arena: the parameters.
     ///   - weightDecay: of the optimiser.
     ///   - decay: where it acts.
+    ///   - momentum: of stochastic gradient descent; nil: Adam.
     ///   - emaDecay: of the moving average of the weights.
     ///   - initialLossNormalizer: what the running counts begin with.
     ///   - normalizers: the detector's.
     public init(
-        arena: ParameterArena, weightDecay: Double, decay: AdamW.Decay = .decoupled, emaDecay: Double, initialLossNormalizer: Double,
+        arena: ParameterArena, weightDecay: Double, decay: AdamW.Decay = .decoupled, momentum: Double? = nil, emaDecay: Double,
+        initialLossNormalizer: Double,
         normalizers: [LossNormalizer] = [LossNormalizer("positives")]
     ) {
         self.arena = arena
-        optimizer = AdamW(arena, weightDecay: weightDecay, decay: decay)
+        optimizer = AdamW(arena, weightDecay: weightDecay, decay: decay, momentum: momentum)
         average = WeightAverage(arena, decay: emaDecay)
         self.normalizers = RunningNormalizers(normalizers, initial: initialLossNormalizer)
     }

@@ -99,3 +99,31 @@ extension RehearsedDetector {
         return outputs
     }
 }
+
+/// A recording whose actions are learnt.
+public struct LabelledRecording: Sendable {
+    public var context: VideoContext
+    /// In seconds.
+    public var instances: [ActionInstance]
+
+    /// - Parameters:
+    ///   - context: the recording.
+    ///   - instances: its actions, in seconds.
+    public init(context: VideoContext, instances: [ActionInstance]) {
+        self.context = context
+        self.instances = instances
+    }
+}
+
+/// A detector that refines proposals which it is given, and takes figures from all of them before the first step.
+public protocol ProposalRefiner: Detector {
+    /// Called before the first step of a run, when the parameters have their initial values.
+    ///
+    /// - Throws: `Failure` (`.badInput`) where there are no proposals of a recording.
+    func prepare(labeled: [LabelledRecording]) throws
+
+    /// Called before detection.
+    ///
+    /// - Throws: `Failure` (`.badInput`) where there are no proposals of a recording.
+    func requireProposals(of videos: [VideoContext]) throws
+}

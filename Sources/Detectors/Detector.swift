@@ -31,6 +31,13 @@ public protocol Detector: Module, ActionLocalizer {
     ///   - pass: whether it is training, the tape, and where random numbers come from.
     func callAsFunction(_ features: PackedSequence, _ pass: ForwardPass) -> Outputs
 
+    /// Runs the network on a batch, for detectors that must know which recordings it holds; the others look at the features alone.
+    ///
+    /// - Parameters:
+    ///   - batch: the packed recordings, with their actions in training.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
+    func callAsFunction(_ batch: PackedBatch, _ pass: ForwardPass) -> Outputs
+
     /// Seeds the gradients of the outputs.
     ///
     /// - Parameters:
@@ -71,6 +78,9 @@ public enum TargetAssignment<Outputs, Targets> {
 }
 
 extension Detector {
+    /// By the features alone.
+    public func callAsFunction(_ batch: PackedBatch, _ pass: ForwardPass) -> Outputs { self(batch.features, pass) }
+
     public var normalizers: [LossNormalizer] { [LossNormalizer("positives")] }
 
     /// Whether targets depend on what the network says.
@@ -88,7 +98,7 @@ extension Detector {
     ///   - random: for drop path; moves on.
     public func losses(_ batch: PackedBatch, normalizers: [Float], tape: Tape, random: inout RandomStream) -> [String: Double] {
         let pass = ForwardPass(tape: tape, isTraining: true, random: random)
-        let outputs = self(batch.features, pass)
+        let outputs = self(batch, pass)
         var targets = assignment.targets(batch, outputs)
         _ = targets.settle(normalizers.map(Double.init), random: &pass.random)
         random = pass.random

@@ -68,6 +68,9 @@ public protocol DetectorSettings: ConfigurationSection {
     /// Whether methods can make pseudo-labels of its predictions and contrast its features: `make` gives `CandidateLocalizer` and `LevelFeatures`.
     static var givesPseudoLabels: Bool { get }
 
+    /// Whether the detector must see recordings whole: cropping, windows and MixUp are refused.
+    static var seesWholeRecordings: Bool { get }
+
     /// `model.input_dimension`: columns that the features must have; nil: any.
     var expectedDimension: Int? { get }
     /// Rows of a recording of usual length, for benchmarks.
@@ -95,6 +98,11 @@ public protocol DetectorSettings: ConfigurationSection {
     ///   - options: keys of other sections, and what the method adds.
     func make(inputDimension: Int, classes: Int, options: DetectorOptions) -> any Detector
 
+    /// Makes the detector, and reads the files that the section names.
+    ///
+    /// - Throws: `Failure` (`.badInput`) for a file that is not what it should be.
+    func makeReading(inputDimension: Int, classes: Int, options: DetectorOptions) throws -> any Detector
+
     /// Where the classes of detections come from when no file of scores is named.
     var classSource: ClassSource { get }
     /// Rows between the points that are responsible for an action of so many rows.
@@ -116,6 +124,11 @@ extension DetectorSettings {
     /// None.
     public static var qualityBranches: [QualityBranches] { [.none] }
     public static var givesPseudoLabels: Bool { false }
+    public static var seesWholeRecordings: Bool { false }
+    /// As `make`: there are no files.
+    public func makeReading(inputDimension: Int, classes: Int, options: DetectorOptions) throws -> any Detector {
+        make(inputDimension: inputDimension, classes: classes, options: options)
+    }
     public var classSource: ClassSource { .detector }
     /// Accepts everything: for settings that no single key's bounds leave inconsistent.
     public func check(_ keys: ConfigurationKeys) throws {}

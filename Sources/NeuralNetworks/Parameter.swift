@@ -6,6 +6,8 @@ public enum ParameterLayout: Equatable, Sendable {
     case vector
     /// One number; PyTorch shape [].
     case scalar
+    /// [rows, columns] in both.
+    case matrix(rows: Int, columns: Int)
     /// [C] here, [1, C, 1] in PyTorch (channel norms and layer scales of the published code).
     case channels
     /// [kernel, input, output] here, [output, input, kernel] in PyTorch. Linear layers are kernel 1.
@@ -23,6 +25,8 @@ public final class Parameter {
     public let layout: ParameterLayout
     /// Whether AdamW's weight decay applies: only to convolution and linear weights.
     public let isDecayed: Bool
+    /// False: the array is a figure of the data that the model needs, which no optimiser changes.
+    public let isLearnt: Bool
     public let initialization: Initialization
     /// [rows, columns] view that operations take.
     public let tensor: Tensor
@@ -38,14 +42,17 @@ public final class Parameter {
     ///   - count: elements; as many as the layout's shape has.
     ///   - isDecayed: whether weight decay applies.
     ///   - initialization: the distribution of the first values.
-    public init(_ layout: ParameterLayout, count: Int, isDecayed: Bool, initialization: Initialization) {
+    ///   - isLearnt: whether optimisers change it.
+    public init(_ layout: ParameterLayout, count: Int, isDecayed: Bool, initialization: Initialization, isLearnt: Bool = true) {
         self.layout = layout
+        self.isLearnt = isLearnt
         self.isDecayed = isDecayed
         self.initialization = initialization
         let (rows, columns): (Int, Int) =
             switch layout {
             case .vector, .channels: (1, count)
             case .scalar: (1, 1)
+            case .matrix(let rows, let columns): (rows, columns)
             case .convolution(let kernel, let input, let output): (kernel * input, output)
             case .kernelOverMaps(let kernel, let input, let output): (kernel.reduce(1, *) * input, output)
             case .depthwise(let kernel, let channels): (kernel, channels)
@@ -64,6 +71,7 @@ public final class Parameter {
         switch layout {
         case .vector: [count]
         case .scalar: []
+        case .matrix(let rows, let columns): [rows, columns]
         case .channels: [1, count, 1]
         case .convolution(let kernel, let input, let output): [output, input, kernel]
         case .kernelOverMaps(let kernel, let input, let output): [output, input] + kernel

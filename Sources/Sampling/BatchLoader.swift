@@ -64,10 +64,7 @@ package final class BatchLoader {
         for (i, video) in videos.enumerated() {
             try rows(video).copy(to: features.values + offsets[i] * store.dimension)
         }
-        let contexts = videos.map { video in
-            let stored = store.videos[video.index]
-            return VideoContext(id: stored.id, grid: stored.grid, duration: stored.annotation.duration)
-        }
+        let contexts = videos.map { store.videos[$0.index].context }
         let isWeighted = videos.contains { $0.weights != nil || !$0.ignored.isEmpty }
         let weights =
             isWeighted
@@ -76,4 +73,9 @@ package final class BatchLoader {
         return PackedBatch(
             features: PackedSequence(features, offsets: offsets), videos: contexts, instances: videos.map(\.instances), weights: weights)
     }
+}
+
+extension StoredVideo {
+    /// What a detector must know of it.
+    package var context: VideoContext { VideoContext(id: id, grid: grid, duration: annotation.duration) }
 }

@@ -1,4 +1,5 @@
 import AdaptivePseudoLabels
+import GraphDetectors
 import ProposalDetectors
 import PyramidDetectors
 import Training
@@ -13,6 +14,7 @@ extension Registry {
             TriDetConfiguration.self,
             TemporalMaxerConfiguration.self,
             BMNSettings.self,
+            PGCNSettings.self,
         ],
         methods: [
             SupervisedSettings.self,

@@ -54,6 +54,59 @@ final class AdamWTests: XCTestCase {
         }
     }
 
+    /// Numbers of torch.optim.SGD(lr=0.1, momentum=0.9, weight_decay=0.05) by its documented formula, float64; the bias at twice the rate without decay.
+    func testStochasticGradientDescentAgainstPyTorch() {
+        for threads in [1, 2] {
+            ComputeContext.current.threads = threads
+            let model = TwoParameters(size: 3, biases: 1)
+            for (i, value) in [Float(1), -2, 0.5].enumerated() { model.weight.values[i] = value }
+            model.bias.values[0] = 0.25
+            let arena = ParameterArena(model), average = WeightAverage(arena, decay: 0.5)
+            let optimizer = AdamW(arena, weightDecay: 0.05, momentum: 0.9)
+            optimizer.setFactors { $0.isDecayed ? 1 : 2 }
+            for (gradient, bias) in [([0.1, -0.2, 0.0], 0.3), ([0.3, 0.1, -1e-4], -0.2), ([-0.5, 0.0, 2.0], 0)] as [([Float], Float)] {
+                for i in 0..<3 { arena.gradients[i] = 2 * gradient[i] }
+                arena.gradients[model.bias.arenaOffset] = 2 * bias
+                optimizer.update(learningRate: 0.1, gradientFactor: 0.5, average: average)
+            }
+            XCTAssertEqual(optimizer.step, 3)
+            for (value, expected) in zip(
+                Array(model.weight.values) + Array(model.bias.values), [0.9383096249999999, -1.90926925, 0.2860538875, 0.1634] as [Float])
+            {
+                XCTAssertEqual(value, expected, accuracy: 3e-7)
+            }
+            XCTAssertTrue((0..<arena.count).allSatisfy { optimizer.secondMoments[$0] == 0 })
+            XCTAssertEqual(average.values[model.bias.arenaOffset], 0.1807, accuracy: 3e-7)
+        }
+    }
+
+    /// What is not learnt keeps every bit, whatever its factor, under every rule.
+    func testWhatIsNotLearnt() {
+        final class Figures: Module {
+            let figures = Parameter(.matrix(rows: 2, columns: 2), count: 4, isDecayed: false, initialization: .constant(0), isLearnt: false)
+            let bias = Parameter(.vector, count: 1, isDecayed: false, initialization: .constant(0))
+            func visitParameters(_ visitor: ParameterVisitor) {
+                visitor.visit("figures", figures)
+                visitor.visit("bias", bias)
+            }
+        }
+        for (decay, momentum) in [(AdamW.Decay.decoupled, nil), (.gradient, nil), (.decoupled, 0.9)] as [(AdamW.Decay, Double?)] {
+            let model = Figures()
+            for i in 0..<4 { model.figures.values[i] = 0.1 + Float(i) }
+            let before = Array(model.figures.values), arena = ParameterArena(model)
+            let optimizer = AdamW(arena, weightDecay: 0.5, decay: decay, momentum: momentum), average = WeightAverage(arena, decay: 0.999)
+            for factor in [nil, 3.0] {
+                if let factor { optimizer.setFactors { _ in factor } }
+                for i in 0..<arena.count { arena.gradients[i] = 1 }
+                optimizer.update(learningRate: 0.1, average: average)
+            }
+            XCTAssertEqual(Array(model.figures.values), before)
+            XCTAssertEqual((0..<4).map { average.values[$0] }, before)
+            XCTAssertNotEqual(model.bias.values[0], 0)
+            XCTAssertEqual(model.figures.publishedShape, [2, 2])
+        }
+    }
+
     /// A factor acts as a learning rate of its own would; what is frozen keeps every bit, its average and its moments.
     func testFactorsAndFrozenParameters() {
         for size in [1, 3, 16, 17, 5000] {

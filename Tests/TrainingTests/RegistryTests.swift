@@ -76,7 +76,7 @@ final class RegistryTests: XCTestCase {
         refused(
             ["model.name=toyy"],
             """
-            error: expected one of actionformer, tridet, temporalmaxer, bmn, toy, found the text 'toyy'
+            error: expected one of actionformer, tridet, temporalmaxer, bmn, pgcn, toy, found the text 'toyy'
               where: key '--set model.name'
               do: correct the value, or leave the key out for its default actionformer
             """)
@@ -126,14 +126,13 @@ final class RegistryTests: XCTestCase {
         XCTAssertEqual(
             tables.map(\.name),
             [
-                "data", "model", "model: actionformer", "model: tridet", "model: temporalmaxer", "model: bmn", "model: toy", "training", "test",
-                "method", "apl",
-                "icd",
-                "acp", "fustal", "luck",
+                "data", "model", "model: actionformer", "model: tridet", "model: temporalmaxer", "model: bmn", "model: pgcn", "model: toy",
+                "training",
+                "test", "method", "apl", "icd", "acp", "fustal", "luck",
             ])
-        // No key is common to all five.
+        // No key is common to all six.
         XCTAssertEqual(tables[1].keys.map(\.key), ["model.name"])
-        XCTAssertTrue(tables[6].markdown.contains("| `model.width` | `3` | channels, from 1 to 9 | of the toy |\n"), tables[6].markdown)
+        XCTAssertTrue(tables[7].markdown.contains("| `model.width` | `3` | channels, from 1 to 9 | of the toy |\n"), tables[7].markdown)
         XCTAssertEqual(tables.last?.method, "guess")
     }
 }

@@ -9,6 +9,8 @@ import Kernels
 ///
 /// With `.gradient` the decay is Adam's own L2 term instead, as `torch.optim.Adam(weight_decay:)` computes it: g = g + decay w, for all parameters.
 ///
+/// With `momentum` the steps are those of stochastic gradient descent in place of Adam's (`GradientDescent.swift`).
+///
 /// One threaded pass over the arena does clipping, moments, weights and the moving average of the weights. Every element depends on itself alone,
 /// so neither
 /// threads nor ranks change a bit.
@@ -26,20 +28,22 @@ public final class AdamW {
     public let epsilon = 1e-8
     public let weightDecay: Double
     public let decay: Decay
+    /// Of stochastic gradient descent; nil: Adam.
+    public let momentum: Double?
     /// Steps taken.
     public var step = 0
-    /// First and second moments, in the arena's order.
+    /// First and second moments, in the arena's order; with `momentum` the first are the moving sums of the gradients, the second stay 0.
     public let firstMoments: UnsafeMutablePointer<Float>
     public let secondMoments: UnsafeMutablePointer<Float>
 
-    private let arena: ParameterArena
+    let arena: ParameterArena
     /// Per block of 16 elements: whether weight decay applies. Parameters begin at block boundaries.
-    private let isDecayed: [Bool]
+    let isDecayed: [Bool]
     /// Neighbouring blocks of one factor of the learning rate, all blocks in their order.
-    private var segments: [Segment]
-    private static let width = 16
+    private(set) var segments: [Segment]
+    static let width = 16
 
-    private struct Segment {
+    struct Segment {
         var blocks: Range<Int>
         /// 0: the parameters are frozen.
         var factor: Double
@@ -51,8 +55,10 @@ public final class AdamW {
     ///   - arena: the parameters; must be complete.
     ///   - weightDecay: factor of the decay; with `.decoupled` it is multiplied by the learning rate.
     ///   - decay: where it acts.
-    public init(_ arena: ParameterArena, weightDecay: Double, decay: Decay = .decoupled) {
+    ///   - momentum: in [0, 1), of stochastic gradient descent, whose decay is in the gradient of parameters marked `isDecayed`; nil: Adam.
+    public init(_ arena: ParameterArena, weightDecay: Double, decay: Decay = .decoupled, momentum: Double? = nil) {
         self.arena = arena
+        self.momentum = momentum
         self.weightDecay = weightDecay
         self.decay = decay
         firstMoments = ParameterArena.makeArray(arena.count)
@@ -63,17 +69,18 @@ public final class AdamW {
             for block in first..<first + (parameter.count + Self.width - 1) / Self.width { decayed[block] = true }
         }
         isDecayed = decayed
-        segments = [Segment(blocks: 0..<decayed.count, factor: 1)]
+        segments = []
+        setFactors { _ in 1 }
     }
 
-    /// Gives each parameter a factor of the learning rate, which also multiplies the decoupled decay.
+    /// Gives each parameter a factor of the learning rate, which also multiplies the decoupled decay. What is not learnt keeps 0.
     ///
     /// - Parameter factor: 0: the parameter is frozen. `update` leaves its weights, its moments and its average as they are, to the bit. 1 changes
     ///   no bit.
     public func setFactors(_ factor: (Parameter) -> Double) {
         segments = []
         for parameter in arena.parameters {
-            let first = parameter.arenaOffset / Self.width, own = factor(parameter)
+            let first = parameter.arenaOffset / Self.width, own = parameter.isLearnt ? factor(parameter) : 0
             let blocks = first..<first + (parameter.count + Self.width - 1) / Self.width
             if let last = segments.last, last.factor == own, last.blocks.upperBound == first {
                 segments[segments.count - 1].blocks = last.blocks.lowerBound..<blocks.upperBound
@@ -116,6 +123,9 @@ public final class AdamW {
             RoundedWeights.forget()
         }
         step += 1
+        if let momentum {
+            return descend(trained, learningRate: learningRate, gradientFactor: gradientFactor, momentum: momentum, average: average)
+        }
         let parts = trained.map { (blocks: $0.blocks, rule: rule(learningRate * $0.factor, gradientFactor: gradientFactor, average: average)) }
         let weights = vectors(arena.values), gradients = vectors(arena.gradients)
         let first = vectors(firstMoments), second = vectors(secondMoments)
@@ -155,7 +165,7 @@ public final class AdamW {
         let keep, l2, factor, beta1, beta2, complement2, correction2, epsilon, size, decay, complement: Float
     }
 
-    private func vectors(_ array: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<SIMD16<Float>> {
+    func vectors(_ array: UnsafeMutablePointer<Float>) -> UnsafeMutablePointer<SIMD16<Float>> {
         UnsafeMutableRawPointer(array).assumingMemoryBound(to: SIMD16<Float>.self)
     }
 

@@ -55,6 +55,9 @@ struct PreparedRun {
             try EvaluatedRecordings.whileTraining(configuration, store, evaluated: evaluated, readsAnnotations: communicator.isRoot)
         }
         self.validated = validated
+        try communicator.throwTogether {
+            try Self.giveProposals(to: detector, store, recordings, detected: (evaluated?.videos ?? []) + (validated?.videos ?? []))
+        }
         let planner = try communicator.throwTogether {
             try MemoryPlanner(configuration, detector: detector, store: store, communicator: communicator)
         }
@@ -111,6 +114,17 @@ struct PreparedRun {
         try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, keys: configuration.model.sizeKeys, file: nil))
         detector.initializeParameters(seed: UInt64(configuration.training.seed))
         return (detector, try makeMethod(configuration, store, detector, recordings), recordings, weights)
+    }
+
+    /// Lets a detector that refines proposals look at those of all recordings.
+    private static func giveProposals(
+        to detector: any Detector, _ store: FeatureStore, _ recordings: TrainingRecordings, detected: [Int]
+    ) throws {
+        guard let refiner = detector as? any ProposalRefiner else { return }
+        try refiner.requireProposals(of: detected.map { store.videos[$0].context })
+        try refiner.prepare(
+            labeled: recordings.labeled.map { LabelledRecording(context: store.videos[$0].context, instances: store.videos[$0].annotation.instances) }
+        )
     }
 
     /// What is trained, on how many ranks, in one line for the user.

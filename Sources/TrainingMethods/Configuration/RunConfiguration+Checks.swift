@@ -24,6 +24,7 @@ extension RunConfiguration {
         }
         try model.check(classScores: test.classScores, keys)
         try checkWindows(keys)
+        if detector.seesWholeRecordings { try checkWholeRecordings(keys) }
         try method.check(self, keys)
     }
 
@@ -42,6 +43,16 @@ extension RunConfiguration {
                     ? "set data.max_rows, or remove data.window_stride" : "set data.crop_ratio to null, or remove data.window_stride"
             )
         }
+    }
+
+    /// Nothing may cut or mix recordings.
+    private func checkWholeRecordings(_ keys: ConfigurationKeys) throws {
+        let set: [(key: String, isSet: Bool)] = [
+            ("data.max_rows", data.maxRows != nil), ("data.crop_ratio", data.cropRatio != nil), ("training.mixup_alpha", training.mixupAlpha != nil),
+        ]
+        guard let key = set.first(where: \.isSet)?.key else { return }
+        throw keys.refusal(
+            "\(key.drop { $0 != "." }.dropFirst()) is set, but \(type(of: model).title) sees recordings whole", at: key, advice: "set it to null")
     }
 
     /// What evaluations while the run trains need.

@@ -13,12 +13,13 @@ extension RunConfiguration {
     ///   - classes: number of classes.
     ///   - classWeights: factors of the classes in the classification loss, one for each; nil: all 1.
     ///   - origin: what says both, for messages; nil: the store.
-    /// - Throws: `Failure` (`.badInput`) when `model.input_dimension` or `training.head_empty_cls` do not fit them.
+    /// - Throws: `Failure` (`.badInput`) when `model.input_dimension` or `training.head_empty_cls` do not fit them, and for files that the section
+    ///   names.
     public func detector(inputDimension: Int, classes: Int, classWeights: [Float]? = nil, origin: ModelOrigin? = nil) throws -> any Detector {
         try check(inputDimension: inputDimension, classes: classes, origin ?? ModelOrigin(name: "the store", path: data.store))
         var options = detectorOptions
         options.classWeights = classWeights
-        return model.make(inputDimension: inputDimension, classes: classes, options: options)
+        return try model.makeReading(inputDimension: inputDimension, classes: classes, options: options)
     }
 
     /// What says how many columns and classes a model has.

@@ -9,8 +9,8 @@ import RunRecords
 public struct TrainingConfiguration: ConfigurationSection {
     /// How the learning rate falls after the warm-up.
     public enum Schedule: String, ConfigurationChoice, Sendable { case cosine, multistep, constant }
-    /// Where weight decay acts.
-    public enum Optimizer: String, ConfigurationChoice, Sendable { case adamw, adam }
+    /// How weights follow gradients, and where weight decay acts.
+    public enum Optimizer: String, ConfigurationChoice, Sendable { case adamw, adam, sgd }
     /// The library of matrix products.
     public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
     /// The checkpoint whose weights are evaluated at the end.
@@ -25,6 +25,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var warmupEpochs: Int?
     public var learningRate = 1e-4
     public var optimizer = Optimizer.adamw
+    /// Of `sgd`.
+    public var momentum = 0.9
     public var weightDecay = 0.05
     public var schedule = Schedule.cosine
     /// For `multistep`: after how many iterations (epochs when the run is measured in epochs) beyond the warm-up the rate is multiplied.
@@ -124,7 +126,9 @@ public struct TrainingConfiguration: ConfigurationSection {
             "optimizer", &optimizer,
             meaning:
                 "`adamw`: weight decay acts on convolution and linear weights alone, beside the gradient; `adam`: on all parameters, as a part of "
-                + "the gradient (L2)")
+                + "the gradient (L2); `sgd`: stochastic gradient descent with `momentum`, weight decay on convolution and linear weights alone, as a "
+                + "part of the gradient")
+        try keys.value("momentum", &momentum, .below(1, atLeast: 0), meaning: "of `sgd`: the part of the last step's sum of gradients that is kept")
         try keys.value("weight_decay", &weightDecay, .within(0...1), meaning: "factor of the decay")
         try keys.value("schedule", &schedule, meaning: "after the warm-up; cosine goes down to 1e-8 (without a warm-up to 0), as published")
         try keys.value(

@@ -9,7 +9,8 @@ extension TrainingState {
     package convenience init(_ training: TrainingConfiguration, arena: ParameterArena, detector: any Detector) {
         self.init(
             arena: arena, weightDecay: training.weightDecay, decay: training.optimizer == .adam ? .gradient : .decoupled,
-            emaDecay: training.emaDecay, initialLossNormalizer: training.initialLossNorm,
+            momentum: training.optimizer == .sgd ? training.momentum : nil, emaDecay: training.emaDecay,
+            initialLossNormalizer: training.initialLossNorm,
             normalizers: detector.normalizers)
     }
 }

@@ -117,7 +117,9 @@ extension TrainingStep {
 
     private func forwarded<D: Detector>(_ detector: D, _ view: LearningView, shard: Int, tape: Tape) -> (D.Outputs, ForwardPass) {
         let pass = ForwardPass(tape: tape, isTraining: true, random: random(view.purpose, shard: shard))
-        return (detector(view.augment?(view.batch.features) ?? view.batch.features, pass), pass)
+        var batch = view.batch
+        if let augment = view.augment { batch.features = augment(batch.features) }
+        return (detector(batch, pass), pass)
     }
 
     /// - Parameters:

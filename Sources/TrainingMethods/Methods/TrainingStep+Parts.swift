@@ -33,7 +33,7 @@ extension TrainingStep {
             for (number, view) in views[shard - first].enumerated() {
                 let stream = RandomStream(seed: seed, view.purpose, shard, step, part)
                 let pass = ForwardPass(tape: tape, isTraining: true, random: stream)
-                let outputs = detector(cut[shard - first][number][part].features, pass)
+                let outputs = detector(cut[shard - first][number][part], pass)
                 let found = detector.seedLosses(
                     outputs, targets: targets[shard - first][number][part], normalizers: shared.map { $0 / Float(view.weight) }, tape: tape)
                 for (name, value) in found {

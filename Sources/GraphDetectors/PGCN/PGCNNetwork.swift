@@ -1,0 +1,139 @@
+import Autograd
+import Kernels
+import NeuralNetworks
+
+/// `A X W + b` of P-GCN. Published names `weight` [input, output] and `bias`.
+package final class GraphConvolution: Module {
+    let weight: Parameter
+    let bias: Parameter
+
+    package init(_ input: Int, _ output: Int) {
+        let bound = 1 / Float(max(output, 1)).squareRoot()
+        weight = Parameter(.matrix(rows: input, columns: output), count: input * output, isDecayed: true, initialization: .uniform(bound: bound))
+        bias = Parameter(.vector, count: output, isDecayed: false, initialization: .uniform(bound: bound))
+    }
+
+    package func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("weight", weight)
+        visitor.visit("bias", bias)
+    }
+
+    /// - Parameter x: [rows, input], the product A X.
+    package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor { pass.tape.linear(x, weight: weight.tensor, bias: bias.tensor) }
+}
+
+/// A linear layer that begins near 0. Published names `weight` [output, input] and `bias`.
+package final class GraphHead: Module {
+    private let weight: Parameter
+    private let bias: Parameter
+
+    package init(_ input: Int, _ output: Int) {
+        weight = Parameter(
+            .kernelOverMaps(kernel: [], input: input, output: output), count: input * output, isDecayed: true,
+            initialization: .normal(deviation: 0.001))
+        bias = Parameter(.vector, count: output, isDecayed: false, initialization: .constant(0))
+    }
+
+    package func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("weight", weight)
+        visitor.visit("bias", bias)
+    }
+
+    package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor { pass.tape.linear(x, weight: weight.tensor, bias: bias.tensor) }
+}
+
+/// Two graph convolutions over trees of proposals, `A ReLU(A X W1 + b1) W2 + b2`, computed at the root alone.
+///
+/// A X W is computed as (A X) W, at the nodes that have children; features are not learnt, so A and A X need no gradient. Published names `gc1`, `gc2`.
+package final class TreeConvolutions: Module {
+    private let first: GraphConvolution
+    private let second: GraphConvolution
+    private let dropoutProbability: Float
+
+    package init(_ columns: Int, hidden: Int, dropout: Float) {
+        first = GraphConvolution(columns, hidden)
+        second = GraphConvolution(hidden, columns)
+        dropoutProbability = dropout
+    }
+
+    package func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("gc1", first)
+        visitor.visit("gc2", second)
+    }
+
+    /// - Parameters:
+    ///   - x: [proposals, columns].
+    ///   - trees: rows of x, tree by tree.
+    ///   - tree: their shape.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
+    /// - Returns: [trees, 2 columns]: what the convolutions make of the root, then its own features.
+    package func callAsFunction(_ x: Tensor, trees: [Int], _ tree: TreeAggregation, _ pass: ForwardPass) -> Tensor {
+        let count = trees.count / tree.nodes
+        let sums = Tensor(rows: count * tree.inner, columns: x.columns, requiresGradient: false)
+        let weights = Tensor(rows: count, columns: tree.inner, requiresGradient: false)
+        let roots = Tensor(rows: count, columns: x.columns, requiresGradient: false)
+        if !Rehearsal.isRunning {
+            tree(x.values, rows: x.rows, channels: x.columns, trees: trees, sums: sums.values, weights: weights.values)
+            for i in 0..<count { (roots.values + i * x.columns).update(from: x.values + trees[i * tree.nodes] * x.columns, count: x.columns) }
+        }
+        let hidden = dropout(pass.tape.relu(first(sums, pass)), probability: dropoutProbability, pass)
+        return pass.tape.joinedColumns(second(pass.tape.groupSums(hidden, weights: weights), pass), roots)
+    }
+}
+
+/// P-GCN's network over trees of proposals (Zeng et al., ICCV 2019; parameters named as in the published `pgcn_models.py`).
+package final class PGCNNetwork: Module {
+    /// What the network says of the roots.
+    package struct Outputs {
+        /// [trees, classes + 1], logits, the first of the background.
+        package var activity: Tensor
+        /// [trees, classes].
+        package var completeness: Tensor
+        /// [trees, 2 classes], standardised: how far the centre is to be moved, and the logarithm of how much longer.
+        package var offsets: Tensor
+
+        package init(activity: Tensor, completeness: Tensor, offsets: Tensor) {
+            self.activity = activity
+            self.completeness = completeness
+            self.offsets = offsets
+        }
+    }
+
+    private let tree: TreeAggregation
+    private let headDropout: Float
+    private let activity: TreeConvolutions
+    private let completeness: TreeConvolutions
+    private let activityHead: GraphHead
+    private let completenessHead: GraphHead
+    private let offsetHead: GraphHead
+
+    package init(_ settings: PGCNSettings) {
+        let columns = settings.inputDimension, classes = settings.classes
+        tree = TreeAggregation(children: settings.graph.children)
+        headDropout = settings.headDropout
+        activity = TreeConvolutions(columns, hidden: settings.hiddenDimension, dropout: settings.graphDropout)
+        completeness = TreeConvolutions(3 * columns, hidden: settings.hiddenDimension, dropout: settings.graphDropout)
+        activityHead = GraphHead(2 * columns, classes + 1)
+        completenessHead = GraphHead(6 * columns, classes)
+        offsetHead = GraphHead(6 * columns, 2 * classes)
+    }
+
+    package func visitParameters(_ visitor: ParameterVisitor) {
+        visitor.visit("Act_GCN", activity)
+        visitor.visit("activity_fc", activityHead)
+        visitor.visit("Comp_GCN", completeness)
+        visitor.visit("completeness_fc", completenessHead)
+        visitor.visit("regressor_fc", offsetHead)
+    }
+
+    /// - Parameters:
+    ///   - features: of the proposals.
+    ///   - trees: their rows, tree by tree.
+    ///   - pass: whether it is training, the tape, and where random numbers come from.
+    package func callAsFunction(_ features: ProposalFeatures, trees: [Int], _ pass: ForwardPass) -> Outputs {
+        let active = dropout(activity(features.activity, trees: trees, tree, pass), probability: headDropout, pass)
+        let logits = activityHead(active, pass)
+        let complete = completeness(features.completeness, trees: trees, tree, pass)
+        return Outputs(activity: logits, completeness: completenessHead(complete, pass), offsets: offsetHead(complete, pass))
+    }
+}

@@ -1,0 +1,120 @@
+import Autograd
+import Detectors
+import Foundation
+import RandomStreams
+import TemporalAnnotations
+
+/// A root that P-GCN learns from.
+package struct PGCNSample: Equatable, Sendable {
+    /// The pool that it was drawn from.
+    package enum Kind: Int, Sendable { case foreground, incomplete, background }
+
+    /// Which part of the completeness loss it belongs to: by its place among the recording's samples, as in the published code.
+    package enum Place: Sendable { case positive, negative, none }
+
+    package var kind: Kind
+    package var place: Place
+    /// Class; -1: background.
+    package var label: Int
+    /// Standardised; 0 but for foreground.
+    package var offsets: SIMD2<Float>
+
+    package init(kind: Kind, place: Place, label: Int, offsets: SIMD2<Float>) {
+        self.kind = kind
+        self.place = place
+        self.label = label
+        self.offsets = offsets
+    }
+}
+
+/// The trees drawn of one recording, and what of its proposals they hold.
+package struct DrawnTrees {
+    /// The proposals that are in trees, each once.
+    package private(set) var segments: [FrameSegment] = []
+    /// Places in `segments`, tree by tree.
+    package private(set) var trees: [Int] = []
+    package private(set) var samples: [PGCNSample] = []
+
+    /// Draws the samples of a step: foreground, incomplete and background ones, uniformly with repetition; where there are none of a kind, foreground
+    /// takes their places, as in the published code. None where the recording has no foreground.
+    ///
+    /// - Parameters:
+    ///   - pools: the recording's proposals.
+    ///   - statistics: standardise the offsets.
+    ///   - settings: numbers of samples, and the graph.
+    ///   - random: draws roots and trees.
+    package init(_ pools: ProposalPools, _ statistics: OffsetStatistics, _ settings: PGCNSettings, random: inout RandomStream) {
+        guard !pools.foreground.isEmpty else { return }
+        var graph = ProposalGraph(pools.segments, rules: settings.graph), places: [Int: Int] = [:]
+        let kinds: [(kind: PGCNSample.Kind, pool: Range<Int>, place: PGCNSample.Place, count: Int)] = [
+            (.foreground, pools.foreground, .positive, settings.foregroundSamples),
+            (.incomplete, pools.incomplete, .negative, settings.incompleteSamples),
+            (.background, pools.background, .none, settings.backgroundSamples),
+        ]
+        for (wanted, own, place, count) in kinds {
+            let (kind, pool) = own.isEmpty ? (.foreground, pools.foreground) : (wanted, own)
+            for _ in 0..<count {
+                let root = pool.lowerBound + random.uniformIndex(below: pool.count)
+                let raw = kind == .foreground ? (pools.offsets[root] - statistics.mean) / statistics.deviation : SIMD2()
+                samples.append(PGCNSample(kind: kind, place: place, label: pools.labels[root], offsets: SIMD2<Float>(raw)))
+                for node in graph.tree(root: root, random: &random) {
+                    let known = places[node]
+                    trees.append(known ?? segments.count)
+                    guard known == nil else { continue }
+                    places[node] = segments.count
+                    segments.append(pools.segments[node])
+                }
+            }
+        }
+    }
+}
+
+/// What P-GCN should have said of a batch's roots.
+public struct PGCNTargets: DetectorTargets {
+    /// Counts of what losses are divided by, in the order of `normalizers`.
+    package enum Count: Int, CaseIterable {
+        /// Samples of foreground and background.
+        case activities
+        /// Samples that the completeness looks at: `positives` and negatives.
+        case completeness
+        case positives
+        case foreground
+
+        var name: String { "pgcn_\(self)" }
+    }
+
+    /// In the order of the outputs.
+    package var samples: [PGCNSample]
+    /// Samples of a recording.
+    package let each: Int
+    private let miningRatio: Double
+    /// What the completeness is divided by, as a part of `completeness`; known after `settle`.
+    package private(set) var minedPart = 1.0
+
+    package init(_ samples: [PGCNSample], settings: PGCNSettings) {
+        self.samples = samples
+        each = settings.samplesPerRecording
+        miningRatio = settings.miningRatio
+    }
+
+    public var counts: [Double] {
+        Count.allCases.map { count in
+            Double(
+                samples.count { sample in
+                    switch count {
+                    case .activities: sample.kind != .incomplete
+                    case .completeness: sample.place != .none
+                    case .positives: sample.place == .positive
+                    case .foreground: sample.kind == .foreground
+                    }
+                })
+        }
+    }
+
+    /// Positives, and the part of all negatives that is mined, rounded down, are what the completeness is divided by. Nothing is drawn.
+    public mutating func settle(_ sums: [Double], random: inout RandomStream) -> [Double] {
+        let all = sums[Count.completeness.rawValue], positives = sums[Count.positives.rawValue]
+        if all > 0 { minedPart = (positives + max((miningRatio * (all - positives)).rounded(.down), 1)) / all }
+        return []
+    }
+}

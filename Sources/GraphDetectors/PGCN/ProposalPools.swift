@@ -1,0 +1,106 @@
+import Foundation
+import TemporalAnnotations
+
+/// The proposals of one recording that P-GCN learns from, by their overlap with its actions: foreground (the actions too), incomplete, background
+/// (the published `PGCNVideoRecord`).
+package struct ProposalPools {
+    /// What parts the pools.
+    package struct Thresholds: Hashable, Sendable {
+        /// tIoU of foreground is above.
+        package var foreground = 0.7
+        /// tIoU of incomplete proposals is below, the part of them in the action above `incompleteOverlap`.
+        package var incomplete = 0.3
+        package var incompleteOverlap = 0.01
+        /// tIoU of background is below, the part of the recording that it covers above `coverage`.
+        package var background = 0.01
+        package var coverage = 0.02
+
+        package init() {}
+    }
+
+    /// An action in frames.
+    package struct Action: Hashable, Sendable {
+        package var segment: FrameSegment
+        package var label: Int
+
+        package init(segment: FrameSegment, label: Int) {
+            self.segment = segment
+            self.label = label
+        }
+    }
+
+    /// Foreground, then incomplete ones, then background.
+    package private(set) var segments: [FrameSegment] = []
+    /// The class of the action with the largest tIoU; -1: background.
+    package private(set) var labels: [Int] = []
+    package private(set) var foreground = 0..<0
+    package private(set) var incomplete = 0..<0
+    package private(set) var background = 0..<0
+    /// For every segment of the foreground: how far its action's centre is, in lengths, and the logarithm of the action's length in lengths.
+    package private(set) var offsets: [SIMD2<Double>] = []
+    /// Segments of the foreground that are proposals, not actions.
+    package private(set) var proposed = 0..<0
+
+    /// - Parameters:
+    ///   - proposals: in frames.
+    ///   - actions: likewise; those without length and those behind the recording's end count nowhere.
+    ///   - frames: of the recording.
+    ///   - thresholds: what parts the pools.
+    package init(_ proposals: [FrameSegment], actions: [Action], frames: Double, thresholds: Thresholds) {
+        func cut(_ segment: FrameSegment) -> FrameSegment? {
+            guard segment.length > 0, segment.start < frames else { return nil }
+            return FrameSegment(start: segment.start, end: min(segment.end, frames))
+        }
+        let known = actions.compactMap { action in cut(action.segment).map { Action(segment: $0, label: action.label) } }
+        var kinds: [[(segment: FrameSegment, label: Int)]] = [[], [], []]
+        for proposal in proposals {
+            guard let segment = cut(proposal) else { continue }
+            let overlaps = known.map { segment.tIoU($0.segment) }, best = Self.first(overlaps), tIoU = best.map { overlaps[$0] } ?? 0
+            if tIoU > thresholds.foreground, let best {
+                kinds[0].append((segment, known[best].label))
+            } else if let best, tIoU < thresholds.incomplete, tIoU > 0,
+                segment.coveredPart(by: known[best].segment) > thresholds.incompleteOverlap
+            {
+                kinds[1].append((segment, known[best].label))
+            } else if tIoU < thresholds.background, proposal.length / max(frames, 1) > thresholds.coverage {
+                kinds[2].append((segment, -1))
+            }
+        }
+        proposed = 0..<kinds[0].count
+        kinds[0] += known.map { ($0.segment, $0.label) }
+        foreground = 0..<kinds[0].count
+        incomplete = foreground.upperBound..<foreground.upperBound + kinds[1].count
+        background = incomplete.upperBound..<incomplete.upperBound + kinds[2].count
+        for (segment, label) in kinds.joined() {
+            segments.append(segment)
+            labels.append(label)
+        }
+        offsets = segments[foreground].map { segment in
+            let best = Self.first(known.map { segment.tIoU($0.segment) }).map { known[$0].segment } ?? segment
+            return SIMD2((best.center - segment.center) / (segment.length + 1), log((best.length + 1) / (segment.length + 1)))
+        }
+    }
+
+    /// The place of the largest value, the first of equal ones.
+    private static func first(_ values: [Double]) -> Int? { values.indices.max { values[$0] < values[$1] || (values[$0] == values[$1] && $0 > $1) } }
+}
+
+/// Mean and standard deviation of the offsets that P-GCN learns, over the foreground proposals of all recordings.
+package struct OffsetStatistics: Equatable, Sendable {
+    package var mean: SIMD2<Double>
+    package var deviation: SIMD2<Double>
+
+    package init(mean: SIMD2<Double>, deviation: SIMD2<Double>) {
+        self.mean = mean
+        self.deviation = deviation
+    }
+
+    /// Of no offsets 0 and 1; a deviation of 0 counts as 1.
+    package init(_ offsets: [SIMD2<Double>]) {
+        let count = Double(max(offsets.count, 1)), mean = offsets.reduce(SIMD2()) { $0 + $1 } / count
+        let variance = offsets.reduce(SIMD2<Double>()) { $0 + ($1 - mean) * ($1 - mean) } / count
+        self.mean = mean
+        deviation = variance.squareRoot()
+        for i in 0..<2 where deviation[i] < 1e-6 { deviation[i] = 1 }
+    }
+}

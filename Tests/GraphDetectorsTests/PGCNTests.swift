@@ -1,0 +1,271 @@
+import Autograd
+import Detectors
+import Diagnostics
+import Foundation
+import GraphDetectors
+import Kernels
+import NeuralNetworks
+import RandomStreams
+import TemporalAnnotations
+import TestSupport
+import XCTest
+
+/// What the golden numbers do not reach: samples of a step, recordings without actions or proposals, threads, learning, memory, errors.
+final class PGCNTests: XCTestCase {
+    private var folder = ""
+
+    override func setUpWithError() throws {
+        folder = NSTemporaryDirectory() + "kairos-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+
+    override func tearDownWithError() throws {
+        ComputeContext.current.threads = 1
+        try FileManager.default.removeItem(atPath: folder)
+    }
+
+    /// Two recordings of 20 s with an action from 5 to 10 s of class 1; "a" has proposals of all kinds, "b" of none but foreground, "c" no proposals.
+    private func model(_ change: (inout PGCNSettings) -> Void = { _ in }) throws -> PGCN {
+        let path = folder + "/p.json"
+        func list(_ ends: [(Double, Double)]) -> String {
+            ends.map { "{\"label\": \"any\", \"segment\": [\($0.0), \($0.1)], \"score\": 0.5}" }.joined(separator: ", ")
+        }
+        let text = """
+            {"results": {
+            "a": [\(list([(5.2, 10), (4.8, 9.6), (5, 6), (9, 12), (5.5, 10.5), (14, 19), (0, 3), (12, 20)]))],
+            "b": [\(list([(5, 10.2), (5.5, 10)]))],
+            "c": []}}
+            """
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        var settings = PGCNSettings()
+        (settings.inputDimension, settings.classes, settings.hiddenDimension) = (5, 3, 6)
+        change(&settings)
+        let model = PGCN(settings)
+        model.initializeParameters(seed: 3)
+        model.lists = try ProposalLists([path])
+        return model
+    }
+
+    private func batch(_ names: [String], action: Segment? = Segment(start: 5, end: 10), seed: UInt64 = 1) -> PackedBatch {
+        var random = RandomStream(seed: seed, "batch")
+        let grid = FeatureGrid(fps: 10, stride: 5, window: 10), rows = 39
+        return PackedBatch(
+            features: PackedSequence(
+                Tensor(rows: rows * names.count, columns: 5, (0..<5 * rows * names.count).map { _ in random.normal() }),
+                offsets: (0...names.count).map { rows * $0 }),
+            videos: names.map { VideoContext(id: VideoID($0), grid: grid, duration: 20) },
+            instances: names.map { _ in action.map { [GridInstance(segment: grid.gridSegment($0), label: 1)] } ?? [] })
+    }
+
+    private func pass(_ tape: Tape = Tape()) -> ForwardPass { ForwardPass(tape: tape, isTraining: true, random: RandomStream(seed: 4, "step")) }
+
+    // MARK: Samples
+
+    /// 1, 6 and 1 of the kinds, at the same places of every recording; foreground in place of what is not there; nothing without actions.
+    func testSamplesOfAStep() throws {
+        let model = try model()
+        try model.prepare(labeled: [])
+        let outputs = model(batch(["a", "b", "c"]), pass())
+        XCTAssertEqual(
+            outputs.samples.map(\.kind),
+            [.foreground] + [PGCNSample.Kind](repeating: .incomplete, count: 6) + [.background] + [PGCNSample.Kind](repeating: .foreground, count: 16)
+        )
+        let places: [PGCNSample.Place] = [.positive] + [PGCNSample.Place](repeating: .negative, count: 6) + [.none]
+        XCTAssertEqual(outputs.samples.map(\.place), places + places + places)
+        XCTAssertEqual(outputs.samples.map(\.label), [Int](repeating: 1, count: 7) + [-1] + [Int](repeating: 1, count: 16))
+        // Without proposals the action itself is all that is there.
+        XCTAssertEqual(outputs.samples[16...].map(\.offsets), [SIMD2<Float>](repeating: SIMD2(), count: 8))
+        XCTAssertEqual(outputs.network?.activity.rows, 24)
+        // Activities, completeness, positives, foreground.
+        var targets = model.assignTargets(batch(["a", "b", "c"]), outputs: outputs), random = RandomStream(seed: 0, "unused")
+        XCTAssertEqual(targets.counts, [18, 21, 3, 17])
+        // 3 positives and int(0.17 * 18) = 3 negatives of 21.
+        XCTAssertEqual(targets.settle(targets.counts, random: &random), [])
+        XCTAssertEqual(targets.minedPart, 6.0 / 21, accuracy: 1e-12)
+
+        let none = model(batch(["a"], action: nil), pass())
+        XCTAssertNil(none.network)
+        let nothing = model.assignTargets(batch(["a"], action: nil), outputs: none)
+        XCTAssertEqual(nothing.counts, [0, 0, 0, 0])
+        XCTAssertEqual(
+            model.seedLosses(none, targets: nothing, normalizers: [0, 0, 0, 0], tape: Tape()),
+            ["activity": 0, "completeness": 0, "regression": 0, "total": 0])
+        // Other random numbers draw other trees.
+        let other = pass()
+        other.random = RandomStream(seed: 5, "step")
+        XCTAssertNotEqual(model(batch(["a"]), other).network?.activity.array, model(batch(["a"]), pass()).network?.activity.array)
+    }
+
+    /// Mean and deviation of the proposals of the foreground, by hand: (5.2, 10), (4.8, 9.6), (5.5, 10.5) of "a" at 10 frames a second.
+    func testStatisticsOfRecordings() throws {
+        let model = try model(), batch = batch(["a", "c"])
+        try model.prepare(
+            labeled: batch.videos.map { LabelledRecording(context: $0, instances: [ActionInstance(segment: Segment(start: 5, end: 10), label: 1)]) })
+        let offsets = [(52.0, 100.0), (48, 96), (55, 105)].map { start, end in
+            (75 - (start + end) / 2) / (end - start + 1) as Double
+        }
+        let sizes = [49.0, 49, 51].map { log(51 / $0) }, mean = offsets.reduce(0, +) / 3, size = sizes.reduce(0, +) / 3
+        XCTAssertEqual(model.statistics.mean.x, mean, accuracy: 1e-6)
+        XCTAssertEqual(model.statistics.mean.y, size, accuracy: 1e-6)
+        XCTAssertEqual(model.statistics.deviation.x, (offsets.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 3).squareRoot(), accuracy: 1e-6)
+        XCTAssertEqual(model.statistics.deviation.y, (sizes.reduce(0) { $0 + ($1 - size) * ($1 - size) } / 3).squareRoot(), accuracy: 1e-6)
+        XCTAssertEqual(model.destandardised([1, -1])[0], Float(model.statistics.mean.x + model.statistics.deviation.x), accuracy: 1e-6)
+    }
+
+    // MARK: Losses
+
+    /// The hinge of the worst of a recording's negatives counts, and of none that is beyond the margin.
+    func testCompleteness() {
+        var settings = PGCNSettings()
+        (settings.classes, settings.foregroundSamples, settings.incompleteSamples, settings.backgroundSamples) = (2, 1, 2, 0)
+        func sample(_ place: PGCNSample.Place, _ label: Int) -> PGCNSample {
+            PGCNSample(kind: place == .positive ? .foreground : .incomplete, place: place, label: label, offsets: SIMD2())
+        }
+        let samples = [
+            sample(.positive, 0), sample(.negative, 1), sample(.negative, 0), sample(.positive, 1), sample(.negative, 0), sample(.negative, 0),
+        ]
+        let scores = testParameter(rows: 6, columns: 2, [0.25, 9, 9, -0.5, 0.5, 9, 9, 3, -2, 9, -2, 9])
+        scores.clearGradient()
+        let losses = PGCNLosses(PGCNTargets(samples, settings: settings), classes: 2)
+        // 0.75 of the first, 1.5 of the third sample; the others lie beyond the margin.
+        XCTAssertEqual(losses.completeness(scores, ratio: 0.17, divisor: 4, weight: 0.5), 2.25 / 4, accuracy: 1e-12)
+        XCTAssertEqual(scores.gradientArray, [-0.125, 0, 0, 0, 0.125, 0, 0, 0, 0, 0, 0, 0])
+    }
+
+    /// Losses against finite differences of the whole network, without dropout.
+    func testGradients() throws {
+        let model = try model { ($0.graphDropout, $0.headDropout) = (0, 0) }
+        try model.prepare(labeled: [])
+        let arena = ParameterArena(model), batch = batch(["a", "b"])
+        func losses(_ tape: Tape) -> Double {
+            let outputs = model(batch, pass(tape)), normalizers: [Float] = [10, 14, 2, 9]
+            return model.seedLosses(outputs, targets: model.assignTargets(batch, outputs: outputs), normalizers: normalizers, tape: tape)["total"]!
+        }
+        arena.beginGradients()
+        let tape = Tape()
+        _ = losses(tape)
+        tape.backward()
+        arena.finishGradients()
+        let gradients = (0..<arena.count).map { arena.gradients[$0] }
+        for parameter in arena.parameters where parameter.isLearnt {
+            for i in stride(from: 0, to: parameter.count, by: 7) {
+                let value = parameter.values[i], step: Float = 2e-3
+                parameter.values[i] = value + step
+                let up = losses(Tape())
+                parameter.values[i] = value - step
+                let down = losses(Tape())
+                parameter.values[i] = value
+                let numeric = (up - down) / (2 * Double(step))
+                XCTAssertEqual(
+                    Double(gradients[parameter.arenaOffset + i]), numeric, accuracy: 2e-4 + 2e-2 * abs(numeric), "\(parameter.name)[\(i)]")
+            }
+        }
+    }
+
+    /// Losses, gradients and detections are the same bits for every number of threads; what a recording's detections are depends on no other.
+    func testThreadsAndCompany() throws {
+        var results: [[UInt32]] = []
+        for threads in [1, 2, 3] {
+            ComputeContext.current.threads = threads
+            let model = try model()
+            try model.prepare(labeled: [])
+            let arena = ParameterArena(model), batch = batch(["a", "b"]), tape = Tape()
+            var random = RandomStream(seed: 4, "losses")
+            let losses = model.losses(batch, normalizers: [10, 14, 2, 9], tape: tape, random: &random)
+            tape.backward()
+            arena.finishGradients()
+            let gradients = (0..<arena.count).map { arena.gradients[$0].bitPattern }
+            XCTAssertTrue(gradients.contains { $0 != 0 })
+            let found = try model.detect(batch)
+            results.append(gradients + [Float(losses["total"]!).bitPattern] + found.joined().map { Float($0.score).bitPattern })
+            let rows = batch.features.rows(of: 1)
+            let alone = PackedBatch(
+                features: PackedSequence(
+                    Tensor(rows: rows.count, columns: 5, Array(batch.features.tensor.array[5 * rows.lowerBound..<5 * rows.upperBound])),
+                    offsets: [0, rows.count]), videos: [batch.videos[1]], instances: [[]])
+            XCTAssertEqual(try model.detect(alone)[0], found[1])
+            XCTAssertEqual(found[0].map(\.score), found[0].map(\.score).sorted(by: >))
+            XCTAssertEqual(Set(found[0].map(\.label)), [0, 1, 2])
+            XCTAssertTrue(found.joined().allSatisfy { $0.segment.start >= 0 && $0.segment.end <= 20 })
+        }
+        XCTAssertEqual(results[1], results[0])
+        XCTAssertEqual(results[2], results[0])
+    }
+
+    /// Nothing to refine is no error; a recording that the lists lack is, and so are no lists.
+    func testDetectionWithoutProposals() throws {
+        let model = try model { $0.options.detection.maxSegNum = 2 }
+        XCTAssertEqual(try model.detect(batch(["c", "b"])).map(\.count), [0, 2])
+        XCTAssertThrowsError(try model.detect(batch(["d"]))) {
+            XCTAssertEqual(
+                "\($0)",
+                """
+                error: the proposals lack the recording
+                  where: file '\(folder)/p.json', video 'd'
+                  do: detect proposals in all recordings that are trained on and evaluated, and name the files in model.proposals
+                """)
+        }
+        XCTAssertThrowsError(try model.requireProposals(of: batch(["a", "e"]).videos))
+        model.lists = nil
+        XCTAssertThrowsError(try model.detect(batch(["a"]))) {
+            XCTAssertEqual(
+                "\($0)",
+                """
+                error: there are no proposals to refine
+                  where: key 'model.proposals'
+                  do: name files of proposals, such as the detections of a BMN over all recordings
+                """)
+        }
+        XCTAssertThrowsError(
+            try model.prepare(labeled: [
+                LabelledRecording(
+                    context: batch(["a"]).videos[0],
+                    instances: [
+                        ActionInstance(segment: Segment(start: 1, end: 2), label: 0)
+                    ])
+            ]))
+    }
+
+    /// A step learns: over other draws of the same batch, every part of the loss falls.
+    func testStepsLowerTheLoss() throws {
+        let model = try model { ($0.graphDropout, $0.headDropout, $0.hiddenDimension) = (0, 0, 16) }
+        try model.prepare(labeled: [])
+        let arena = ParameterArena(model), batch = batch(["a", "b"]), optimizer = AdamW(arena, weightDecay: 0, momentum: 0.9)
+        var all: [[String: Double]] = []
+        var random = RandomStream(seed: 4, "losses")
+        for _ in 0..<120 {
+            let tape = Tape()
+            arena.beginGradients()
+            all.append(model.losses(batch, normalizers: [10, 14, 2, 9], tape: tape, random: &random))
+            tape.backward()
+            arena.finishGradients()
+            optimizer.update(learningRate: 0.02)
+        }
+        for name in ["activity", "completeness", "total"] {
+            func mean(_ steps: ArraySlice<[String: Double]>) throws -> Double { try steps.reduce(0) { $0 + (try XCTUnwrap($1[name])) } / 10 }
+            XCTAssertLessThan(try mean(all.suffix(10)), 0.8 * (try mean(all.prefix(10))), name)
+        }
+    }
+
+    /// A rehearsal counts at least what a step takes, and does not count several times as much.
+    func testRehearsedMemory() throws {
+        let model = try model(), batch = batch(["a", "b"])
+        let rehearsed = Rehearsal.peakBytes {
+            let tape = Tape(), features = PackedSequence(Tensor(rows: 78, columns: 5, requiresGradient: false), offsets: [0, 39, 78])
+            withExtendedLifetime(features.tensor) {
+                _ = model.rehearse(features, ForwardPass(tape: tape, isTraining: true, random: RandomStream(seed: 1, "forward")))
+                tape.backward()
+            }
+        }
+        let arena = ParameterArena(model), pool = BufferPool.shared, before = pool.usedBytes - 4 * batch.features.tensor.count
+        pool.resetPeak()
+        let tape = Tape()
+        var random = RandomStream(seed: 1, "forward")
+        arena.beginGradients()
+        _ = model.losses(batch, normalizers: [10, 14, 2, 9], tape: tape, random: &random)
+        tape.backward()
+        let measured = pool.peakBytes - before
+        XCTAssertLessThanOrEqual(measured, rehearsed + 4096)
+        XCTAssertGreaterThan(3 * measured, rehearsed)
+    }
+}

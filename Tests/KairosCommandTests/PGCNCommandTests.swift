@@ -1,0 +1,80 @@
+import Foundation
+import XCTest
+
+/// P-GCN as a user trains it: on the proposals of a BMN.
+final class PGCNCommandTests: DetectorCommandTestCase {
+    override var tinyModel: [String] {
+        [
+            "model={name: pgcn, proposals: [\"\(folder)/proposals.json\"], hidden_dim: 8, proposals_per_recording: 40}", "data.max_rows=null",
+            "training.optimizer=sgd",
+        ].flatMap { ["--set", $0] }
+    }
+
+    /// The detections of a BMN in all recordings.
+    override func setUpWithError() throws {
+        try super.setUpWithError()
+        let bmn = "model={name: bmn, temporal_scale: 16, samples: 4, base_dim: 8, proposal_dim: 8, sampled_dim: 8, map_dim: 8, conv_groups: 1}"
+        _ = try object(
+            try kairos(
+                "train", folder + "/supervised.yaml", "--output", folder + "/bmn", "--json", "--set", bmn, "--set", "data.evaluation_subset=null",
+                "--set", "test.max_seg_num=60"))
+        _ = try object(
+            try kairos(
+                "detect", "--checkpoint", folder + "/bmn/checkpoints/step-00000030.h5", "--store", folder + "/store.h5", "--output",
+                folder + "/proposals.json", "--json"))
+    }
+
+    func testSupervised() throws { try checkSupervised(ranks: [2, 4]) }
+
+    private func refused(_ options: [String], code: Int32, _ expected: String, line: UInt = #line) throws {
+        let ended = try start(
+            executable, ["train", folder + "/supervised.yaml", "--output", folder + "/r"] + tinyModel + options.flatMap { ["--set", $0] })
+        XCTAssertEqual(ended.code, code, line: line)
+        XCTAssertEqual(ended.errors, expected, line: line)
+    }
+
+    func testRefusedSettings() throws {
+        try refused(
+            ["data.max_rows=50"], code: 2,
+            """
+            error: max_rows is set, but P-GCN sees recordings whole
+              where: key '--set data.max_rows'
+              do: set it to null
+
+            """)
+        try refused(
+            ["model.neighbours=11"], code: 2,
+            """
+            error: neighbours is 11, but they are drawn from 10 candidates
+              where: key '--set model.neighbours'
+              do: give at most model.context_candidates and model.surrounding_candidates together
+
+            """)
+        try refused(
+            ["model.proposals=[]"], code: 3,
+            """
+            error: there are no proposals to refine
+              where: key 'model.proposals'
+              do: name files of proposals, such as the detections of a BMN over all recordings
+
+            """)
+        try write("# 0\nvideo\n10\n1\n0\n1\n0 0 0 5 x\n", "list.txt")
+        try refused(
+            ["model.proposals=[\"\(folder)/list.txt\"]"], code: 3,
+            """
+            error: '0 0 0 5 x' is not a proposal: CLASS TIOU OVERLAP START END
+              where: file 'FOLDER/list.txt', line 7, video 'video'
+              do: copy the list again from its source; docs/methods.md has its form
+
+            """)
+        // Every rank ends.
+        let ended = try mpirun(
+            2,
+            ["train", folder + "/supervised.yaml", "--output", folder + "/r"] + tinyModel
+                + ["--set", "model.proposals=[\"\(folder)/none.json\"]"])
+        XCTAssertEqual(ended.code, 3)
+        XCTAssertTrue(ended.errors.contains("error: the file does not exist or cannot be read\n  where: rank "), ended.errors)
+        XCTAssertTrue(ended.errors.contains(", file 'FOLDER/none.json'\n"), ended.errors)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/r/checkpoints"))
+    }
+}

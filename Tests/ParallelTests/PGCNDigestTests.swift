@@ -1,0 +1,40 @@
+import FeatureStore
+import Foundation
+import XCTest
+
+/// P-GCN's roots and trees are drawn and its counts summed over ranks: any number of them ends in the same bits.
+final class PGCNDigestTests: StoreTestCase {
+    private let yaml = """
+        data: {store: "FOLDER/store.h5", virtual_shards: 4, batch_size: 8, labeled_fraction: 0.6}
+        model: {name: pgcn, proposals: ["FOLDER/proposals.json"], hidden_dim: 8}
+        training: {iterations: 5, warmup_iterations: 2, learning_rate: 0.01, optimizer: sgd, threads: 1, stall_seconds: null, bucket_elements: 64}
+        test: {max_seg_num: 20}
+        """
+
+    /// Around every action proposals that are moved and stretched, and some anywhere.
+    override func setUpWithError() throws {
+        try super.setUpWithError()
+        try world.throwTogether {
+            guard world.isRoot else { return }
+            let entries = try SyntheticFeatures.annotations(videos: recordings, classes: 2, seed: 4).videos.map { video in
+                let actions = video.instances.map { ($0.segment.start, $0.segment.end) }
+                let moved = actions.flatMap { start, end in
+                    [(0.02, 0.05), (0.3, 0.1), (-0.8, -0.7), (0.0, -0.9)].map { (start + $0 * (end - start), end + $1 * (end - start)) }
+                }
+                let list = (moved + [(0, 0.1 * video.duration), (0.5 * video.duration, 0.6 * video.duration)]).enumerated().map { place, ends in
+                    "{\"label\": \"any\", \"segment\": [\(max(0, ends.0)), \(max(0, ends.1))], \"score\": \(1 / Double(place + 1))}"
+                }
+                return "\"\(video.id.name)\": [\(list.joined(separator: ", "))]"
+            }
+            try "{\"results\": {\(entries.joined(separator: ",\n"))}}".write(
+                toFile: folder + "/proposals.json", atomically: true, encoding: .utf8)
+        }
+        try world.barrier()
+    }
+
+    func testAllRanksAndOneAloneEndInTheSameBits() throws {
+        for (name, overrides) in [("sgd", []), ("adamw", ["training.optimizer=adamw", "model.proposals_per_recording=6"])] {
+            try requireSameBits(yaml, name, overrides, stopAfter: 3)
+        }
+    }
+}
