@@ -18,6 +18,8 @@ public final class TrainedDetector {
     /// The rate that the model was trained on; nil when nobody knows.
     private let rate: FeatureRate?
     private var adaptation: RateAdaptation?
+    /// Asks a second stream too; nil: there is none.
+    var joined: JoinedStreams?
 
     public var detector: any Detector { loaded.detector }
     public var configuration: RunConfiguration { loaded.configuration }
@@ -82,7 +84,7 @@ public final class TrainedDetector {
     ) throws -> [(video: VideoID, detections: [Detection])]? {
         try prepare(videos, communicator, note)
         let found = try withExtendedLifetime(loaded) {
-            try Inference.detect(detector, store: store, videos: videos, communicator: communicator, adaptation: adaptation)
+            try Inference.detect(joined ?? detector, store: store, videos: videos, communicator: communicator, adaptation: adaptation)
         }
         return try communicator.throwTogether {
             try found.map { found in
@@ -118,6 +120,9 @@ public final class TrainedDetector {
             }
         }
     }
+
+    /// At the rate of the training.
+    func adapted(_ batch: PackedBatch, video: Int) -> PackedBatch { adaptation?.adapted(batch, video: video) ?? batch }
 
     /// Compares the memory with what there is, and sets how products are computed: as in the run.
     private func prepare(_ videos: [Int], _ communicator: Communicator, keeping bytes: Int = 0, _ note: (String) -> Void) throws {

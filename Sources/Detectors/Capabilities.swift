@@ -127,3 +127,16 @@ public protocol ProposalRefiner: Detector {
     /// - Throws: `Failure` (`.badInput`) where there are no proposals of a recording.
     func requireProposals(of videos: [VideoContext]) throws
 }
+
+/// A localizer that joins what another detector of its kind says of the same recordings, from other features: two streams.
+public protocol StreamJoiner: ActionLocalizer {
+    /// Final detections per video, best first, in seconds.
+    ///
+    /// - Parameters:
+    ///   - batch: what this detector sees.
+    ///   - other: the other detector.
+    ///   - otherBatch: what it sees: the same recordings in the same order.
+    ///   - weight: of what the other says; what this one says weighs 1.
+    /// - Throws: `Failure` for a detector of another kind, and as `detect`.
+    func detect(_ batch: PackedBatch, with other: any Detector, _ otherBatch: PackedBatch, weight: Double) throws -> [[Detection]]
+}

@@ -47,6 +47,7 @@ struct DetectCommand: ParsableCommand {
     var topK: Int?
     @Option(help: "Drop detections with lower scores, from 0 to 1.")
     var minScore: Double?
+    @OptionGroup var stream: SecondStreamOptions
     @OptionGroup var folder: FolderOptions
     @OptionGroup var report: OutputOptions
 
@@ -71,6 +72,7 @@ struct DetectCommand: ParsableCommand {
         try withRanks(mindsSignals: true) { world in
             try world.throwTogether {
                 try folder.check(store: store, subset: subset)
+                try stream.check(store: store)
                 if let topK, topK < 1 { throw Failure.wrongUsage("--top-k is \(topK)", advice: "give a number above 0") }
                 if let minScore, !(0...1 ~= minScore) {
                     throw Failure.wrongUsage("--min-score is \(minScore)", advice: "give a number from 0 to 1, as scores are")
@@ -105,6 +107,7 @@ struct DetectCommand: ParsableCommand {
         }
         let resampled = try world.throwTogether { try loaded.fitRate(videos: videos, resampling: resample) }
         if world.isRoot { loaded.notes.forEach(note) }
+        try stream.join(loaded, videos: videos, weights: weights, overrides: set, resampling: resample, world)
         let began = Date()
         let found = try loaded.detect(videos: videos, communicator: world, note: note)?.map { ($0.video, selection($0.detections)) }
         try world.throwTogether {

@@ -192,6 +192,32 @@ final class PGCNTests: XCTestCase {
         XCTAssertEqual(results[2], results[0])
     }
 
+    /// Twice the same stream is that stream; with another one scores and offsets are the weighted mean, whichever batch they come from.
+    func testTwoStreams() throws {
+        let model = try model(), batch = batch(["a", "b"]), alone = try model.detect(batch)
+        let twice = try model.detect(batch, with: model, batch, weight: 1)
+        XCTAssertEqual(twice, alone)
+        let other = try self.model()
+        other.initializeParameters(seed: 9)
+        let otherBatch = self.batch(["a", "b"], seed: 2)
+        let mostly = try model.detect(batch, with: other, otherBatch, weight: 1e9), theirs = try other.detect(otherBatch)
+        XCTAssertNotEqual(theirs, alone)
+        XCTAssertEqual(mostly.map { $0.map(\.label) }, theirs.map { $0.map(\.label) })
+        assertClose("other", mostly.joined().map { Float($0.score) }, theirs.joined().map { Float($0.score) }, relative: 1e-5)
+        var said = PGCNDecoding.Scores(activity: [1, 2], completeness: [0], offsets: [4, -1])
+        said.join(.init(activity: [3, -2], completeness: [1], offsets: [0, 1]), weight: 3)
+        XCTAssertEqual(said, .init(activity: [2.5, -1], completeness: [0.75], offsets: [1, 0.5]))
+        XCTAssertThrowsError(try model.detect(batch, with: try self.model { $0.classes = 4 }, batch, weight: 1)) {
+            XCTAssertEqual(
+                "\($0)",
+                """
+                error: P-GCN joins its scores with those of another P-GCN of as many classes alone
+                  where: key '--second-checkpoint'
+                  do: give a checkpoint of a P-GCN that was trained on the same classes
+                """)
+        }
+    }
+
     /// Nothing to refine is no error; a recording that the lists lack is, and so are no lists.
     func testDetectionWithoutProposals() throws {
         let model = try model { $0.options.detection.maxSegNum = 2 }

@@ -26,6 +26,73 @@ final class PGCNCommandTests: DetectorCommandTestCase {
 
     func testSupervised() throws { try checkSupervised(ranks: [2, 4]) }
 
+    /// RGB and flow: other columns of the same recordings.
+    func testTwoStreams() throws {
+        let made = try kairos(
+            "synthesize", "--output", folder + "/flow.h5", "--videos", "24", "--classes", "3", "--dimension", "6", "--seed", "5")
+        XCTAssertEqual(made.code, 0, made.errors)
+        _ = try train(1, "supervised", "rgb")
+        _ = try train(1, "supervised", "flow", ["--set", "data.store=\"\(folder)/flow.h5\""])
+        let first = [
+            "detect", "--checkpoint", folder + "/rgb/checkpoints/step-00000030.h5", "--store", folder + "/store.h5", "--subset", "Test", "--output",
+            folder + "/p.json", "--set", "model.nms_threshold=0.32", "--json",
+        ]
+        let second = ["--second-checkpoint", folder + "/flow/checkpoints/step-00000030.h5", "--second-store", folder + "/flow.h5"]
+        _ = try object(try mpirun(1, first))
+        let alone = try file("p.json")
+        _ = try object(try mpirun(1, first + second))
+        let joined = try file("p.json")
+        XCTAssertNotEqual(joined, alone)
+        _ = try object(try mpirun(2, first + second + ["--second-weight", "1.2"]))
+        XCTAssertEqual(try file("p.json"), joined)
+        func refused(_ options: [String], _ expected: String, line: UInt = #line) throws {
+            let ended = try start(executable, first + options)
+            XCTAssertEqual(ended.code, 2, line: line)
+            XCTAssertEqual(ended.errors, expected, line: line)
+        }
+        try refused(
+            ["--second-store", "x"],
+            """
+            error: --second-store was given without --second-checkpoint
+              do: give both
+
+            """)
+        try refused(
+            ["--second-checkpoint", "x"],
+            """
+            error: --second-checkpoint was given without --second-store
+              do: streams are joined on two feature stores: give --store and --second-store
+
+            """)
+        try refused(
+            second + ["--second-weight", "0"],
+            """
+            error: --second-weight is 0.0
+              do: give a number above 0 and below 1000
+
+            """)
+    }
+
+    func testDetectorsThatJoinNoStreams() throws {
+        let bmn = folder + "/bmn/checkpoints/step-00000030.h5"
+        let ended = try start(
+            executable,
+            [
+                "detect", "--checkpoint", bmn, "--store", folder + "/store.h5", "--output", folder + "/q.json", "--second-checkpoint", bmn,
+                "--second-store", folder + "/store.h5",
+            ])
+        XCTAssertEqual(ended.code, 2)
+        XCTAssertEqual(
+            ended.errors,
+            """
+            error: the detector bmn joins no streams
+              where: key '--second-checkpoint'
+              do: leave it out, or give two checkpoints of P-GCN
+
+            """)
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/q.json"))
+    }
+
     private func refused(_ options: [String], code: Int32, _ expected: String, line: UInt = #line) throws {
         let ended = try start(
             executable, ["train", folder + "/supervised.yaml", "--output", folder + "/r"] + tinyModel + options.flatMap { ["--set", $0] })

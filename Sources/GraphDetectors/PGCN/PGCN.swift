@@ -34,7 +34,7 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
     /// What there is to refine; nil: made-up proposals, for benchmarks.
     package var lists: ProposalLists?
     /// Trees that detection runs over at once.
-    private static let treesAtOnce = 128
+    static let treesAtOnce = 128
 
     /// Without values in its parameters, and without proposals.
     public init(_ settings: PGCNSettings) {
@@ -118,7 +118,7 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
         for tensor in [network.activity, network.completeness, network.offsets] where tensor.requiresGradient { _ = tensor.gradientToWrite() }
     }
 
-    private func fill(_ features: ProposalFeatures, _ segments: [FrameSegment], at first: Int, _ batch: PackedBatch, _ recording: Int) {
+    func fill(_ features: ProposalFeatures, _ segments: [FrameSegment], at first: Int, _ batch: PackedBatch, _ recording: Int) {
         let rows = batch.features.rows(of: recording), columns = batch.features.columns, video = batch.videos[recording]
         let maxima = RangeMaxima(batch.features.tensor.values + rows.lowerBound * columns, rows: rows.count, channels: columns)
         features.fill(
@@ -161,60 +161,5 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
             "activity": activity, "completeness": completeness, "regression": regression,
             "total": activity + settings.completenessWeight * completeness + settings.regressionWeight * regression,
         ]
-    }
-
-    // MARK: Detection
-
-    /// Proposals of every recording with their classes and moved ends, suppressed within classes, best first.
-    ///
-    /// - Throws: `Failure` where no proposals were given, or none of a recording.
-    public func detect(_ batch: PackedBatch) throws -> [[Detection]] {
-        try batch.videos.indices.map { recording in
-            let video = batch.videos[recording], fps = video.grid.fps, frames = video.duration * fps
-            let proposals = pools(try segments(of: video.id, duration: video.duration), video)
-            let said = scores(proposals, batch, recording)
-            let found = PGCNDecoding(settings: settings).detections(proposals, said, frames: frames)
-            let most = settings.options.detection.maxSegNum
-            return (most > 0 ? Array(found.prefix(most)) : found).map { found in
-                Detection(
-                    video: video.id,
-                    segment: Segment(start: found.segment.start / fps, end: min(found.segment.end / fps, video.duration)),
-                    label: found.label, score: found.score)
-            }
-        }
-    }
-
-    /// In frames, cut to the recording; those without length are left out.
-    private func pools(_ segments: [Segment], _ video: VideoContext) -> [FrameSegment] {
-        let frames = video.duration * video.grid.fps
-        return segments.compactMap { segment in
-            let own = FrameSegment(segment, fps: video.grid.fps)
-            guard own.length > 0, own.start < frames else { return nil }
-            return FrameSegment(start: own.start, end: min(own.end, frames))
-        }
-    }
-
-    /// What the network says of every proposal of a recording.
-    private func scores(_ proposals: [FrameSegment], _ batch: PackedBatch, _ recording: Int) -> PGCNDecoding.Scores {
-        var said = PGCNDecoding.Scores()
-        guard !proposals.isEmpty, !batch.features.rows(of: recording).isEmpty else { return said }
-        let features = ProposalFeatures(proposals: proposals.count, columns: batch.features.columns)
-        fill(features, proposals, at: 0, batch, recording)
-        var graph = ProposalGraph(proposals, rules: settings.graph)
-        var random = RandomStream(seed: 0, "proposal trees of " + batch.videos[recording].id.name)
-        for first in stride(from: 0, to: proposals.count, by: Self.treesAtOnce) {
-            let trees = (first..<min(first + Self.treesAtOnce, proposals.count)).flatMap { graph.tree(root: $0, random: &random) }
-            let part = network(features, trees: trees, .inference())
-            said.activity += part.activity.array
-            said.completeness += part.completeness.array
-            said.offsets += destandardised(part.offsets.array)
-        }
-        return said
-    }
-
-    /// Offsets as they are applied.
-    package func destandardised(_ offsets: [Float]) -> [Float] {
-        let statistics = statistics
-        return offsets.enumerated().map { Float(Double($1) * statistics.deviation[$0 % 2] + statistics.mean[$0 % 2]) }
     }
 }

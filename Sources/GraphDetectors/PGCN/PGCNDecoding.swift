@@ -22,6 +22,16 @@ package struct PGCNDecoding {
             self.completeness = completeness
             self.offsets = offsets
         }
+
+        /// Takes the mean with what another network says of the same proposals, whose weight is given; this one's is 1.
+        package mutating func join(_ other: Scores, weight: Double) {
+            func mean(_ a: [Float], _ b: [Float]) -> [Float] {
+                zip(a, b).map { Float((Double($0) + weight * Double($1)) / (1 + weight)) }
+            }
+            activity = mean(activity, other.activity)
+            completeness = mean(completeness, other.completeness)
+            offsets = mean(offsets, other.offsets)
+        }
     }
 
     /// softmax(activity) of the class, times e^completeness: [proposals, classes].
