@@ -218,6 +218,28 @@ final class PGCNTests: XCTestCase {
         }
     }
 
+    /// Frames that are taken for seconds are found out.
+    func testProposalsInFrames() throws {
+        let model = try model(), path = folder + "/frames.json"
+        try Data(
+            """
+            {"results": {"a": [{"label": "x", "segment": [120, 170], "score": 1}, {"label": "x", "segment": [100, 190], "score": 1}], "b": []}}
+            """.utf8
+        ).write(to: URL(fileURLWithPath: path))
+        model.lists = try ProposalLists([path])
+        let expected = """
+            error: 2 of 2 proposals lie outside their recordings, or more than half of each does, in 1 recording: 'a'; they look like numbers of \
+            frames: divide them by the frames per second
+              where: file '\(path)'
+              do: give proposals in seconds, of the recordings of the store
+            """
+        let videos = batch(["a", "b"]).videos
+        XCTAssertThrowsError(try model.requireProposals(of: videos)) { XCTAssertEqual("\($0)", expected) }
+        XCTAssertThrowsError(try model.prepare(labeled: videos.map { LabelledRecording(context: $0, instances: []) })) {
+            XCTAssertEqual("\($0)", expected)
+        }
+    }
+
     /// Nothing to refine is no error; a recording that the lists lack is, and so are no lists.
     func testDetectionWithoutProposals() throws {
         let model = try model { $0.options.detection.maxSegNum = 2 }

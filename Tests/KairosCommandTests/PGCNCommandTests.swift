@@ -73,6 +73,21 @@ final class PGCNCommandTests: DetectorCommandTestCase {
             """)
     }
 
+    /// All parameters go on, heads with several rows of a class and one of none too.
+    func testInitialWeights() throws {
+        _ = try train(1, "supervised", "first")
+        let ended = try start(
+            executable,
+            ["train", folder + "/supervised.yaml", "--output", folder + "/second"] + tinyModel + [
+                "--set", "training.initial_weights=\"\(folder)/first/checkpoints/step-00000030.h5\"", "--stop-after", "1",
+            ])
+        XCTAssertEqual(ended.code, 0, ended.errors)
+        let said = ended.errors + ended.output
+        XCTAssertTrue(said.contains("initial weights: 15 of the model's 15 parameters are taken from"), said)
+        XCTAssertTrue(said.contains("initial weights: classifier rows of 3 of the 3 classes are taken by name"), said)
+        XCTAssertFalse(said.contains("do not fit"), said)
+    }
+
     func testDetectorsThatJoinNoStreams() throws {
         let bmn = folder + "/bmn/checkpoints/step-00000030.h5"
         let ended = try start(

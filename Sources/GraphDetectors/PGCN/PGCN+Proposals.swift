@@ -7,6 +7,7 @@ extension PGCN {
     ///
     /// - Throws: `Failure` where no proposals were given, or none of one of the recordings.
     public func prepare(labeled: [LabelledRecording]) throws {
+        try requireProposals(of: labeled.map(\.context))
         var offsets: [SIMD2<Double>] = []
         for recording in labeled where !recording.instances.isEmpty {
             let video = recording.context, fps = video.grid.fps
@@ -19,9 +20,23 @@ extension PGCN {
         statistics = OffsetStatistics(offsets)
     }
 
-    /// - Throws: `Failure` (`.badInput`) where no proposals were given, or none of one of the recordings.
+    /// - Throws: `Failure` (`.badInput`) where no proposals were given, or none of one of the recordings, and for many that lie outside their
+    ///   recordings: such are in frames, or of other recordings.
     public func requireProposals(of videos: [VideoContext]) throws {
-        for video in videos { _ = try segments(of: video.id, duration: video.duration) }
+        var scale = SegmentScale()
+        for video in videos {
+            let recording = VideoAnnotation(id: video.id, subset: "", duration: video.duration, fps: video.grid.fps, instances: [])
+            for segment in try segments(of: video.id, duration: video.duration) {
+                scale.add(segment, of: recording, rowsPerSecond: video.grid.fps / video.grid.stride)
+            }
+        }
+        guard scale.isSuspicious else { return }
+        throw Failure(
+            .badInput,
+            "\(scale.outside) of \(scale.count) proposals lie outside their recordings, or more than half of each does, in "
+                + "\(counted(scale.videosOutside.count, "recording")): \(listed(scale.videosOutside.map(\.name)))"
+                + (scale.guess.map { "; \($0)" } ?? ""), at: (lists?.files ?? []).map { .file($0) },
+            advice: "give proposals in seconds, of the recordings of the store")
     }
 
     /// The proposals of a recording in seconds, best first.

@@ -69,12 +69,15 @@ struct WeightClasses {
             let detector = try configuration.detector(inputDimension: inputDimension, classes: classes)
             return detector.namedParameters.map { ($0.name, $0.parameter.publishedShape) }
         }
-        let grown = zip(try shapes(least), try shapes(least + 1)).filter { $0.shape != $1.shape }.map(\.0)
+        let grown = zip(try shapes(least), try shapes(least + 1)).filter { $0.shape != $1.shape }
         let held = Dictionary(file.arrays.map { ($0.publishedName, $0.shape) }) { first, _ in first }
         var counts: Set<Int> = []
-        for (name, shape) in grown {
+        for ((name, shape), (_, larger)) in grown {
             guard let found = held[name], found.count == shape.count, found.dropFirst() == shape.dropFirst() else { return nil }
-            counts.insert(found[0])
+            // Rows of a class, and those beside.
+            let each = larger[0] - shape[0], beside = shape[0] - each * least
+            guard each > 0, found[0] >= beside, (found[0] - beside) % each == 0 else { return nil }
+            counts.insert((found[0] - beside) / each)
         }
         return counts.count == 1 ? counts.first : nil
     }
