@@ -102,6 +102,7 @@ public final class LoadedDetector {
     func agree(_ communicator: Communicator) throws {
         try communicator.agree(on: configuration.digest, name: "the configuration's digest")
         try communicator.agree(on: digest, name: "the checkpoint's digest")
+        if let refiner = detector as? any ProposalRefiner { try communicator.agree(on: refiner.proposalDigest, name: "the proposals' digest") }
     }
 
     /// Compares rows with the rate that the model was trained on.

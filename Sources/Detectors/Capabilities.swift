@@ -117,6 +117,9 @@ public struct LabelledRecording: Sendable {
 
 /// A detector that refines proposals which it is given, and takes figures from all of them before the first step.
 public protocol ProposalRefiner: Detector {
+    /// Of the proposals: the same on all ranks, or they would refine different ones.
+    var proposalDigest: String { get }
+
     /// Called before the first step of a run, when the parameters have their initial values.
     ///
     /// - Throws: `Failure` (`.badInput`) where there are no proposals of a recording.

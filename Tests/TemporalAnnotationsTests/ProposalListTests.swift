@@ -76,6 +76,18 @@ final class ProposalListTests: XCTestCase {
         XCTAssertEqual(both.segments(of: "a", duration: 10)?.count, 2)
     }
 
+    /// Of every name and end, of what is kept.
+    func testDigest() throws {
+        func digest(_ text: String, most: Int? = nil) throws -> String { try ProposalLists([try write(text)], most: most).digest }
+        let whole = try digest(list)
+        XCTAssertEqual(try digest(list), whole)
+        for (old, new) in [("30 90", "30 91"), ("two", "twa"), ("\n300\n", "\n301\n")] {
+            XCTAssertNotEqual(try digest(list.replacingOccurrences(of: old, with: new)), whole, old)
+        }
+        XCTAssertNotEqual(try digest(list, most: 1), whole)
+        XCTAssertEqual(try digest(list.replacingOccurrences(of: "3 0.5000", with: "2 0.6000")), whole)
+    }
+
     private func refused(_ text: String, _ what: String, _ places: String, _ advice: String, line: UInt = #line) throws {
         let path = try write(text)
         XCTAssertThrowsError(try ProposalLists([path]), line: line) {

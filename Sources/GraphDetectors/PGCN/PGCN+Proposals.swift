@@ -3,6 +3,8 @@ import Diagnostics
 import TemporalAnnotations
 
 extension PGCN {
+    public var proposalDigest: String { lists?.digest ?? "none" }
+
     /// Takes mean and deviation of the offsets from the foreground proposals of these recordings; actions themselves do not count.
     ///
     /// - Throws: `Failure` where no proposals were given, or none of one of the recordings.

@@ -19,6 +19,9 @@ public struct ProposalLists: Sendable {
 
     /// The files, in their order.
     public let files: [String]
+    /// Of what is kept of the files, for comparisons between ranks.
+    public var digest: String { String(hash, radix: 16) }
+    private var hash: UInt64 = 0xcbf2_9ce4_8422_2325
     package private(set) var recordings: [VideoID: Recording] = [:]
 
     /// - Parameters:
@@ -37,7 +40,17 @@ public struct ProposalLists: Sendable {
                 var kept = recording
                 if let most { kept.segments = Array(kept.segments.prefix(most)) }
                 recordings[video] = kept
+                add(kept, of: video)
             }
+        }
+    }
+
+    /// FNV-1a over names and ends.
+    private mutating func add(_ recording: Recording, of video: VideoID) {
+        func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
+        video.name.utf8.forEach(add)
+        for number in [recording.frames ?? -1] + recording.segments.flatMap({ [$0.start, $0.end] }) {
+            withUnsafeBytes(of: number.bitPattern.littleEndian) { $0.forEach(add) }
         }
     }
 

@@ -58,6 +58,7 @@ struct PreparedRun {
         try communicator.throwTogether {
             try Self.giveProposals(to: detector, store, recordings, detected: (evaluated?.videos ?? []) + (validated?.videos ?? []))
         }
+        if let refiner = detector as? any ProposalRefiner { try communicator.agree(on: refiner.proposalDigest, name: "the proposals' digest") }
         let planner = try communicator.throwTogether {
             try MemoryPlanner(configuration, detector: detector, store: store, communicator: communicator)
         }
