@@ -73,12 +73,12 @@ package struct PlanCommand: ParsableCommand {
             let asked = try RunConfiguration(path: file, overrides: set)
             // A step of one recording is measured, whatever the batch.
             let alone = try RunConfiguration(path: file, overrides: set + Self.oneRecording)
-            let (lengths, classes) = try lengths(asked)
+            let (lengths, classes, dimension) = try recordings(asked)
             _ = try ComputeThreads.set(asked.training.threads, communicator: world)
             _ = try ProductChoice.set(asked.training, recorded: nil, communicator: world)
             let cropped = lengths.map { min($0, asked.data.maxRows ?? .max) }
             let measured = try PlanMeasurement(
-                alone, classes: classes, longest: cropped.max() ?? 1, repetitions: repetitions, world)
+                alone, dimension: dimension, classes: classes, longest: cropped.max() ?? 1, repetitions: repetitions, world)
             let counts = RecordingCounts(training: lengths.count, fraction: asked.data.labeledFraction)
             let stages = asked.method.outline(asked, counts)
             guard !stages.isEmpty else {
@@ -87,7 +87,9 @@ package struct PlanCommand: ParsableCommand {
             var costs = measured.costs(asked, checkpointRate: disk)
             var rows: [ScalingPlan.Row] = []
             for perRank in try Self.counts(recordings, "--recordings", most: 1_024) {
-                let contrast = stages.contains(where: \.contrasts) ? try PlanMeasurement.contrast(asked, classes: classes, perRank: perRank) : nil
+                let contrast =
+                    stages.contains(where: \.contrasts)
+                    ? try PlanMeasurement.contrast(asked, dimension: dimension, classes: classes, perRank: perRank) : nil
                 func part(_ ranks: Int) throws -> ContrastBenchmark.Size? {
                     try contrast?.measure(recordings: ranks * perRank, repetitions: repetitions)
                 }
@@ -118,17 +120,18 @@ package struct PlanCommand: ParsableCommand {
             ranksPerHost: ranksPerHost, within: try Self.link(within, "--within"), between: try Self.link(network, "--network"))
     }
 
-    /// Rows of the training recordings, and the number of classes.
-    private func lengths(_ configuration: RunConfiguration) throws -> (rows: [Int], classes: Int) {
+    /// Rows of the training recordings, the number of classes, and the columns of the features.
+    private func recordings(_ configuration: RunConfiguration) throws -> (rows: [Int], classes: Int, dimension: Int) {
         let data = configuration.data
         if let annotations {
             let set = try AnnotationSet(readingJSON: annotations, segments: .lenient), subset = try set.subset(named: data.trainingSubset)
             let plans = try SyntheticFeatures(annotations: set, dimension: 1, stride: featureStride, window: window, seed: 0).videos
-            return (plans.filter { $0.annotation.subset == subset }.map(\.rows), set.classes.count)
+            return (plans.filter { $0.annotation.subset == subset }.map(\.rows), set.classes.count, configuration.model.expectedDimension ?? 2048)
         }
         let store = try FeatureStore(path: data.store)
         return (
-            try store.videos(inSubset: data.trainingSubset, key: "data.training_subset").map { store.videos[$0].rows }, store.classes.count
+            try store.videos(inSubset: data.trainingSubset, key: "data.training_subset").map { store.videos[$0].rows }, store.classes.count,
+            store.dimension
         )
     }
 

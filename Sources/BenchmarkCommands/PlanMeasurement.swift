@@ -25,8 +25,8 @@ struct PlanMeasurement: Encodable {
     }
 
     /// Steps of one recording each, of two lengths: the line through their least times.
-    init(_ configuration: RunConfiguration, classes: Int, longest: Int, repetitions: Int, _ world: Communicator) throws {
-        let rows = [max(1, longest / 4), longest], dimension = configuration.model.expectedDimension ?? 2048
+    init(_ configuration: RunConfiguration, dimension: Int, classes: Int, longest: Int, repetitions: Int, _ world: Communicator) throws {
+        let rows = [max(1, longest / 4), longest]
         var parameters = 0
         func seconds(_ phase: StepBenchmark.Phase, _ rows: Int) throws -> Double {
             let steps = StepBenchmark.dense(rows: rows, classes: classes, steps: 1, configuration.data)
@@ -67,8 +67,7 @@ struct PlanMeasurement: Encodable {
     /// A rank's part in the contrast, by the recordings of the global mini-batch; nil: the detector has no levels to contrast.
     ///
     /// - Throws: `Failure` when the detector cannot be made.
-    static func contrast(_ configuration: RunConfiguration, classes: Int, perRank: Int) throws -> ContrastBenchmark? {
-        let dimension = configuration.model.expectedDimension ?? 2048
+    static func contrast(_ configuration: RunConfiguration, dimension: Int, classes: Int, perRank: Int) throws -> ContrastBenchmark? {
         guard let detector = try configuration.detector(inputDimension: dimension, classes: classes) as? any LevelFeatures else { return nil }
         return try ContrastBenchmark(
             configuration.contrast, perRank: perRank, columns: dimension, width: detector.levelCount * detector.levelColumns)

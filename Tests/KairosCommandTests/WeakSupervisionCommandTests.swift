@@ -41,7 +41,7 @@ final class WeakSupervisionCommandTests: CommandTestCase {
         let names = ["pseudo_labels/round-1.json", "pseudo_labels/round-2.json", "predictions.json"]
         XCTAssertEqual(try object(try train(4, "f4", more))["digest"] as? String, digest)
         for name in names { XCTAssertEqual(try file("f4/" + name), try file("f1/" + name), name) }
-        for stop in [3, 14, 19] {
+        for stop in [3, 14] {
             XCTAssertEqual(try object(try train(2, "f", more + ["--stop-after", "\(stop)"]))["step"] as? Int, stop)
             let inspected = try object(try kairos("inspect", folder + "/f/checkpoints/step-000000\(stop < 10 ? "0" : "")\(stop).h5", "--json"))
             XCTAssertEqual(inspected["step"] as? Int, stop)

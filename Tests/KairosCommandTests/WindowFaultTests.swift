@@ -107,7 +107,7 @@ final class WindowFaultTests: FaultTestCase {
             XCTAssertTrue(job.send(signals[one.fault] ?? 0, to: .rank(one.rank)), one.what)
             waiting.append((one, name, job))
             // Stopped jobs wait together.
-            if waiting.count == 8 { try judgeFirst() }
+            if waiting.count == 16 { try judgeFirst() }
         }
         while !waiting.isEmpty { try judgeFirst() }
     }

@@ -21,7 +21,7 @@ def stages_of(folder):
             busy = sum(record[key] for key in ("seconds_compute", "seconds_waiting_data", "seconds_waiting_mpi"))
             stage["intervals"].append((busy / steps, record["seconds_waiting_mpi"] / steps))
             before = record
-        elif "theta" in record and before:  # the line with which a round begins
+        elif "positive" in record and before:  # the line with which a round begins
             stage["labelling"] = record["time"] - before["time"]
     # The first steps of a stage make its buffers.
     return {
