@@ -30,7 +30,7 @@ let package = Package(
         .target(name: "CSignals"),
         .target(name: "Diagnostics", dependencies: ["CProcessor", "CSignals"]),
         .target(name: "RandomStreams"),
-        .target(name: "TemporalAnnotations", dependencies: ["Diagnostics"]),
+        .target(name: "TemporalAnnotations", dependencies: ["Diagnostics", crypto]),
         // Floor 1
         .target(name: "Kernels", dependencies: ["COneDNN", "COpenBLAS", "CProcessor", "Diagnostics"], swiftSettings: uncheckedArithmetic),
         .target(name: "Collectives", dependencies: ["COpenMPI", "Diagnostics"]),

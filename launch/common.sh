@@ -97,3 +97,27 @@ results_of() {
     }
     END { for (test in begun) { if (bad[test] || ended[test] < begun[test]) f++; else if (!skipped[test]) p++ } print p + 0, f + 0 }'
 }
+
+# python_with FOLDER IMPORTS WHAT PACKAGE...: sets `python` to a Python that imports what is asked for, of the system, or makes one in FOLDER. WHAT begins
+# the message where that fails: "package NAME is".
+python_with() {
+    local folder=$1 imports=$2 what=$3 candidate log
+    shift 3
+    for candidate in python3 "$folder/bin/python3"; do
+        if "$candidate" -c "import $imports" > /dev/null 2>&1; then
+            python=$candidate
+            return
+        fi
+    done
+    command -v python3 > /dev/null || fail "the command 'python3' is not found" "apt-get install python3 python3-venv"
+    log=$(mktemp)
+    if ! { python3 -m venv "$folder" && "$folder/bin/python3" -m pip install -q "$@"; } > "$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        rm -rf "$folder"
+        fail "the Python $what missing and could not be installed" \
+            "look at the lines above; a network or python3-venv may be missing"
+    fi
+    rm -f "$log"
+    python=$folder/bin/python3
+}

@@ -120,7 +120,7 @@ public protocol DetectorSettings: ConfigurationSection {
 extension DetectorSettings {
     public static var hasDropout: Bool { true }
     public static var hasClassWeights: Bool { false }
-    public static var mixesRecordings: Bool { true }
+    public static var mixesRecordings: Bool { !seesWholeRecordings }
     /// None.
     public static var qualityBranches: [QualityBranches] { [.none] }
     public static var givesPseudoLabels: Bool { false }

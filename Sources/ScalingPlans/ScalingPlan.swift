@@ -126,7 +126,7 @@ public struct ScalingPlan: Sendable {
     ///   - perRank: recordings of the first kind per rank and step; those of other kinds as the configuration relates them.
     /// - Throws: `Failure` where the sampler finds too few recordings.
     public func row(ranks: Int, perRank: Int) throws -> Row {
-        var terms = Terms(), alone = 0.0, times: [StageTime] = [], longest = 0, messages = 0, group = 0
+        var terms = Terms(), alone = 0.0, times: [StageTime] = [], longest = 0, group = 0
         for stage in stages {
             let (step, own, reduction) = try self.step(of: stage, ranks: ranks, perRank: perRank)
             terms = terms + step * Double(stage.iterations)
@@ -142,7 +142,7 @@ public struct ScalingPlan: Sendable {
             }
             times.append(time)
             if time.secondsOfSteps > times[longest].secondsOfSteps { longest = times.count - 1 }
-            (messages, group) = (reduction.time.messages, reduction.group)
+            group = reduction.group
         }
         let written = Double(stages.reduce(0) { $0 + $1.iterations } / checkpointEvery) * costs.checkpointSeconds
         terms.checkpoints += written
@@ -152,7 +152,7 @@ public struct ScalingPlan: Sendable {
         return Row(
             ranks: ranks, recordingsPerRank: perRank, secondsPerStep: times[longest].secondsPerStep,
             secondsPerEpoch: times[longest].secondsPerStep * steps,
-            efficiency: min(1, alone / terms.total), terms: terms, stages: times, group: group, messages: messages,
+            efficiency: min(1, alone / terms.total), terms: terms, stages: times, group: group, messages: times.last?.messages ?? 0,
             isPossible: stages.allSatisfy { $0.shares.allSatisfy { counts.count($0.recordings) * batch >= $0.perStep * perRank * ranks } })
     }
 

@@ -31,6 +31,19 @@ class StoreTestCase: XCTestCase {
         if world.isRoot { try FileManager.default.removeItem(atPath: folder) }
     }
 
+    /// What a run by all ranks of this job, or by one rank alone, returns; on all ranks the same. It is over on all ranks.
+    func digest(alone: Bool, _ train: (Communicator) throws -> String) throws -> String {
+        var digest = ""
+        if alone {
+            try world.throwTogether { if world.isRoot { digest = try train(try Communicator.alone()) } }
+        } else {
+            digest = try train(world)
+        }
+        digest = try world.broadcast(digest)
+        try world.barrier()
+        return digest
+    }
+
     /// Runs a configuration by all ranks of this job, or by one rank alone.
     ///
     /// - Returns: the digest of the last checkpoint, and the predictions; on all ranks the same.
@@ -42,14 +55,7 @@ class StoreTestCase: XCTestCase {
         func train(_ ranks: Communicator) throws -> String {
             try TrainingRun(configuration, folder: "\(folder)/\(name)", resume: resume, communicator: ranks).run(stopAfter: stopAfter).digest
         }
-        var digest = ""
-        if alone {
-            try world.throwTogether { if world.isRoot { digest = try train(try Communicator.alone()) } }
-        } else {
-            digest = try train(world)
-        }
-        digest = try world.broadcast(digest)
-        try world.barrier()
+        let digest = try digest(alone: alone, train)
         guard stopAfter == nil else { return [] }
         return [digest, try String(contentsOfFile: "\(folder)/\(name)/predictions.json", encoding: .utf8)]
     }

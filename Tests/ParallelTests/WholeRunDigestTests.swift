@@ -79,15 +79,8 @@ final class WholeRunDigestTests: StoreTestCase {
             XCTAssertEqual(listening.steps > 0 && listening.lines > 0, ranks.isRoot)
             return outcome.digest
         }
-        var digest = ""
-        if alone {
-            try world.throwTogether { if world.isRoot { digest = try train(try Communicator.alone()) } }
-        } else {
-            digest = try train(world)
-        }
-        digest = try world.broadcast(digest)
+        let digest = try digest(alone: alone, train)
         guard stopAfter == nil else { return nil }
-        try world.barrier()
         return Left(
             digest: digest,
             files: try ["predictions.json", "metrics.json", "pseudo_labels/round-1.json", "pseudo_labels/round-2.json"].map {

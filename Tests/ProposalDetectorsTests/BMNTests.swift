@@ -10,43 +10,20 @@ import TestSupport
 import XCTest
 
 /// What the golden numbers do not reach: edges of targets, losses and decoding, recordings of any length, threads.
-final class BMNTests: XCTestCase {
+final class BMNTests: XCTestCase, SmallBMNs {
     override func tearDown() { ComputeContext.current.threads = 1 }
 
-    private func tiny(_ change: (inout BMNSettings) -> Void = { _ in }) -> BMNSettings {
-        var settings = BMNSettings()
-        settings.temporalScale = 8
-        settings.samples = 4
-        (settings.baseDimension, settings.proposalDimension, settings.sampledDimension, settings.mapDimension) = (8, 4, 8, 4)
-        (settings.inputDimension, settings.classes) = (4, 3)
-        settings.windowStride = 4
-        change(&settings)
-        return settings
-    }
-
     private func windows(_ change: (inout BMNSettings) -> Void = { _ in }) -> BMNSettings {
-        tiny {
+        tiny(.none) {
             ($0.grid, $0.layout, $0.maximumDuration) = (.windows, .durationStart, 5)
             change(&$0)
         }
     }
 
-    private func batch(_ lengths: [Int], _ instances: [[GridInstance]]? = nil, seed: UInt64 = 1) -> PackedBatch {
-        var random = RandomStream(seed: seed, "batch"), offsets = [0]
-        for length in lengths { offsets.append(offsets.last! + length) }
-        let grid = FeatureGrid(fps: 10, stride: 5, window: 5)
-        return PackedBatch(
-            features: PackedSequence(
-                Tensor(rows: offsets.last!, columns: 4, (0..<4 * offsets.last!).map { _ in random.normal() }), offsets: offsets),
-            videos: lengths.indices.map { VideoContext(id: VideoID("v\($0)"), grid: grid, duration: Double(lengths[$0]) / 2) },
-            instances: instances
-                ?? lengths.map { [GridInstance(segment: GridSegment(start: 0.2 * Float($0), end: 0.6 * Float($0)), label: $0 % 3)] })
-    }
-
     // MARK: Targets
 
     func testTargetsOfASegment() {
-        let settings = tiny { $0.temporalScale = 4 }, targets = BMNTargets([[(1, 3)], []], settings)
+        let settings = tiny(.none) { $0.temporalScale = 4 }, targets = BMNTargets([[(1, 3)], []], settings)
         XCTAssertEqual(targets.start, [1, 1, 1, 0, 0, 0, 0, 0])
         XCTAssertEqual(targets.end, [0, 0, 1, 1, 0, 0, 0, 0])
         // [0,1) [0,2) [0,3) [0,4) [1,2) [1,3) [1,4) [2,3) [2,4) [3,4).
@@ -58,7 +35,7 @@ final class BMNTests: XCTestCase {
 
     func testAnchors() {
         func starts(_ anchor: BMNSettings.BoundaryAnchor) -> [Float] {
-            BMNTargets([[(3, 6)]], tiny { $0.boundaryAnchor = anchor }).start
+            BMNTargets([[(3, 6)]], tiny(.none) { $0.boundaryAnchor = anchor }).start
         }
         XCTAssertEqual(starts(.centered), [0, 0, 1, 1, 1, 0, 0, 0])
         XCTAssertEqual(starts(.row), [0, 0.5, 1, 1, 0.5, 0, 0, 0])
@@ -67,7 +44,7 @@ final class BMNTests: XCTestCase {
 
     /// All of high overlap, those of medium and low overlap whose draw is above one minus the ratio; zero overlap only where it counts as low.
     func testCellsTaken() {
-        let settings = tiny { $0.temporalScale = 4 }
+        let settings = tiny(.none) { $0.temporalScale = 4 }
         var targets = BMNTargets([[(1, 3)]], settings), sums = targets.counts
         let zeros = [Float](repeating: 0, count: 10), ones = [Float](repeating: 1, count: 10)
         XCTAssertEqual(targets.settle(sums, medium: zeros, low: ones), [1])
@@ -79,7 +56,7 @@ final class BMNTests: XCTestCase {
         // As many of high overlap elsewhere in the mini-batch as of medium: all are taken.
         sums[BMNTargets.Count.high.rawValue] = 7
         XCTAssertEqual(targets.settle(sums, medium: [Float](repeating: 1e-6, count: 10), low: zeros), [8])
-        var including = BMNTargets([[(1, 3)]], tiny { ($0.temporalScale, $0.lowIncludesZero) = (4, true) })
+        var including = BMNTargets([[(1, 3)]], tiny(.none) { ($0.temporalScale, $0.lowIncludesZero) = (4, true) })
         XCTAssertEqual(including.counts[BMNTargets.Count.low.rawValue], 2)
         XCTAssertEqual(including.settle(including.counts, medium: zeros, low: ones), [3])
         var none = BMNTargets([], settings)
@@ -163,7 +140,7 @@ final class BMNTests: XCTestCase {
             return (place / proposals.count, cell.start, cell.end, targets.overlap[place])
         }
         // Rows 4 to 11 of 16 are [2, 6) of 8.
-        let rescaled = best(tiny(), [16], GridSegment(start: 3.5, end: 11.5))
+        let rescaled = best(tiny(.none), [16], GridSegment(start: 3.5, end: 11.5))
         XCTAssertEqual([rescaled.map, rescaled.start, rescaled.end], [0, 2, 6])
         XCTAssertEqual(rescaled.overlap, 1)
         let late = best(windows(), [16], GridSegment(start: 9.5, end: 12.5))
@@ -206,7 +183,7 @@ final class BMNTests: XCTestCase {
 
     /// Nothing is proposed in the zeros behind a short recording, and the classes are the best of the classifier's.
     func testShortRecording() {
-        for settings in [windows(), tiny()] {
+        for settings in [windows(), tiny(.none)] {
             let model = BMN(settings)
             model.initializeParameters(seed: 3)
             for length in [1, 3] {
@@ -221,7 +198,7 @@ final class BMNTests: XCTestCase {
     func testScores() {
         let start: [Float] = [0.9, 0.1, 0.2, 0.1], end: [Float] = [0.1, 0.2, 0.3, 0.4]
         func proposals(_ change: (inout BMNSettings) -> Void) -> [BMNDecoding.Proposal] {
-            let settings = tiny {
+            let settings = tiny(.none) {
                 $0.temporalScale = 4
                 change(&$0)
             }
@@ -245,7 +222,7 @@ final class BMNTests: XCTestCase {
 
     /// Losses, gradients and detections are the same bits for every number of threads.
     func testThreads() {
-        for settings in [tiny(), windows(), windows { $0.options.quality = QualitySettings(.tiouTND) }] {
+        for settings in [tiny(.none), windows(), windows { $0.options.quality = QualitySettings(.tiouTND) }] {
             var results: [[UInt32]] = []
             for threads in [1, 2, 3] {
                 ComputeContext.current.threads = threads
@@ -268,7 +245,7 @@ final class BMNTests: XCTestCase {
 
     /// A step learns: repeated on one batch, every part of the loss falls.
     func testStepsLowerTheLoss() throws {
-        let model = BMN(tiny { $0.temporalScale = 10 })
+        let model = BMN(tiny(.none) { $0.temporalScale = 10 })
         model.initializeParameters(seed: 3)
         let arena = ParameterArena(model), batch = batch([20, 15, 10, 25]), optimizer = AdamW(arena, weightDecay: 1e-4, decay: .gradient)
         var all: [[String: Double]] = []
@@ -294,7 +271,7 @@ final class BMNTests: XCTestCase {
         func assertNear(_ measured: Int, _ rehearsed: Int, line: UInt = #line) {
             XCTAssertEqual(Double(measured) / Double(rehearsed), 1.005, accuracy: 0.006, line: line)
         }
-        for settings in [tiny(), windows(), tiny { $0.options.quality = QualitySettings(.tiouTND) }] {
+        for settings in [tiny(.none), windows(), tiny(.none) { $0.options.quality = QualitySettings(.tiouTND) }] {
             let model = BMN(settings), lengths = [27, 5]
             func features() -> PackedSequence {
                 PackedSequence(Tensor(rows: 32, columns: 4, requiresGradient: false), offsets: [0, 27, 32])

@@ -58,11 +58,12 @@ def ratio_text(ratios):
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def compare(name, phase, lengths, precision):
+def compare_steps(name, run_ours, run_theirs):
+    """Alternates two programs that report seconds, parameters and memory; `run_theirs` takes our report."""
     pairs, memory = [], []
     for _ in range(arguments.pairs):
-        a = ours(phase, lengths, precision)
-        b = theirs(phase, precision, a["rows"])
+        a = run_ours()
+        b = run_theirs(a)
         if a["parameters"] != b["parameters"]:
             sys.exit(f"error: the models differ: {a['parameters']} parameters here, {b['parameters']} there")
         pairs.append((statistics.median(a["seconds"]), statistics.median(b["seconds"])))
@@ -76,6 +77,10 @@ def compare(name, phase, lengths, precision):
         f"{name:<34} {ratio_text(ratios):<22} {statistics.median(result['seconds']):8.2f} {statistics.median(result['seconds_pytorch']):9.2f}"
         f"   {result['memory_ratio']:.2f}", flush=True)
     return result
+
+
+def compare(name, phase, lengths, precision):
+    return compare_steps(name, lambda: ours(phase, lengths, precision), lambda report: theirs(phase, precision, report["rows"]))
 
 
 def compare_operations():
@@ -148,23 +153,12 @@ def compare_bmn(phase):
     """BMN on 16 videos of 100 rows of 400 numbers, as on ActivityNet: a training step, or inference one video after another."""
     script = os.path.join(os.path.dirname(theirs_script), "bmn.py")
     shared = ["--phase", phase, "--threads", str(arguments.threads), "--repetitions", str(arguments.repetitions)]
-    pairs, memory = [], []
-    for _ in range(arguments.pairs):
-        a = started([
+    return compare_steps(
+        f"{phase}, BMN, float32",
+        lambda: started([
             arguments.kairos, "benchmark", "step", "--model", "configs/activitynet_tsn_bmn.yaml", "--rows", "100", "--batch", "16", "--set",
-            "model.video_classifier=known", "--json", *shared])
-        b = started([sys.executable, script, *shared])
-        if a["parameters"] != b["parameters"]:
-            sys.exit(f"error: the models differ: {a['parameters']} parameters here, {b['parameters']} there")
-        pairs.append((statistics.median(a["seconds"]), statistics.median(b["seconds"])))
-        memory.append(max(a["peak_rss_mib"]) / b["peak_rss_mib"])
-    ratios = [b / a for a, b in pairs]
-    name = f"{phase}, BMN, float32"
-    ours_seconds, theirs_seconds = (statistics.median(column) for column in zip(*pairs))
-    print(f"{name:<34} {ratio_text(ratios):<22} {ours_seconds:8.2f} {theirs_seconds:9.2f}   {statistics.median(memory):.2f}", flush=True)
-    return dict(
-        case=name, ratio=statistics.median(ratios), ratios=ratios, seconds=ours_seconds, seconds_pytorch=theirs_seconds,
-        memory_ratio=statistics.median(memory))
+            "model.video_classifier=known", "--json", *shared]),
+        lambda _: started([sys.executable, script, *shared]))
 
 
 def write(report):

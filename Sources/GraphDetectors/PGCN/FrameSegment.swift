@@ -20,6 +20,11 @@ package struct FrameSegment: Hashable, Sendable {
         self.init(start: frames(segment.start), end: frames(segment.end))
     }
 
+    /// The part before the recording's end; nil: there is none, or the segment has no length.
+    package func cut(to frames: Double) -> FrameSegment? {
+        length > 0 && start < frames ? FrameSegment(start: start, end: min(end, frames)) : nil
+    }
+
     package var length: Double { end - start }
     package var center: Double { 0.5 * (start + end) }
 

@@ -46,12 +46,8 @@ extension PGCN: StreamJoiner {
 
     /// In frames, cut to the recording; those without length are left out.
     private func proposals(of video: VideoContext) throws -> [FrameSegment] {
-        let fps = video.grid.fps, frames = video.duration * fps
-        return try segments(of: video.id, duration: video.duration).compactMap { segment in
-            let own = FrameSegment(segment, fps: fps)
-            guard own.length > 0, own.start < frames else { return nil }
-            return FrameSegment(start: own.start, end: min(own.end, frames))
-        }
+        let fps = video.grid.fps
+        return try segments(of: video.id, duration: video.duration).compactMap { FrameSegment($0, fps: fps).cut(to: video.duration * fps) }
     }
 
     /// What the network says of every proposal of a recording.

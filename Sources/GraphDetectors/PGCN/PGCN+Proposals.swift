@@ -12,11 +12,9 @@ extension PGCN {
         try requireProposals(of: labeled.map(\.context))
         var offsets: [SIMD2<Double>] = []
         for recording in labeled where !recording.instances.isEmpty {
-            let video = recording.context, fps = video.grid.fps
-            let pools = ProposalPools(
-                try segments(of: video.id, duration: video.duration).map { FrameSegment($0, fps: fps) },
-                actions: recording.instances.map { .init(segment: FrameSegment($0.segment, fps: fps), label: $0.label) },
-                frames: video.duration * fps, thresholds: settings.thresholds)
+            let video = recording.context
+            let pools = pools(
+                try segments(of: video.id, duration: video.duration), actions: recording.instances.map { ($0.segment, $0.label) }, video)
             offsets += pools.offsets[pools.proposed]
         }
         statistics = OffsetStatistics(offsets)

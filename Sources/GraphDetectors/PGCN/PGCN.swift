@@ -125,7 +125,8 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
             segments, at: first, from: .init(maxima: maxima, grid: video.grid, frames: video.duration * video.grid.fps), margin: settings.margin)
     }
 
-    private func pools(_ proposals: [Segment], actions: [(segment: Segment, label: Int)], _ video: VideoContext) -> ProposalPools {
+    /// The proposals of a recording and its actions, both in seconds, by what is learnt of them.
+    func pools(_ proposals: [Segment], actions: [(segment: Segment, label: Int)], _ video: VideoContext) -> ProposalPools {
         ProposalPools(
             proposals.map { FrameSegment($0, fps: video.grid.fps) },
             actions: actions.map { .init(segment: FrameSegment($0.segment, fps: video.grid.fps), label: $0.label) },

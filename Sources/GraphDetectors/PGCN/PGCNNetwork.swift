@@ -2,36 +2,26 @@ import Autograd
 import Kernels
 import NeuralNetworks
 
-/// `A X W + b` of P-GCN. Published names `weight` [input, output] and `bias`.
-package final class GraphConvolution: Module {
-    let weight: Parameter
-    let bias: Parameter
-
-    package init(_ input: Int, _ output: Int) {
-        let bound = 1 / Float(max(output, 1)).squareRoot()
-        weight = Parameter(.matrix(rows: input, columns: output), count: input * output, isDecayed: true, initialization: .uniform(bound: bound))
-        bias = Parameter(.vector, count: output, isDecayed: false, initialization: .uniform(bound: bound))
-    }
-
-    package func visitParameters(_ visitor: ParameterVisitor) {
-        visitor.visit("weight", weight)
-        visitor.visit("bias", bias)
-    }
-
-    /// - Parameter x: [rows, input], the product A X.
-    package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor { pass.tape.linear(x, weight: weight.tensor, bias: bias.tensor) }
-}
-
-/// A linear layer that begins near 0. Published names `weight` [output, input] and `bias`.
-package final class GraphHead: Module {
+/// `x W + b`. Published names `weight` and `bias`.
+package final class GraphLinear: Module {
     private let weight: Parameter
     private let bias: Parameter
 
-    package init(_ input: Int, _ output: Int) {
-        weight = Parameter(
-            .kernelOverMaps(kernel: [], input: input, output: output), count: input * output, isDecayed: true,
-            initialization: .normal(deviation: 0.001))
-        bias = Parameter(.vector, count: output, isDecayed: false, initialization: .constant(0))
+    private init(_ layout: ParameterLayout, _ input: Int, _ output: Int, weight first: Initialization, bias firstBias: Initialization) {
+        weight = Parameter(layout, count: input * output, isDecayed: true, initialization: first)
+        bias = Parameter(.vector, count: output, isDecayed: false, initialization: firstBias)
+    }
+
+    /// `A X W + b`, of the product A X. Published layout [input, output].
+    static func convolution(_ input: Int, _ output: Int) -> GraphLinear {
+        let bound = 1 / Float(max(output, 1)).squareRoot()
+        return GraphLinear(.matrix(rows: input, columns: output), input, output, weight: .uniform(bound: bound), bias: .uniform(bound: bound))
+    }
+
+    /// A layer that begins near 0. Published layout [output, input].
+    static func head(_ input: Int, _ output: Int) -> GraphLinear {
+        GraphLinear(
+            .kernelOverMaps(kernel: [], input: input, output: output), input, output, weight: .normal(deviation: 0.001), bias: .constant(0))
     }
 
     package func visitParameters(_ visitor: ParameterVisitor) {
@@ -39,6 +29,7 @@ package final class GraphHead: Module {
         visitor.visit("bias", bias)
     }
 
+    /// - Parameter x: [rows, input].
     package func callAsFunction(_ x: Tensor, _ pass: ForwardPass) -> Tensor { pass.tape.linear(x, weight: weight.tensor, bias: bias.tensor) }
 }
 
@@ -46,13 +37,13 @@ package final class GraphHead: Module {
 ///
 /// A X W is computed as (A X) W, at the nodes that have children; features are not learnt, so A and A X need no gradient. Published names `gc1`, `gc2`.
 package final class TreeConvolutions: Module {
-    private let first: GraphConvolution
-    private let second: GraphConvolution
+    private let first: GraphLinear
+    private let second: GraphLinear
     private let dropoutProbability: Float
 
     package init(_ columns: Int, hidden: Int, dropout: Float) {
-        first = GraphConvolution(columns, hidden)
-        second = GraphConvolution(hidden, columns)
+        first = .convolution(columns, hidden)
+        second = .convolution(hidden, columns)
         dropoutProbability = dropout
     }
 
@@ -103,9 +94,9 @@ package final class PGCNNetwork: Module {
     private let headDropout: Float
     private let activity: TreeConvolutions
     private let completeness: TreeConvolutions
-    private let activityHead: GraphHead
-    private let completenessHead: GraphHead
-    private let offsetHead: GraphHead
+    private let activityHead: GraphLinear
+    private let completenessHead: GraphLinear
+    private let offsetHead: GraphLinear
 
     package init(_ settings: PGCNSettings) {
         let columns = settings.inputDimension, classes = settings.classes
@@ -113,9 +104,9 @@ package final class PGCNNetwork: Module {
         headDropout = settings.headDropout
         activity = TreeConvolutions(columns, hidden: settings.hiddenDimension, dropout: settings.graphDropout)
         completeness = TreeConvolutions(3 * columns, hidden: settings.hiddenDimension, dropout: settings.graphDropout)
-        activityHead = GraphHead(2 * columns, classes + 1)
-        completenessHead = GraphHead(6 * columns, classes)
-        offsetHead = GraphHead(6 * columns, 2 * classes)
+        activityHead = .head(2 * columns, classes + 1)
+        completenessHead = .head(6 * columns, classes)
+        offsetHead = .head(6 * columns, 2 * classes)
     }
 
     package func visitParameters(_ visitor: ParameterVisitor) {

@@ -7,7 +7,6 @@ public struct PGCNSettings: DetectorSettings {
     public static let name = "pgcn"
     public static let title = "P-GCN"
     public static let hasDropout = false
-    public static let mixesRecordings = false
     public static let seesWholeRecordings = true
 
     public var expectedDimension: Int?

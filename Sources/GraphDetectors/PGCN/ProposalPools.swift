@@ -47,14 +47,10 @@ package struct ProposalPools {
     ///   - frames: of the recording.
     ///   - thresholds: what parts the pools.
     package init(_ proposals: [FrameSegment], actions: [Action], frames: Double, thresholds: Thresholds) {
-        func cut(_ segment: FrameSegment) -> FrameSegment? {
-            guard segment.length > 0, segment.start < frames else { return nil }
-            return FrameSegment(start: segment.start, end: min(segment.end, frames))
-        }
-        let known = actions.compactMap { action in cut(action.segment).map { Action(segment: $0, label: action.label) } }
+        let known = actions.compactMap { action in action.segment.cut(to: frames).map { Action(segment: $0, label: action.label) } }
         var kinds: [[(segment: FrameSegment, label: Int)]] = [[], [], []]
         for proposal in proposals {
-            guard let segment = cut(proposal) else { continue }
+            guard let segment = proposal.cut(to: frames) else { continue }
             let overlaps = known.map { segment.tIoU($0.segment) }, best = Self.first(overlaps), tIoU = best.map { overlaps[$0] } ?? 0
             if tIoU > thresholds.foreground, let best {
                 kinds[0].append((segment, known[best].label))

@@ -105,18 +105,11 @@ package enum BMNLosses {
     package static func regression(
         _ channel: Channel, targets: [Float], taken: [Bool], weights: [Float]? = nil, count: Float, weight: Double
     ) -> Double {
-        var sum = 0.0
-        for (i, target) in targets.enumerated() {
-            let place = i * channel.stride
-            guard taken[i] else {
-                channel.gradient[place] = 0
-                continue
+        0.5
+            * overTaken(channel, targets, taken, weights, count: count, weight: weight) { p, y in
+                let difference = p - y
+                return (difference * difference, difference)
             }
-            let difference = Double(channel.values[place]) - Double(target), w = weights.map { Double($0[i]) } ?? 1
-            sum += w * (difference * difference)
-            channel.gradient[place] = Float(w * (weight * difference / Double(count)))
-        }
-        return count > 0 ? 0.5 * sum / Double(count) : 0
     }
 
     /// `-sum over the cells taken w [y log(p + eps) + (1 - y) log(1 - p + eps)] / the sum of their weights`.
@@ -131,6 +124,18 @@ package enum BMNLosses {
     package static func crossEntropy(
         _ channel: Channel, targets: [Float], taken: [Bool], weights: [Float]? = nil, count: Float, weight: Double
     ) -> Double {
+        overTaken(channel, targets, taken, weights, count: count, weight: weight) { p, y in
+            (-(y * log(p + epsilon) + (1 - y) * log(1 - p + epsilon)), (1 - y) / (1 - p + epsilon) - y / (p + epsilon))
+        }
+    }
+
+    /// The weighted mean of a loss over the cells taken; gradients are stored, 0 for the others.
+    ///
+    /// - Parameter loss: takes prediction and target, gives the loss and its slope.
+    private static func overTaken(
+        _ channel: Channel, _ targets: [Float], _ taken: [Bool], _ weights: [Float]?, count: Float, weight: Double,
+        _ loss: (_ prediction: Double, _ target: Double) -> (value: Double, slope: Double)
+    ) -> Double {
         var sum = 0.0
         for (i, target) in targets.enumerated() {
             let place = i * channel.stride
@@ -138,9 +143,9 @@ package enum BMNLosses {
                 channel.gradient[place] = 0
                 continue
             }
-            let p = Double(channel.values[place]), y = Double(target), w = weights.map { Double($0[i]) } ?? 1
-            sum -= w * (y * log(p + epsilon) + (1 - y) * log(1 - p + epsilon))
-            channel.gradient[place] = Float(w * (weight * ((1 - y) / (1 - p + epsilon) - y / (p + epsilon)) / Double(count)))
+            let w = weights.map { Double($0[i]) } ?? 1, (value, slope) = loss(Double(channel.values[place]), Double(target))
+            sum += w * value
+            channel.gradient[place] = Float(w * (weight * slope / Double(count)))
         }
         return count > 0 ? sum / Double(count) : 0
     }

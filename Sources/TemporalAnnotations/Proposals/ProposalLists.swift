@@ -1,4 +1,6 @@
+import Crypto
 import Diagnostics
+import Foundation
 
 /// Segments of recordings that may hold actions, whatever their class, out of files of either form:
 ///
@@ -20,8 +22,7 @@ public struct ProposalLists: Sendable {
     /// The files, in their order.
     public let files: [String]
     /// Of what is kept of the files, for comparisons between ranks.
-    public var digest: String { String(hash, radix: 16) }
-    private var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+    public let digest: String
     package private(set) var recordings: [VideoID: Recording] = [:]
 
     /// - Parameters:
@@ -30,6 +31,7 @@ public struct ProposalLists: Sendable {
     /// - Throws: `Failure` (`.badInput`) for a file that is of neither form, naming file, line and video, and for a recording in two files.
     public init(_ files: [String], most: Int? = nil) throws {
         self.files = files
+        var hash = SHA256()
         for path in files {
             for (video, recording) in try Self.read(path) {
                 if let other = recordings[video] {
@@ -40,17 +42,17 @@ public struct ProposalLists: Sendable {
                 var kept = recording
                 if let most { kept.segments = Array(kept.segments.prefix(most)) }
                 recordings[video] = kept
-                add(kept, of: video)
+                Self.add(kept, of: video, to: &hash)
             }
         }
+        digest = hash.finalize().map { String(format: "%02x", $0) }.joined()
     }
 
-    /// FNV-1a over names and ends.
-    private mutating func add(_ recording: Recording, of video: VideoID) {
-        func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
-        video.name.utf8.forEach(add)
+    /// Names and ends go into the digest.
+    private static func add(_ recording: Recording, of video: VideoID, to hash: inout SHA256) {
+        hash.update(data: Data(video.name.utf8))
         for number in [recording.frames ?? -1] + recording.segments.flatMap({ [$0.start, $0.end] }) {
-            withUnsafeBytes(of: number.bitPattern.littleEndian) { $0.forEach(add) }
+            withUnsafeBytes(of: number.bitPattern.littleEndian) { hash.update(bufferPointer: $0) }
         }
     }
 
