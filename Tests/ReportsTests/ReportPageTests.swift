@@ -107,7 +107,8 @@ final class ReportPageTests: XCTestCase {
         for word in ["http:", "https:", "src=\"", "url(", "@import"] { XCTAssertFalse(page.contains(word), word) }
         XCTAssertTrue(page.contains("default-src &#39;none&#39;"))
         for title in [
-            "Summary", "Training", "Stages and rounds", "Average precision", "Confusion of classes", "Error analysis", "Recordings", "Pseudo-labels",
+            "Summary", "Training", "Stages and rounds", "Average precision", "Proposals", "Confusion of classes", "Error analysis", "Recordings",
+            "Pseudo-labels",
         ] {
             XCTAssertTrue(page.contains(">\(title)</h2>"), title)
         }
@@ -151,7 +152,7 @@ final class ReportPageTests: XCTestCase {
             XCTAssertTrue(svg.hasPrefix("<svg viewBox=") && svg.contains("xmlns=\"http://www.w3.org/2000/svg\""), figure.rawValue)
         }
         requireWellFormed(try RunFigure.precisionRecall.svg(of: run, className: names[0]))
-        requireWellFormed(try RunFigure.timeline.svg(of: run, recording: "recording 2 \"q\""))
+        for figure in [RunFigure.timeline, .proposals] { requireWellFormed(try figure.svg(of: run, recording: "recording 2 \"q\"")) }
         func message(_ body: () throws -> String) -> String {
             do { return try body() } catch { return "\(error)" }
         }
@@ -160,9 +161,31 @@ final class ReportPageTests: XCTestCase {
             "error: the run has no recording 'recording 2 q'; did you mean 'recording 2 \"q\"'?\n  where: key '--recording'\n"
                 + "  do: give one such as '<img src=x onerror=alert(2)>'")
         XCTAssertEqual(
+            message { try RunFigure.proposals.svg(of: run, recording: "recording 9") },
+            "error: the run has no evaluated recording 'recording 9'; did you mean 'recording 1 \"q\"'?\n  where: key '--recording'\n"
+                + "  do: give one such as '<img src=x onerror=alert(2)>'")
+        XCTAssertEqual(
             message { try RunFigure.ranks.svg(of: run) },
             "error: the run has nothing to draw as 'ranks'\n  where: file '\(folder)/a'\n"
                 + "  do: choose another figure, or a run that has a timeline (train --timeline)")
+    }
+
+    /// Of the four detections of a recording of the made runs, the first has a tIoU of 1, the others 0.84, 0.68 and 0.52.
+    func testProposals() throws {
+        let runs = try ["one", "two"].map { try makeRun($0, classes: ["a", "b"], recordings: 4) }
+        let page = RunReport([runs[0]]).html()
+        let table = try XCTUnwrap(page.components(separatedBy: "Average recall at so many").last?.components(separatedBy: "</table>").first)
+        let cells = table.components(separatedBy: "<td").dropFirst().compactMap { $0.components(separatedBy: ">").dropFirst().first }
+            .map { $0.components(separatedBy: "<")[0] }
+        // At the last number (all four detections): thresholds 0.5, 0.55 to 0.65, 0.7 to 0.8 and 0.85 to 0.95 are met by 4, 3, 2 and 1 of 4.
+        XCTAssertEqual(cells.dropLast().last, "55.0")
+        let map = try RunFigure.proposals.svg(of: runs[0], recording: "recording 1 \"q\"")
+        XCTAssertEqual(count("<rect class=\"cell\"", in: map), 4 + 1)
+        XCTAssertEqual(count("<circle", in: map), 4)
+        XCTAssertTrue(map.contains("<title>action, 1 to 6 s</title>") && map.contains(" s: score 0.9</title>"))
+        let both = RunReport(runs).html()
+        XCTAssertTrue(both.contains("ActivityNet computes it). A line per run."))
+        XCTAssertEqual(count(">Proposals of recording 1 &quot;q&quot;</", in: both), count(">Proposals of recording 1 &quot;q&quot;</", in: page) * 2)
     }
 
     func testSeveralRuns() throws {

@@ -7,6 +7,8 @@ public enum RunFigure: String, CaseIterable, Sendable {
     case validation
     case meanPrecision = "map"
     case precisionRecall = "precision-recall"
+    case averageRecall = "average-recall"
+    case proposals = "proposal-map"
     case confusion
     case falsePositives = "false-positives"
     case errorImpact = "error-impact"
@@ -27,6 +29,8 @@ public enum RunFigure: String, CaseIterable, Sendable {
         case .validation: "mAP of the evaluations while the run trained"
         case .meanPrecision: "mAP over tIoU"
         case .precisionRecall: "precision over recall, per class, or per tIoU of one --class"
+        case .averageRecall: "recall of detections of any class over their average number (AR@AN)"
+        case .proposals: "start and length of the detections of one --recording, by score"
         case .confusion: "classes of detections by classes of actions"
         case .falsePositives: "errors of the best detections (DETAD)"
         case .errorImpact: "what mAP gains without each error (DETAD)"
@@ -45,13 +49,16 @@ public enum RunFigure: String, CaseIterable, Sendable {
     ///
     /// - Parameters:
     ///   - run: whose figure.
-    ///   - recording: for `timeline`: which one; nil: the first that is evaluated.
+    ///   - recording: for `timeline` and `proposals`: which one; nil: the first that is evaluated.
     ///   - className: for `precisionRecall`: of which class; nil: of all.
     /// - Throws: `Failure` (`.wrongUsage`) for a recording or class that the run does not have, and (`.badInput`) when the run lacks what the figure
     ///   shows.
     public func svg(of run: ReportedRun, recording: String? = nil, className: String? = nil) throws -> String {
         let figures = RunFigures(run)
         if let className, self == .precisionRecall { try Self.require(className, among: run.classes.names, "class", "--class") }
+        if let recording, self == .proposals {
+            try Self.require(recording, among: (run.evaluated ?? []).map(\.id.name), "evaluated recording", "--recording")
+        }
         if let recording, self == .timeline {
             let known = (run.evaluated ?? []).map(\.id.name) + (figures.labelledRecordings.map(\.id.name))
             try Self.require(recording, among: known, "recording", "--recording")
@@ -69,7 +76,8 @@ public enum RunFigure: String, CaseIterable, Sendable {
         case .loss, .learningRate, .time: "a log"
         case .validation: "evaluations in its log (training.evaluate_every)"
         case .meanPrecision: "metrics"
-        case .precisionRecall, .confusion, .falsePositives, .errorImpact, .sensitivity, .falseNegatives, .timeline: "detections and their truth"
+        case .precisionRecall, .averageRecall, .proposals, .confusion, .falsePositives, .errorImpact, .sensitivity, .falseNegatives, .timeline:
+            "detections and their truth"
         case .quality, .fates: "rounds of pseudo-labels"
         case .reliability: "pseudo-labels of recordings whose truth is known"
         case .ranks: "a timeline (train --timeline)"

@@ -31,6 +31,8 @@ struct RunFigures: Sendable {
         case .validation: validation
         case .meanPrecision: meanPrecision
         case .precisionRecall: className.map { precisionRecall(className: $0) } ?? precisionRecallOfClasses
+        case .averageRecall: averageRecall
+        case .proposals: proposalMap(recording)
         case .confusion: confusion
         case .falsePositives: falsePositives
         case .errorImpact: errorImpact

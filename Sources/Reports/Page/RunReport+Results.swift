@@ -60,6 +60,32 @@ extension RunReport {
         ).markup
     }
 
+    /// Recall whatever the class, and where the detections of some recordings lie.
+    func proposalSection(_ numbers: inout FigureNumbers) -> PageSection? {
+        let recalls = zip(comparison.names, figures).compactMap { name, own in own.proposalRecall.map { (name, $0) } }
+        guard !recalls.isEmpty else { return nil }
+        let isAlone = comparison.runs.count == 1
+        let series = recalls.enumerated().map { number, own in
+            LineChart.Series(
+                name: own.0, points: zip(own.1.averageNumbers, own.1.averageRecall).map { ($0, 100 * $1) }, color: isAlone ? nil : number)
+        }
+        let curves = isAlone ? figures[0].averageRecall : RunFigures.recallChart(series, of: " A line per run.")
+        let shown = [0, 4, 9, 49, 99]
+        let table = Table(
+            caption: "Average recall at so many detections per recording in the mean, and the area under the curve, in per cent",
+            head: ["run"] + shown.map { "AR@\($0 + 1)" } + ["area"],
+            rows: recalls.map { name, recall in
+                [.text(Shown.name(name))] + (shown.map { recall.averageRecall[$0] } + [recall.area]).map { .text(Shown.percent($0)) }
+            }
+        ).markup
+        let maps = perRun { own in
+            let recordings = Self.spread((own.run.evaluated ?? []).filter { !$0.instances.isEmpty }, min(limits.recordings, 2))
+            return [.grid(recordings.compactMap { own.proposalMap($0.id.name) }.map { numbers.place($0) })]
+        }
+        let drawn = [curves].compactMap { $0 }.map { numbers.place($0) }
+        return PageSection(id: "proposals", title: "Proposals", content: drawn + [table] + leftOut + [maps].compactMap { $0 })
+    }
+
     func confusionSection(_ numbers: inout FigureNumbers) -> PageSection? {
         guard let content = perRun({ own in [own.figure(.confusion)].compactMap { $0 }.map { numbers.place($0) } }) else { return nil }
         return PageSection(id: "confusion", title: "Confusion of classes", content: leftOut + [content])

@@ -35,7 +35,8 @@ public struct RunReport: Sendable {
     public func html() -> String {
         var numbers = FigureNumbers()
         let sections = [
-            summary(), configurationSection(), trainingSection(&numbers), stagesSection(), precisionSection(&numbers), confusionSection(&numbers),
+            summary(), configurationSection(), trainingSection(&numbers), stagesSection(), precisionSection(&numbers), proposalSection(&numbers),
+            confusionSection(&numbers),
             errorSection(&numbers), recordingsSection(&numbers), labelsSection(&numbers), timeSection(&numbers),
         ].compactMap { $0 }
         let title = "Kairos: \(comparison.names.count == 1 ? Shown.name(comparison.names[0]) : "\(comparison.names.count) runs")"
