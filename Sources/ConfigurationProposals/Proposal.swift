@@ -1,3 +1,4 @@
+import Diagnostics
 import Foundation
 
 /// A value for a key of a configuration, and why.
@@ -18,6 +19,29 @@ public struct Proposal: Codable, Equatable, Sendable {
 
     /// A number.
     init(_ key: String, _ value: Int, _ reason: String) { self.init(key, "\(value)", reason) }
+
+    /// What the user sets, "section.key=value".
+    ///
+    /// - Throws: `Failure` (`.wrongUsage`) for another form, for several lines, and for a key that an option of its own gives.
+    public init(assignment: String) throws {
+        let parts = assignment.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, parts[0].split(separator: ".", omittingEmptySubsequences: false).allSatisfy({ !$0.isEmpty }),
+            parts[0].contains("."), !assignment.unicodeScalars.contains(where: Self.isUnprintable)
+        else {
+            throw Failure.wrongUsage(
+                "'\(assignment)' does not set a key", at: .key("--set"),
+                advice: "write --set SECTION.KEY=VALUE on one line, for example --set training.iterations=1000")
+        }
+        if let option = Self.optionOf[parts[0]] {
+            throw Failure.wrongUsage("\(parts[0]) is given by \(option)", at: .key("--set \(parts[0])"), advice: "use \(option)")
+        }
+        self.init(parts[0], parts[1], "as asked")
+    }
+
+    private static let optionOf = [
+        "data.store": "the argument STORE", "model.name": "--detector", "method.name": "--method", "data.training_subset": "--training-subset",
+        "data.evaluation_subset": "--evaluation-subset", "data.labeled_fraction": "--labeled-fraction",
+    ]
 
     /// A text in double quotes, which JSON and YAML share; what YAML does not print is escaped.
     static func quoted(_ text: String) -> String {

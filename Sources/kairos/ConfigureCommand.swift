@@ -18,6 +18,7 @@ struct ConfigureCommand: ParsableCommand {
             Examples:
               kairos configure emg.h5 --output emg.yaml --try
               kairos configure emg.h5 --detector tridet --method apl --labeled-fraction 0.1 --ranks 4 --output emg_apl.yaml
+              kairos configure emg.h5 --detector pgcn --set 'model.proposals=[emg-proposals.json]' --output emg_pgcn.yaml
 
             Looks at the lengths of recordings and actions, overlaps, classes, the width of rows and the memory of this machine, and writes a
             configuration that 'kairos train' takes as it is. Without --output it is printed.
@@ -45,6 +46,10 @@ struct ConfigureCommand: ParsableCommand {
     var tryRates = false
     @Option(help: "Steps of the range test, from 20 to 10000.")
     var trySteps = 200
+    @Option(
+        name: .customLong("set"), parsing: .singleValue,
+        help: ArgumentHelp("Set a key of the proposed configuration; the other values stay as proposed.", valueName: "key.path=value"))
+    var set: [String] = []
     @OptionGroup var report: OutputOptions
 
     /// The rates of the range test.
@@ -64,14 +69,21 @@ struct ConfigureCommand: ParsableCommand {
         let detector = try detector.map { try Self.chosen($0, "--detector", registry.detectors.map { ($0.name, $0) }) } ?? registry.detectors[0]
         let method = try method.map { try Self.chosen($0, "--method", registry.methods.map { ($0.name, $0) }) } ?? registry.methods[0]
         if let output { for place in [output, listPath(beside: output)] { try requireWritablePlace(of: place, apartFrom: [store]) } }
+        let asked = try set.map(Proposal.init(assignment:))
+        if tryRates, asked.contains(where: { $0.key == "training.learning_rate" }) {
+            throw Failure.wrongUsage(
+                "--try was given with --set training.learning_rate", at: .key("--try"), advice: "leave one of them out: --try finds the rate")
+        }
         let opened = try FeatureStore(path: store)
         let (facts, list) = try facts(opened, method, registry)
         var proposal = ConfigurationProposal(facts, detector: detector, method: method)
+        asked.forEach { proposal.set($0) }
         try withRanks { world in
             // The list of labelled recordings is read where it will not stay, so that nothing is written when the proposal is refused.
             let draft = try Draft(list)
             defer { draft.remove() }
             try fit(&proposal, facts, opened, draft, world)
+            asked.forEach { proposal.set($0) }
             let trial = try TrainingTrial(try proposal.configuration(draft.overrides, registry: registry), communicator: world)
             trial.notes.filter { $0.hasPrefix("warning: ") }.forEach(note)
             let range = tryRates ? try tryRates(trial, &proposal) : nil

@@ -75,6 +75,43 @@ final class ConfigureCommandTests: CommandTestCase {
         }
     }
 
+    /// Values of the user's own, among them proposals, without which P-GCN is refused.
+    func testGivenValuesStay() throws {
+        try makeStore((0..<4).map { ("v\($0)", $0 < 3 ? "train" : "test", 20, [(2, 6, "run"), (8, 9, "jump")]) })
+        let missing = try configure(["--detector", "pgcn", "--output", folder + "/c.yaml"])
+        XCTAssertEqual(missing.code, 3)
+        XCTAssertTrue(missing.errors.hasPrefix("error: there are no proposals to refine\n  where: key 'model.proposals'\n"), missing.errors)
+        let results = Dictionary(
+            uniqueKeysWithValues: (0..<4).map { ("v\($0)", [["label": "run", "score": 0.5, "segment": [1.0, 5.0]] as [String: Any]]) })
+        try JSONSerialization.data(withJSONObject: ["version": "1", "external_data": [:], "results": results] as [String: Any])
+            .write(to: URL(fileURLWithPath: folder + "/p.json"))
+        let made = try object(
+            try configure([
+                "--detector", "pgcn", "--set", "model.proposals=[\(folder)/p.json]", "--set", "training.iterations=7", "--output",
+                folder + "/c.yaml", "--json",
+            ]))
+        let keys = try XCTUnwrap(made["keys"] as? [[String: Any]])
+        XCTAssertEqual(keys.first { $0["key"] as? String == "training.iterations" }?["value"] as? Int, 7)
+        let text = try String(contentsOfFile: folder + "/c.yaml", encoding: .utf8)
+        XCTAssertTrue(text.contains("\n  proposals: [\(folder)/p.json] # as asked\n"), text)
+        let checked = try object(try kairos("train", folder + "/c.yaml", "--check", "--json"))
+        XCTAssertEqual((checked["stages"] as? [[String: Any]])?.map { $0["iterations"] as? Int }, [7])
+
+        func refusal(_ options: [String]) throws -> String { try configure(options + ["--output", folder + "/d.yaml"]).errors }
+        XCTAssertEqual(
+            try refusal(["--set", "training.iterations"]),
+            "error: 'training.iterations' does not set a key\n  where: key '--set'\n"
+                + "  do: write --set SECTION.KEY=VALUE on one line, for example --set training.iterations=1000\n")
+        XCTAssertEqual(
+            try refusal(["--set", "model.name=bmn"]),
+            "error: model.name is given by --detector\n  where: key '--set model.name'\n  do: use --detector\n")
+        XCTAssertEqual(
+            try refusal(["--try", "--set", "training.learning_rate=0.1"]),
+            "error: --try was given with --set training.learning_rate\n  where: key '--try'\n  do: leave one of them out: --try finds the rate\n")
+        XCTAssertTrue(try refusal(["--set", "training.nothing=1"]).hasPrefix("error: "), "an unknown key")
+        XCTAssertFalse(FileManager.default.fileExists(atPath: folder + "/d.yaml"))
+    }
+
     func testTheRangeTestIsRepeatable() throws {
         try makeStore(videos: 12)
         let options = ["--try", "--try-steps", "20", "--json"]
