@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 parser = argparse.ArgumentParser(prog="launch/compare-pytorch")
 parser.add_argument("--annotations", help="thumos14.json, for the cases of THUMOS14's true lengths; without it these are left out")
@@ -18,7 +19,8 @@ parser.add_argument("--pairs", type=int, default=3, help="alternations of ours a
 parser.add_argument("--repetitions", type=int, default=3, help="measured in each process, after one that is not counted")
 parser.add_argument("--steps", type=int, default=8, help="batches of a repetition over THUMOS14's lengths")
 parser.add_argument("--precision", choices=["float32", "bfloat16"], action="append", help="may be given twice (default: both)")
-parser.add_argument("--only", help="only cases whose name holds this text: dense, 'train, thumos14', BMN, Soft-NMS, ranks")
+parser.add_argument("--sbhar", metavar="FOLDER", help="'HAPT Data Set', for whole runs on SBHAR; without it these are left out")
+parser.add_argument("--only", help="only cases whose name holds this text: dense, 'train, thumos14', BMN, SBHAR, Soft-NMS, ranks")
 parser.add_argument(
     "--distributed", metavar="RATE",
     help="instead, dense training steps on two hosts joined at RATE (1gbit), made by launch/netcluster, each with half of the threads: "
@@ -161,6 +163,60 @@ def compare_bmn(phase):
         lambda _: started([sys.executable, script, *shared]))
 
 
+def compare_sbhar():
+    """Whole runs on SBHAR, 10 % of the labels, 600 iterations: import, training, detection and evaluation here; there training and detection on the
+    imported recordings, and our evaluation of its detections."""
+    script = os.path.join(os.path.dirname(theirs_script), "sbhar.py")
+    pairs, scores, memory = [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        store, order, found, run = (os.path.join(folder, name) for name in ("sbhar.h5", "order.json", "found.json", "run"))
+        importing = timed([arguments.kairos, "import", "sbhar", "--source", arguments.sbhar, "--output", store])[0]
+        import h5py
+        with h5py.File(store) as file:
+            videos = zip(file["videos/id"][:], file["videos/subset"][:])
+            names = sorted(name.decode() for name, subset in videos if subset == b"Validation")
+        with open(order, "w") as file:
+            json.dump(names, file)
+        for pair in range(arguments.pairs):
+            a, trained, ours_memory = timed([
+                arguments.kairos, "train", "configs/sbhar_supervised.yaml", "--output", f"{run}{pair}", "--json", "--seed", "1", "--set",
+                f"data.store={store}", "--set", f"data.labeled_order={order}", "--set", "data.labeled_fraction=0.1", "--set",
+                f"training.threads={arguments.threads}"])
+            b, _, theirs_memory = timed([
+                sys.executable, script, "--store", store, "--order", order, "--labeled", str(round(0.1 * len(names))), "--threads",
+                str(arguments.threads), "--output", found])
+            c, evaluated, _ = timed([
+                arguments.kairos, "evaluate", "--annotations", f"{run}{pair}/truth.json", "--predictions", found, "--subset", "Test", "--json"])
+            pairs.append((importing + a, b + c))
+            scores.append((trained["average_mAP"], evaluated["average_mAP"]))
+            memory.append(ours_memory / theirs_memory)
+    ratios = [b / a for a, b in pairs]
+    ours_seconds, theirs_seconds = (statistics.median(column) for column in zip(*pairs))
+    ours_score, theirs_score = (statistics.median(column) for column in zip(*scores))
+    print(
+        f"{'SBHAR, whole runs, float32':<34} {ratio_text(ratios):<22} {ours_seconds:8.2f} {theirs_seconds:9.2f}   {statistics.median(memory):.2f}"
+        f"   average mAP {100 * ours_score:.1f} here, {100 * theirs_score:.1f} there", flush=True)
+    return dict(
+        ratio=statistics.median(ratios), ratios=ratios, seconds=[a for a, _ in pairs], seconds_pytorch=[b for _, b in pairs],
+        memory_ratio=statistics.median(memory), average_mAP=ours_score, average_mAP_pytorch=theirs_score)
+
+
+def timed(command):
+    """Seconds of a process from its start to its end, the last line of its output if that is JSON, and its peak memory in MiB."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        begin = time.monotonic()
+        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begin
+        for file in (output, errors):
+            file.seek(0)
+        if status != 0:
+            sys.exit(f"error: '{' '.join(command)}' ended with exit code {os.waitstatus_to_exitcode(status)}\n{errors.read().strip()}")
+        lines = output.read().splitlines()
+    report = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else None
+    return seconds, report, usage.ru_maxrss / 1024
+
+
 def write(report):
     if arguments.output:
         part = f"{arguments.output}.{os.getpid():016x}.part"
@@ -184,16 +240,18 @@ if arguments.distributed:
 suppression = [limit for limit in (200, 0) if not arguments.only or arguments.only in "Soft-NMS"]
 cases = [case for case in cases if (arguments.annotations or case[2] == "dense") and (not arguments.only or arguments.only in case[0])]
 bmn = [phase for phase in ("train", "infer") if not arguments.only or arguments.only in f"{phase}, BMN"]
+compares_sbhar = arguments.sbhar and (not arguments.only or arguments.only in "SBHAR")
 compares_ranks = arguments.threads >= 2 and arguments.threads % 2 == 0 and (not arguments.only or arguments.only in "ranks")
-if not cases and not bmn and not suppression and not compares_ranks:
+if not cases and not bmn and not suppression and not compares_sbhar and not compares_ranks:
     sys.exit(f"error: no case's name holds '{arguments.only}'")
 report = dict(threads=arguments.threads)
 if cases:
     report["work"] = compare_operations()
-if cases or bmn or suppression:
+if cases or bmn or suppression or compares_sbhar:
     print(f"\n{'case':<34} {'theirs / ours':<22} {'ours, s':>8} {'theirs, s':>9}   memory, ours / theirs")
 report["cases"] = [compare(*case) for case in cases]
 report["bmn"] = [compare_bmn(phase) for phase in bmn]
+report["sbhar"] = [compare_sbhar()] if compares_sbhar else []
 report["suppression"] = [compare_suppression(limit) for limit in suppression]
 if compares_ranks:
     report["ranks"] = compare_ranks()
