@@ -59,7 +59,7 @@ public struct RepresentationProbe {
         guard let detector = loaded.detector as? any LevelFeatures else {
             throw Failure.badInput(
                 "the checkpoint's detector has no levels of features, so it has no representation to probe", at: .key("model.name"),
-                advice: "use a checkpoint of another detector: model.name \(loaded.configuration.registry.pseudoLabelDetectors)")
+                advice: "use a checkpoint of another detector: model.name \(loaded.configuration.registry.levelDetectors)")
         }
         guard frames > 0 else { throw Failure.wrongUsage("--frames is \(frames)", advice: "give a whole number above 0") }
         self.loaded = loaded

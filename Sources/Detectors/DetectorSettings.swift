@@ -65,8 +65,12 @@ public protocol DetectorSettings: ConfigurationSection {
 
     /// The branches of quality that the detector can have.
     static var qualityBranches: [QualityBranches] { get }
-    /// Whether methods can make pseudo-labels of its predictions and contrast its features: `make` gives `CandidateLocalizer` and `LevelFeatures`.
+    /// Whether methods can make pseudo-labels of its predictions: `make` gives `CandidateLocalizer`.
     static var givesPseudoLabels: Bool { get }
+    /// Whether its features can be contrasted and probed: `make` gives `LevelFeatures`.
+    static var hasLevels: Bool { get }
+    /// Whether it refines proposals, and must be prepared with labelled segments: `make` gives `ProposalRefiner`.
+    static var refinesProposals: Bool { get }
 
     /// Whether the detector must see recordings whole: cropping, windows and MixUp are refused.
     static var seesWholeRecordings: Bool { get }
@@ -124,6 +128,8 @@ extension DetectorSettings {
     /// None.
     public static var qualityBranches: [QualityBranches] { [.none] }
     public static var givesPseudoLabels: Bool { false }
+    public static var hasLevels: Bool { false }
+    public static var refinesProposals: Bool { false }
     public static var seesWholeRecordings: Bool { false }
     /// As `make`: there are no files.
     public func makeReading(inputDimension: Int, classes: Int, options: DetectorOptions) throws -> any Detector {

@@ -31,6 +31,7 @@ extension PyramidDetectorConfiguration {
     public static var hasClassWeights: Bool { true }
     public static var qualityBranches: [QualityBranches] { QualityBranches.allCases }
     public static var givesPseudoLabels: Bool { true }
+    public static var hasLevels: Bool { true }
     public var expectedDimension: Int? { pyramid.expectedDimension }
     public var usualRows: Int { pyramid.maximumLength }
 

@@ -68,11 +68,15 @@ class DetectorCommandTestCase: CommandTestCase {
 
     /// Pre-training, burn-in and two rounds: the same bits for 1 and 2 ranks.
     ///
+    /// - Parameters:
+    ///   - name: begins the names of the runs.
+    ///   - options: of both.
+    ///   - steps: of all stages.
     /// - Returns: the predictions of the second round, per recording.
     @discardableResult
-    func checkAdaptivePseudoLabels(_ name: String = "r", _ options: [String] = []) throws -> [String: [[String: Any]]] {
+    func checkAdaptivePseudoLabels(_ name: String = "r", _ options: [String] = [], steps: Int = 44) throws -> [String: [[String: Any]]] {
         let alone = try train(1, "apl", name + "1", options)
-        XCTAssertEqual(alone["step"] as? Int, 44)
+        XCTAssertEqual(alone["step"] as? Int, steps)
         XCTAssertNotNil(alone["average_mAP"])
         XCTAssertEqual(try train(2, "apl", name + "2", options)["digest"] as? String, try XCTUnwrap(alone["digest"] as? String))
         for path in ["pseudo_labels/round-1.json", "pseudo_labels/round-2.json", "predictions.json", "metrics.json"] {

@@ -26,6 +26,25 @@ final class PGCNCommandTests: DetectorCommandTestCase {
 
     func testSupervised() throws { try checkSupervised(ranks: [2, 4]) }
 
+    func testAdaptivePseudoLabels() throws {
+        try checkAdaptivePseudoLabels(
+            "apl", ["apl.pretraining_iterations=0", "acp.weight=0", "apl.selection_floor=0"].flatMap { ["--set", $0] }, steps: 40)
+    }
+
+    /// Only the classes of recordings are known to FuSTAL, which P-GCN's offsets are not found from.
+    func testWeakSupervisionIsRefused() throws {
+        let ended = try start(executable, ["train", folder + "/fustal.yaml", "--output", folder + "/r"] + tinyModel)
+        XCTAssertEqual(ended.code, 2)
+        XCTAssertEqual(
+            ended.errors,
+            """
+            error: a detector that refines proposals is prepared with labelled segments, and the method knows none
+              where: key 'model.name'
+              do: set model.name to actionformer, tridet, temporalmaxer or bmn
+
+            """)
+    }
+
     /// RGB and flow: other columns of the same recordings.
     func testTwoStreams() throws {
         let made = try kairos(

@@ -4,6 +4,8 @@ import XCTest
 
 /// P-GCN's roots and trees are drawn and its counts summed over ranks: any number of them ends in the same bits.
 final class PGCNDigestTests: StoreTestCase {
+    override var recordings: Int { 24 }
+
     private let yaml = """
         data: {store: "FOLDER/store.h5", virtual_shards: 4, batch_size: 8, labeled_fraction: 0.6}
         model: {name: pgcn, proposals: ["FOLDER/proposals.json"], hidden_dim: 8}
@@ -30,6 +32,23 @@ final class PGCNDigestTests: StoreTestCase {
                 toFile: folder + "/proposals.json", atomically: true, encoding: .utf8)
         }
         try world.barrier()
+    }
+
+    private let apl = [
+        "method.name=apl", "data.batch_size=4", "acp.weight=0", "training.optimizer=adamw", "model.background_coverage=0",
+        "apl={round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0}",
+        "icd={hidden: 8, learning_rate: 0.05, eap_threshold: 0.45, mpp_threshold: 0.55}",
+    ]
+
+    /// Burn-in, and rounds with labels that have weights or stretches that are ignored, continued and restarted; stages end at steps 5, 7 and 9.
+    func testAdaptivePseudoLabelsEndInTheSameBits() throws {
+        for (name, overrides, stop) in [
+            ("soft", ["apl.student=restarted"], 6), ("ignore", ["apl.uncertain=ignore", "apl.alqa=tiou", "apl.alqa_score=class"], 8),
+        ] {
+            try requireSameBits(yaml, "apl-" + name, apl + overrides, stopAfter: stop)
+            let labels = try String(contentsOfFile: "\(folder)/apl-\(name)/pseudo_labels/round-2.json", encoding: .utf8)
+            for fate in ["positive", "rejected"] { XCTAssertTrue(labels.contains("\"\(fate)\""), "\(name): nothing is \(fate)") }
+        }
     }
 
     func testAllRanksAndOneAloneEndInTheSameBits() throws {

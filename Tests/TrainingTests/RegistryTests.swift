@@ -118,7 +118,9 @@ final class RegistryTests: XCTestCase {
             """)
         // The sections of other methods are read all the same; their checks are not made.
         XCTAssertNoThrow(try read(["luck.luck=1", "training.iterations=2"]))
-        XCTAssertEqual(registry.pseudoLabelDetectors, "actionformer, tridet, temporalmaxer or bmn")
+        XCTAssertEqual(registry.pseudoLabelDetectors, "actionformer, tridet, temporalmaxer, bmn or pgcn")
+        XCTAssertEqual(registry.studentDetectors, "actionformer, tridet, temporalmaxer or bmn")
+        XCTAssertEqual(registry.levelDetectors, "actionformer, tridet, temporalmaxer or bmn")
     }
 
     func testTablesOfWhatIsRegistered() throws {

@@ -19,12 +19,12 @@ extension AdaptivePseudoLabelMethod {
         }
         var demand = MemoryDemand(phases: [joint("burn-in", [labeled])])
         func add(_ phase: MemoryEstimate.Phase?) { if let phase { demand.phases.append(phase) } }
-        if stages.first?.name == "pre-training" {
+        if stages.first?.name == "pre-training", let detector = levelled {
             add(
                 planner.training(
                     "pre-training", groups: [everything], forwardOfAllFirst: true, beside: contrastBytes(everything.count * shards, planner.shards),
                     key: "acp.frames"
-                ) { [detector] _, features, pass in self.sampleFrames(detector.pyramid(features, pass), pass) })
+                ) { _, features, pass in self.sampleFrames(detector.pyramid(features, pass), pass) })
         }
         if apl.rounds > 0 {
             add(joint("a round", [labeled, unlabeled]))
@@ -48,8 +48,12 @@ extension AdaptivePseudoLabelMethod {
     }
 
     private func rehearse(_ features: PackedSequence, _ pass: ForwardPass, hasContrast: Bool) {
-        let levels = (detector as? any RehearsedDetector & LevelFeatures).map { Self.rehearsedLevels($0, features, pass) }
-        if hasContrast { sampleFrames(levels ?? detector.pyramid(features, pass), pass) }
+        guard let levelled else {
+            (detector as? any RehearsedDetector).map { _ = $0.rehearse(features, pass) }
+            return
+        }
+        let levels = (levelled as? any RehearsedDetector & LevelFeatures).map { Self.rehearsedLevels($0, features, pass) }
+        if hasContrast { sampleFrames(levels ?? levelled.pyramid(features, pass), pass) }
     }
 
     private static func rehearsedLevels<D: RehearsedDetector & LevelFeatures>(
@@ -64,7 +68,8 @@ extension AdaptivePseudoLabelMethod {
     /// Beside what is drawn of all shards and travels (unit vectors, gradients and their sums, inputs), the frames of this rank: copies of embeddings
     /// and inputs, unit vectors, gradients. Similarities are a shard's; centers and their sums are in float64.
     private func contrastBytes(_ videos: Int, _ shards: VirtualShards) -> Int {
-        let contrast = settings.contrast, levels = Double(detector.levelCount * detector.levelColumns), columns = Double(store.dimension)
+        let levels = Double(levelled.map { $0.levelCount * $0.levelColumns } ?? 0)
+        let contrast = settings.contrast, columns = Double(store.dimension)
         let frames = Double(videos) * Double(contrast.frames), drawn = min(frames, contrast.globalFrames.map(Double.init) ?? frames)
         let perShard = frames / Double(shards.count), own = frames / Double(shards.ranks), clusters = Double(contrast.clusters(batch: videos))
         let values = (3 * own + 5 * drawn) * levels + (own + 2 * drawn) * columns + 2 * perShard * drawn + 8 * clusters * columns

@@ -28,7 +28,9 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     let configuration: RunConfiguration
     let settings: AdaptivePseudoLabelSettings
     let store: FeatureStore
-    let detector: any LevelFeatures & CandidateLocalizer
+    let detector: any Detector & CandidateLocalizer
+    /// The detector, where its features can be contrasted.
+    var levelled: (any LevelFeatures)? { detector as? any LevelFeatures }
     /// Those that are trained on.
     package let recordings: TrainingRecordings
     /// Labelled ones that are not trained on, as positions in the store.
@@ -52,11 +54,11 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     var best: GuardedWeights?
 
     /// - Throws: `Failure` for a detector whose predictions cannot become labels, when a part of the recordings is too small for the virtual
-    ///   shards, and when the classes of an unlabelled recording are to come from a file that lacks it.
+    ///   shards, and when the classes or the proposals of an unlabelled recording are to come from files that lack it.
     public init(configuration: RunConfiguration, store: FeatureStore, detector: any Detector, recordings: TrainingRecordings) throws {
-        guard let detector = detector as? any LevelFeatures & CandidateLocalizer else {
+        guard let detector = detector as? any Detector & CandidateLocalizer else {
             throw Failure.wrongUsage(
-                "the method needs a detector whose predictions can become labels and whose features can be contrasted", at: .key("model.name"),
+                "the method needs a detector whose predictions can become labels", at: .key("model.name"),
                 advice: "set model.name to \(configuration.registry.pseudoLabelDetectors)")
         }
         self.configuration = configuration
@@ -99,6 +101,9 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
             throw Failure.wrongUsage(
                 "uncertain candidates need a detector whose targets have weights", at: .key("apl.uncertain"),
                 advice: "set apl.uncertain to background")
+        }
+        if apl.rounds > 0, let refiner = detector as? any ProposalRefiner {
+            try refiner.requireProposals(of: (recordings.unlabeled + self.heldOut).map { store.videos[$0].context })
         }
         classScores = try Self.classScores(configuration, store, rounds: apl.rounds, of: recordings.unlabeled + self.heldOut)
         mixing = try RecordingMixing(
@@ -206,10 +211,12 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         restart(state, pyramid: values, seed: seed)
     }
 
-    /// Heads as if never touched, a new optimiser and a new average; the pyramid too where it was not pre-trained.
+    /// Heads as if never touched, a new optimiser and a new average; the pyramid too where it was not pre-trained. What is not learnt stays.
     private func restart(_ state: TrainingState, pyramid values: [Float], seed: UInt64) {
+        let given = detector.namedParameters.map(\.parameter).filter { !$0.isLearnt }.map { ($0, Array($0.tensor.array)) }
         detector.initializeParameters(seed: seed)
         state.starting?.putBack(into: state.arena)
+        for (parameter, values) in given { for (i, value) in values.enumerated() { parameter.values[i] = value } }
         var rest = values[...]
         for parameter in values.isEmpty ? [] : pyramid {
             for (i, value) in rest.prefix(parameter.count).enumerated() { parameter.values[i] = value }
@@ -221,7 +228,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     /// Backbone and neck.
     var pyramid: [Parameter] {
-        detector.namedParameters.filter { one in detector.levelParameters.contains { one.name.hasPrefix($0) } }.map(\.parameter)
+        let names = levelled?.levelParameters ?? []
+        return detector.namedParameters.filter { one in names.contains { one.name.hasPrefix($0) } }.map(\.parameter)
     }
 
     /// A round's student, where it is a new one. Its heads are drawn anew, so that it does not repeat the errors of its teacher.

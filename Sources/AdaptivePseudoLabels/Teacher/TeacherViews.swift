@@ -32,8 +32,8 @@ public struct TeacherViews: Equatable, Sendable {
         var views = [found.map { ViewAgreement.Prediction(segment: $0.gridSegment, label: $0.detection.label, score: $0.detection.score) }]
         for view in 1..<count {
             var stream = random(view)
-            // A recording of few rows stays whole.
-            let shift = view < batch.features.rows ? view : 0
+            // A recording of few rows stays whole, and so does one whose proposals stand where they do.
+            let shift = view < batch.features.rows && !(detector is any ProposalRefiner) ? view : 0
             views.append(
                 try detector.labelCandidates(self.view(of: batch, shift: shift, &stream))[0].map {
                     ViewAgreement.Prediction(

@@ -46,6 +46,19 @@ package struct FrameSegment: Hashable, Sendable {
         return shared > 0 ? shared / (max(end, other.end) - min(start, other.start)) : 0
     }
 
+    /// tND, the temporal normalised distance from an action: the square of the distance of the centres over the frames from the first start to the last
+    /// end (APL, Eq. 1). 0 where both are one point.
+    package func tND(_ other: FrameSegment) -> Double {
+        let span = max(end, other.end) - min(start, other.start), part = span > 0 ? (center - other.center) / span : 0
+        return part * part
+    }
+
+    /// Moved by the first offset in lengths, and e^(second offset) as long.
+    package func moved(by offsets: SIMD2<Double>) -> FrameSegment {
+        let middle = center + length * offsets[0], half = 0.5 * length * exp(offsets[1])
+        return FrameSegment(start: middle - half, end: middle + half)
+    }
+
     /// The part of this segment that lies in another.
     package func coveredPart(by other: FrameSegment) -> Double {
         let shared = min(end, other.end) - max(start, other.start)

@@ -14,7 +14,7 @@ extension PGCN {
         for recording in labeled where !recording.instances.isEmpty {
             let video = recording.context
             let pools = pools(
-                try segments(of: video.id, duration: video.duration), actions: recording.instances.map { ($0.segment, $0.label) }, video)
+                try segments(of: video.id, duration: video.duration), actions: recording.instances.map { ($0.segment, $0.label, 1) }, video)
             offsets += pools.offsets[pools.proposed]
         }
         statistics = OffsetStatistics(offsets)

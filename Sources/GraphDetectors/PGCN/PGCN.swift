@@ -11,7 +11,7 @@ import TemporalAnnotations
 ///
 /// It sees recordings whole. A step learns from the trees of a few proposals of every recording; detection draws a tree for every proposal, out of
 /// random numbers that depend on the recording's name alone.
-public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
+public final class PGCN: RehearsedDetector, OutputAssigned, WeightedTargets, ProposalRefiner {
     /// What the network says of a batch's samples.
     public struct Outputs {
         /// In the order of the network's rows.
@@ -51,7 +51,9 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
     }
 
     /// Counts of the step alone.
-    public var normalizers: [LossNormalizer] { PGCNTargets.Count.allCases.map { LossNormalizer($0.name, share: 1, least: 0, initial: 0) } }
+    public var normalizers: [LossNormalizer] {
+        PGCNTargets.Count.all(settings.options.quality.branches).map { LossNormalizer($0.name, share: 1, least: 0, initial: 0) }
+    }
 
     /// Standardises the offsets.
     package var statistics: OffsetStatistics {
@@ -77,9 +79,10 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
         let drawn = batch.videos.indices.map { recording -> DrawnTrees in
             let video = batch.videos[recording], rows = batch.features.rows(of: recording).count
             let proposals = lists.map { $0.segments(of: video.id, duration: video.duration) ?? [] } ?? madeUp(video)
-            let pools = pools(
-                rows > 0 ? proposals : [],
-                actions: rows > 0 ? batch.instances[recording].map { (video.grid.segment($0.segment), $0.label) } : [], video)
+            guard rows > 0 else { return DrawnTrees(pools([], actions: [], video), statistics, settings, random: &pass.random) }
+            let weights = batch.weights?.instances[recording], ignored = batch.weights?.ignored[recording] ?? []
+            let actions = batch.instances[recording].enumerated().map { (video.grid.segment($1.segment), $1.label, weights?[$0] ?? 1) }
+            let pools = pools(proposals, actions: actions, ignored: ignored.map { video.grid.segment($0) }, video)
             return DrawnTrees(pools, statistics, settings, random: &pass.random)
         }
         let samples = drawn.flatMap(\.samples)
@@ -115,7 +118,7 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
     /// Of all outputs.
     public func rehearseGradients(_ outputs: Outputs) {
         guard let network = outputs.network else { return }
-        for tensor in [network.activity, network.completeness, network.offsets] where tensor.requiresGradient { _ = tensor.gradientToWrite() }
+        for tensor in network.tensors where tensor.requiresGradient { _ = tensor.gradientToWrite() }
     }
 
     func fill(_ features: ProposalFeatures, _ segments: [FrameSegment], at first: Int, _ batch: PackedBatch, _ recording: Int) {
@@ -125,12 +128,15 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
             segments, at: first, from: .init(maxima: maxima, grid: video.grid, frames: video.duration * video.grid.fps), margin: settings.margin)
     }
 
-    /// The proposals of a recording and its actions, both in seconds, by what is learnt of them.
-    func pools(_ proposals: [Segment], actions: [(segment: Segment, label: Int)], _ video: VideoContext) -> ProposalPools {
-        ProposalPools(
-            proposals.map { FrameSegment($0, fps: video.grid.fps) },
-            actions: actions.map { .init(segment: FrameSegment($0.segment, fps: video.grid.fps), label: $0.label) },
-            frames: video.duration * video.grid.fps, thresholds: settings.thresholds)
+    /// The proposals of a recording by what is learnt of them; they, its actions and stretches of which nothing is known are in seconds.
+    func pools(
+        _ proposals: [Segment], actions: [(segment: Segment, label: Int, weight: Float)], ignored: [Segment] = [], _ video: VideoContext
+    ) -> ProposalPools {
+        let fps = video.grid.fps
+        return ProposalPools(
+            proposals.map { FrameSegment($0, fps: fps) },
+            actions: actions.map { .init(segment: FrameSegment($0.segment, fps: fps), label: $0.label, weight: $0.weight) },
+            ignored: ignored.map { FrameSegment($0, fps: fps) }, frames: video.duration * fps, thresholds: settings.thresholds)
     }
 
     /// Where no proposals are known: as many of many lengths.
@@ -145,22 +151,36 @@ public final class PGCN: RehearsedDetector, OutputAssigned, ProposalRefiner {
     /// Those of the samples that the outputs are of.
     public func assignTargets(_ batch: PackedBatch, outputs: Outputs) -> PGCNTargets { PGCNTargets(outputs.samples, settings: settings) }
 
-    /// The losses of activity, completeness and offsets.
+    /// The losses of activity, completeness and offsets, and with ALQA of its branches.
     ///
-    /// - Returns: `activity`, `completeness`, `regression` (both without their weights) and `total`.
+    /// - Returns: `activity`, `completeness`, `regression`, with ALQA `localization` (the last three without their weights) and `total`.
     public func seedLosses(_ outputs: Outputs, targets: PGCNTargets, normalizers: [Float], tape _: Tape) -> [String: Double] {
+        let quality = settings.options.quality, hasQuality = quality.branches != .none
         guard let network = outputs.network, !targets.samples.isEmpty else {
-            return ["activity": 0, "completeness": 0, "regression": 0, "total": 0]
+            let none = ["activity": 0.0, "completeness": 0, "regression": 0, "total": 0]
+            return hasQuality ? none.merging(["localization": 0]) { $1 } : none
         }
         func count(_ what: PGCNTargets.Count) -> Double { Double(normalizers[what.rawValue]) }
         let losses = PGCNLosses(targets, classes: settings.classes)
-        let activity = losses.activity(network.activity, count: count(.activities))
         let completeness = losses.completeness(
             network.completeness, ratio: settings.miningRatio, divisor: targets.minedPart * count(.completeness), weight: settings.completenessWeight)
         let regression = losses.regression(network.offsets, count: count(.foreground), weight: settings.regressionWeight)
+        func total(_ activity: Double) -> Double {
+            activity + settings.completenessWeight * completeness + settings.regressionWeight * regression
+        }
+        guard hasQuality else {
+            let activity = losses.activity(network.activity, count: count(.activities))
+            return ["activity": activity, "completeness": completeness, "regression": regression, "total": total(activity)]
+        }
+        let scores = QualityScores(QualityLogits(network.quality), settings: quality), weight = Double(quality.localizationWeight)
+        let (activity, slopes) = losses.softActivity(
+            network.activity, reliability: scores.reliability, isJoint: quality.focalScore == .joint, count: count(.activities))
+        let localization = losses.localization(
+            network.quality, losses.assessments(network.offsets, statistics), count: count(.assessed), weight: weight, scores: scores, slopes: slopes,
+            floor: quality.floor)
         return [
-            "activity": activity, "completeness": completeness, "regression": regression,
-            "total": activity + settings.completenessWeight * completeness + settings.regressionWeight * regression,
+            "activity": activity, "completeness": completeness, "regression": regression, "localization": localization,
+            "total": total(activity) + weight * localization,
         ]
     }
 }

@@ -1,3 +1,5 @@
+import Autograd
+import Detectors
 import Foundation
 import TemporalAnnotations
 
@@ -16,11 +18,14 @@ package struct PGCNDecoding {
         package var completeness: [Float]
         /// [proposals, 2 classes], no longer standardised.
         package var offsets: [Float]
+        /// [proposals] of each of ALQA's branches, logits; empty without it.
+        package var quality: [[Float]]
 
-        package init(activity: [Float] = [], completeness: [Float] = [], offsets: [Float] = []) {
+        package init(activity: [Float] = [], completeness: [Float] = [], offsets: [Float] = [], quality: [[Float]] = []) {
             self.activity = activity
             self.completeness = completeness
             self.offsets = offsets
+            self.quality = quality
         }
 
         /// Takes the mean with what another network says of the same proposals, whose weight is given; this one's is 1.
@@ -31,16 +36,47 @@ package struct PGCNDecoding {
             activity = mean(activity, other.activity)
             completeness = mean(completeness, other.completeness)
             offsets = mean(offsets, other.offsets)
+            quality = zip(quality, other.quality).map(mean)
         }
     }
 
-    /// softmax(activity) of the class, times e^completeness: [proposals, classes].
-    package func scores(_ said: Scores) -> [Double] {
+    /// A pair of a proposal and a class that remains.
+    package struct Found: Equatable, Sendable {
+        package var label: Int
+        package var score: Double
+        /// Moved, in frames.
+        package var segment: FrameSegment
+        /// Place of the proposal in the list.
+        package var proposal: Int
+        /// softmax(activity) of the class.
+        package var classScore: Double
+    }
+
+    /// softmax(activity) of the classes: [proposals, classes].
+    package func classScores(_ said: Scores) -> [Double] {
         let classes = settings.classes
-        return stride(from: 0, to: said.activity.count, by: classes + 1).enumerated().flatMap { proposal, first -> [Double] in
+        return stride(from: 0, to: said.activity.count, by: classes + 1).flatMap { first -> [Double] in
             let logits = said.activity[first..<first + classes + 1].map(Double.init), most = logits.max() ?? 0
             let total = logits.reduce(0) { $0 + exp($1 - most) }
-            return (0..<classes).map { exp(logits[$0 + 1] - most) / total * exp(Double(said.completeness[proposal * classes + $0])) }
+            return (0..<classes).map { exp(logits[$0 + 1] - most) / total }
+        }
+    }
+
+    /// P_tiou, P_tnd and P_diou of the proposals (APL, Eq. 4); nil without ALQA.
+    package func quality(_ said: Scores) -> QualityScores? {
+        guard let count = said.quality.first?.count, count > 0 else { return nil }
+        let logits = said.quality.map { Tensor(rows: $0.count, columns: 1, $0) }
+        return QualityScores(QualityLogits(logits), settings: settings.options.quality)
+    }
+
+    /// softmax(activity) of the class, times e^completeness, with ALQA times P_diou to the power that the method says: [proposals, classes].
+    package func scores(_ said: Scores) -> [Double] { scores(said, classScores(said), quality(said)) }
+
+    private func scores(_ said: Scores, _ classScores: [Double], _ quality: QualityScores?) -> [Double] {
+        let reliability = quality?.raised(to: settings.options.quality.power).reliability
+        return classScores.indices.map { pair in
+            let score = classScores[pair] * exp(Double(said.completeness[pair]))
+            return reliability.map { score * Double($0[pair / settings.classes]) } ?? score
         }
     }
 
@@ -48,9 +84,9 @@ package struct PGCNDecoding {
     ///   - proposals: in frames.
     ///   - said: of each of them.
     ///   - frames: of the recording.
-    /// - Returns: class, score and segment in frames, best first.
-    package func detections(_ proposals: [FrameSegment], _ said: Scores, frames: Double) -> [(label: Int, score: Double, segment: FrameSegment)] {
-        let classes = settings.classes, scores = scores(said)
+    /// - Returns: best first.
+    package func detections(_ proposals: [FrameSegment], _ said: Scores, frames: Double) -> [Found] {
+        let classes = settings.classes, classScores = classScores(said), scores = scores(said, classScores, quality(said))
         let best = scores.indices.sorted { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }.prefix(settings.topScores)
         var byClass = [[Int]](repeating: [], count: classes)
         for pair in best { byClass[pair % max(classes, 1)].append(pair) }
@@ -64,8 +100,12 @@ package struct PGCNDecoding {
         }
         kept.sort { scores[$0] != scores[$1] ? scores[$0] > scores[$1] : $0 < $1 }
         return kept.map { pair in
-            let moved = Self.moved(proposals[pair / classes], by: said.offsets[(2 * pair)...], frames: frames)
-            return (pair % classes, scores[pair], moved)
+            let offsets = SIMD2(Double(said.offsets[2 * pair]), Double(said.offsets[2 * pair + 1]))
+            let moved = proposals[pair / classes].moved(by: offsets)
+            // Cut to the recording.
+            let segment = FrameSegment(start: min(max(moved.start, 0), frames), end: min(max(moved.end, 0), frames))
+            return Found(
+                label: pair % classes, score: scores[pair], segment: segment, proposal: pair / classes, classScore: classScores[pair])
         }
     }
 
@@ -73,12 +113,5 @@ package struct PGCNDecoding {
     private func overlap(_ a: FrameSegment, _ b: FrameSegment) -> Double {
         let shared = min(a.end, b.end) - max(a.start, b.start), union = a.length + b.length - shared
         return union > 0 ? shared / union : 0
-    }
-
-    /// Moved by the first offset in lengths, and e^(second offset) as long; cut to the recording.
-    private static func moved(_ segment: FrameSegment, by offsets: ArraySlice<Float>, frames: Double) -> FrameSegment {
-        let center = segment.center + segment.length * Double(offsets[offsets.startIndex])
-        let half = 0.5 * segment.length * exp(Double(offsets[offsets.startIndex + 1]))
-        return FrameSegment(start: min(max(center - half, 0), frames), end: min(max(center + half, 0), frames))
     }
 }

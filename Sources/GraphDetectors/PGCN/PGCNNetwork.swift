@@ -82,12 +82,18 @@ package final class PGCNNetwork: Module {
         package var completeness: Tensor
         /// [trees, 2 classes], standardised: how far the centre is to be moved, and the logarithm of how much longer.
         package var offsets: Tensor
+        /// [trees, 1] each, logits: tIoU and, with two branches, tND of the moved proposal with its action; empty without ALQA.
+        package var quality: [Tensor]
 
-        package init(activity: Tensor, completeness: Tensor, offsets: Tensor) {
+        package init(activity: Tensor, completeness: Tensor, offsets: Tensor, quality: [Tensor] = []) {
             self.activity = activity
             self.completeness = completeness
             self.offsets = offsets
+            self.quality = quality
         }
+
+        /// All of them.
+        package var tensors: [Tensor] { [activity, completeness, offsets] + quality }
     }
 
     private let tree: TreeAggregation
@@ -97,6 +103,10 @@ package final class PGCNNetwork: Module {
     private let activityHead: GraphLinear
     private let completenessHead: GraphLinear
     private let offsetHead: GraphLinear
+    /// ALQA's.
+    private let qualityHeads: [(name: String, head: GraphLinear)]
+    /// ALQA's branches.
+    var qualityCount: Int { qualityHeads.count }
 
     package init(_ settings: PGCNSettings) {
         let columns = settings.inputDimension, classes = settings.classes
@@ -107,6 +117,13 @@ package final class PGCNNetwork: Module {
         activityHead = .head(2 * columns, classes + 1)
         completenessHead = .head(6 * columns, classes)
         offsetHead = .head(6 * columns, 2 * classes)
+        let names: [String] =
+            switch settings.options.quality.branches {
+            case .none: []
+            case .tiou, .diou: ["tiou_fc"]
+            case .tiouTND: ["tiou_fc", "tnd_fc"]
+            }
+        qualityHeads = names.map { ($0, .head(6 * columns, 1)) }
     }
 
     package func visitParameters(_ visitor: ParameterVisitor) {
@@ -115,6 +132,7 @@ package final class PGCNNetwork: Module {
         visitor.visit("Comp_GCN", completeness)
         visitor.visit("completeness_fc", completenessHead)
         visitor.visit("regressor_fc", offsetHead)
+        for (name, head) in qualityHeads { visitor.visit(name, head) }
     }
 
     /// - Parameters:
@@ -125,6 +143,8 @@ package final class PGCNNetwork: Module {
         let active = dropout(activity(features.activity, trees: trees, tree, pass), probability: headDropout, pass)
         let logits = activityHead(active, pass)
         let complete = completeness(features.completeness, trees: trees, tree, pass)
-        return Outputs(activity: logits, completeness: completenessHead(complete, pass), offsets: offsetHead(complete, pass))
+        return Outputs(
+            activity: logits, completeness: completenessHead(complete, pass), offsets: offsetHead(complete, pass),
+            quality: qualityHeads.map { $0.head(complete, pass) })
     }
 }

@@ -18,12 +18,29 @@ package struct PGCNSample: Equatable, Sendable {
     package var label: Int
     /// Standardised; 0 but for foreground.
     package var offsets: SIMD2<Float>
+    /// Of its action's label; 1 for background.
+    package var weight: Float
+    /// The root and its action, in frames; nil for background.
+    package var match: Match?
 
-    package init(kind: Kind, place: Place, label: Int, offsets: SIMD2<Float>) {
+    /// A root, and the action that it overlaps most.
+    package struct Match: Equatable, Sendable {
+        package var root: FrameSegment
+        package var action: FrameSegment
+
+        package init(root: FrameSegment, action: FrameSegment) {
+            self.root = root
+            self.action = action
+        }
+    }
+
+    package init(kind: Kind, place: Place, label: Int, offsets: SIMD2<Float>, weight: Float = 1, match: Match? = nil) {
         self.kind = kind
         self.place = place
         self.label = label
         self.offsets = offsets
+        self.weight = weight
+        self.match = match
     }
 }
 
@@ -56,7 +73,11 @@ package struct DrawnTrees {
             for _ in 0..<count {
                 let root = pool.lowerBound + random.uniformIndex(below: pool.count)
                 let raw = kind == .foreground ? (pools.offsets[root] - statistics.mean) / statistics.deviation : SIMD2()
-                samples.append(PGCNSample(kind: kind, place: place, label: pools.labels[root], offsets: SIMD2<Float>(raw)))
+                let action = pools.actions[root]
+                samples.append(
+                    PGCNSample(
+                        kind: kind, place: place, label: action?.label ?? -1, offsets: SIMD2<Float>(raw), weight: action?.weight ?? 1,
+                        match: action.map { .init(root: pools.segments[root], action: $0.segment) }))
                 for node in graph.tree(root: root, random: &random) {
                     let known = places[node]
                     trees.append(known ?? segments.count)
@@ -71,7 +92,7 @@ package struct DrawnTrees {
 
 /// What P-GCN should have said of a batch's roots.
 public struct PGCNTargets: DetectorTargets {
-    /// Counts of what losses are divided by, in the order of `normalizers`.
+    /// Sums of weights that losses are divided by, in the order of `normalizers`.
     package enum Count: Int, CaseIterable {
         /// Samples of foreground and background.
         case activities
@@ -79,8 +100,13 @@ public struct PGCNTargets: DetectorTargets {
         case completeness
         case positives
         case foreground
+        /// Samples of foreground and incomplete ones, whose tIoU and tND are learnt; with ALQA alone.
+        case assessed
 
         var name: String { "pgcn_\(self)" }
+
+        /// Those that a detector with these branches has.
+        package static func all(_ branches: QualityBranches) -> [Count] { allCases.filter { $0 != .assessed || branches != .none } }
     }
 
     /// In the order of the outputs.
@@ -88,6 +114,7 @@ public struct PGCNTargets: DetectorTargets {
     /// Samples of a recording.
     package let each: Int
     private let miningRatio: Double
+    private let branches: QualityBranches
     /// What the completeness is divided by, as a part of `completeness`; known after `settle`.
     package private(set) var minedPart = 1.0
 
@@ -95,19 +122,22 @@ public struct PGCNTargets: DetectorTargets {
         self.samples = samples
         each = settings.samplesPerRecording
         miningRatio = settings.miningRatio
+        branches = settings.options.quality.branches
     }
 
     public var counts: [Double] {
-        Count.allCases.map { count in
-            Double(
-                samples.count { sample in
+        Count.all(branches).map { count in
+            samples.reduce(0) { sum, sample in
+                let isCounted =
                     switch count {
                     case .activities: sample.kind != .incomplete
                     case .completeness: sample.place != .none
                     case .positives: sample.place == .positive
                     case .foreground: sample.kind == .foreground
+                    case .assessed: sample.kind != .background
                     }
-                })
+                return isCounted ? sum + Double(sample.weight) : sum
+            }
         }
     }
 

@@ -8,6 +8,10 @@ public struct PGCNSettings: DetectorSettings {
     public static let title = "P-GCN"
     public static let hasDropout = false
     public static let seesWholeRecordings = true
+    /// tIoU and tND of a moved proposal with its action.
+    public static let qualityBranches = [QualityBranches.none, .tiou, .tiouTND]
+    public static let givesPseudoLabels = true
+    public static let refinesProposals = true
 
     public var expectedDimension: Int?
     /// Files of proposals.

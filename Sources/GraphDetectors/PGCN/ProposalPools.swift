@@ -22,17 +22,22 @@ package struct ProposalPools {
     package struct Action: Hashable, Sendable {
         package var segment: FrameSegment
         package var label: Int
+        /// How much the label counts.
+        package var weight: Float
 
-        package init(segment: FrameSegment, label: Int) {
+        package init(segment: FrameSegment, label: Int, weight: Float = 1) {
             self.segment = segment
             self.label = label
+            self.weight = weight
         }
     }
 
     /// Foreground, then incomplete ones, then background.
     package private(set) var segments: [FrameSegment] = []
-    /// The class of the action with the largest tIoU; -1: background.
-    package private(set) var labels: [Int] = []
+    /// The action with the largest tIoU, of equal ones the first; nil: background.
+    package private(set) var actions: [Action?] = []
+    /// Their classes; -1: background.
+    package var labels: [Int] { actions.map { $0?.label ?? -1 } }
     package private(set) var foreground = 0..<0
     package private(set) var incomplete = 0..<0
     package private(set) var background = 0..<0
@@ -44,35 +49,44 @@ package struct ProposalPools {
     /// - Parameters:
     ///   - proposals: in frames.
     ///   - actions: likewise; those without length and those behind the recording's end count nowhere.
+    ///   - ignored: stretches of which nothing is known: proposals whose tIoU with one of them is that of foreground are in no pool, unless they are the
+    ///     foreground of an action.
     ///   - frames: of the recording.
     ///   - thresholds: what parts the pools.
-    package init(_ proposals: [FrameSegment], actions: [Action], frames: Double, thresholds: Thresholds) {
-        let known = actions.compactMap { action in action.segment.cut(to: frames).map { Action(segment: $0, label: action.label) } }
-        var kinds: [[(segment: FrameSegment, label: Int)]] = [[], [], []]
+    package init(
+        _ proposals: [FrameSegment], actions: [Action], ignored: [FrameSegment] = [], frames: Double, thresholds: Thresholds
+    ) {
+        let known = actions.compactMap { action in
+            action.segment.cut(to: frames).map { Action(segment: $0, label: action.label, weight: action.weight) }
+        }
+        let unknown = ignored.compactMap { $0.cut(to: frames) }
+        var kinds: [[(segment: FrameSegment, action: Action?)]] = [[], [], []]
         for proposal in proposals {
             guard let segment = proposal.cut(to: frames) else { continue }
             let overlaps = known.map { segment.tIoU($0.segment) }, best = Self.first(overlaps), tIoU = best.map { overlaps[$0] } ?? 0
             if tIoU > thresholds.foreground, let best {
-                kinds[0].append((segment, known[best].label))
+                kinds[0].append((segment, known[best]))
+            } else if unknown.contains(where: { segment.tIoU($0) > thresholds.foreground }) {
+                continue
             } else if let best, tIoU < thresholds.incomplete, tIoU > 0,
                 segment.coveredPart(by: known[best].segment) > thresholds.incompleteOverlap
             {
-                kinds[1].append((segment, known[best].label))
+                kinds[1].append((segment, known[best]))
             } else if tIoU < thresholds.background, proposal.length / max(frames, 1) > thresholds.coverage {
-                kinds[2].append((segment, -1))
+                kinds[2].append((segment, nil))
             }
         }
         proposed = 0..<kinds[0].count
-        kinds[0] += known.map { ($0.segment, $0.label) }
+        kinds[0] += known.map { ($0.segment, $0) }
         foreground = 0..<kinds[0].count
         incomplete = foreground.upperBound..<foreground.upperBound + kinds[1].count
         background = incomplete.upperBound..<incomplete.upperBound + kinds[2].count
-        for (segment, label) in kinds.joined() {
+        for (segment, action) in kinds.joined() {
             segments.append(segment)
-            labels.append(label)
+            self.actions.append(action)
         }
-        offsets = segments[foreground].map { segment in
-            let best = Self.first(known.map { segment.tIoU($0.segment) }).map { known[$0].segment } ?? segment
+        offsets = foreground.map { place in
+            let segment = segments[place], best = self.actions[place]?.segment ?? segment
             return SIMD2((best.center - segment.center) / (segment.length + 1), log((best.length + 1) / (segment.length + 1)))
         }
     }

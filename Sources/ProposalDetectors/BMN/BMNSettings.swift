@@ -11,6 +11,7 @@ public struct BMNSettings: DetectorSettings {
     /// The map's tIoU, and a channel more for tND.
     public static let qualityBranches = [QualityBranches.none, .tiou, .tiouTND]
     public static let givesPseudoLabels = true
+    public static let hasLevels = true
 
     /// How a recording of any length becomes rows of a fixed number.
     public enum Grid: String, ConfigurationChoice, Sendable {

@@ -21,8 +21,12 @@ public struct Registry: Sendable {
     /// The settings of a method; nil: there is none of this name.
     public func method(named name: String) -> (any MethodSettings.Type)? { methods.first { $0.name == name } }
 
-    /// Names of the detectors whose predictions can become pseudo-labels, and whose features can be contrasted: "actionformer or tridet".
+    /// Names of the detectors whose predictions can become pseudo-labels: "actionformer or tridet".
     public var pseudoLabelDetectors: String { alternatives(detectors.filter { $0.givesPseudoLabels }.map { $0.name }) }
+    /// Names of those that, in addition, must not be prepared with labelled segments.
+    public var studentDetectors: String { alternatives(detectors.filter { $0.givesPseudoLabels && !$0.refinesProposals }.map { $0.name }) }
+    /// Names of the detectors whose features can be contrasted and probed.
+    public var levelDetectors: String { alternatives(detectors.filter { $0.hasLevels }.map { $0.name }) }
     /// Names of the methods that learn from classes without segments.
     package var weaklySupervisedMethods: String { alternatives(methods.filter { !$0.needsSegments }.map { $0.name }) }
 }

@@ -48,7 +48,12 @@ public final class WeakSupervisionMethod: TrainingMethod {
         guard let detector = detector as? any Detector & CandidateLocalizer else {
             throw Failure.wrongUsage(
                 "the method needs a detector whose predictions can become labels", at: .key("model.name"),
-                advice: "set model.name to \(configuration.registry.pseudoLabelDetectors)")
+                advice: "set model.name to \(configuration.registry.studentDetectors)")
+        }
+        guard !(detector is any ProposalRefiner) else {
+            throw Failure.wrongUsage(
+                "a detector that refines proposals is prepared with labelled segments, and the method knows none", at: .key("model.name"),
+                advice: "set model.name to \(configuration.registry.studentDetectors)")
         }
         self.configuration = configuration
         settings = configuration.weakSupervision
@@ -75,7 +80,7 @@ public final class WeakSupervisionMethod: TrainingMethod {
         if settings.student, settings.maskDisagreement != nil, !(detector is any WeightedTargets) {
             throw Failure.wrongUsage(
                 "places left out of the loss need a detector whose targets have weights", at: .key("fustal.mask_disagreement"),
-                advice: "set fustal.mask_disagreement to null, or model.name to \(configuration.registry.pseudoLabelDetectors)")
+                advice: "set fustal.mask_disagreement to null, or model.name to \(configuration.registry.studentDetectors)")
         }
     }
 
