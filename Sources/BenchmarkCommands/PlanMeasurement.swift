@@ -64,13 +64,14 @@ struct PlanMeasurement: Encodable {
         return least / Double(4 * count)
     }
 
-    /// A rank's part in the contrast, by the recordings of the global mini-batch; nil: the detector has no levels to contrast.
+    /// A rank's part in the contrast, by the recordings of the global mini-batch; nil: the detector has nothing to contrast.
     ///
     /// - Throws: `Failure` when the detector cannot be made.
     static func contrast(_ configuration: RunConfiguration, dimension: Int, classes: Int, perRank: Int) throws -> ContrastBenchmark? {
-        guard let detector = try configuration.detector(inputDimension: dimension, classes: classes) as? any LevelFeatures else { return nil }
-        return try ContrastBenchmark(
-            configuration.contrast, perRank: perRank, columns: dimension, width: detector.levelCount * detector.levelColumns)
+        let detector = try configuration.detector(inputDimension: dimension, classes: classes)
+        let levels = (detector as? any LevelFeatures).map { $0.levelCount * $0.levelColumns }
+        guard let width = levels ?? (detector as? any ContrastedProposals)?.contrastedColumns else { return nil }
+        return try ContrastBenchmark(configuration.contrast, perRank: perRank, columns: dimension, width: width)
     }
 
     func costs(_ configuration: RunConfiguration, checkpointRate: Double) -> WorkCosts {

@@ -14,7 +14,7 @@ package struct FrameContrast {
         case instances(background: Int)
     }
 
-    /// Sampled frames of a shard's recordings of one group.
+    /// Sampled frames, or proposals, of a shard's recordings of one group.
     package struct ShardFrames {
         let shard: Int
         let group: Int
@@ -22,12 +22,16 @@ package struct FrameContrast {
         package let embedding: PackedSequence
         /// [frames, columns].
         package let inputs: [Float]
+        /// Of `inputs`.
+        let columns: Int
         /// Per recording, the frames.
         package let frames: [[Int]]
         /// Per recording, the actions that are sure.
         let instances: [[GridInstance]]
         /// Per recording, stretches of which nothing is known, those of uncertain labels among them.
         let ignored: [[GridSegment]]
+        /// Per recording, of proposals; nil: instances and ignored stretches say it.
+        let classes: [[ContrastedRows.RowClass]]?
 
         package init(
             shard: Int, group: Int, embedding: PackedSequence, inputs: [Float], frames: [[Int]], instances: [[GridInstance]],
@@ -37,14 +41,44 @@ package struct FrameContrast {
             self.group = group
             self.embedding = embedding
             self.inputs = inputs
+            columns = inputs.count / max(1, embedding.rows)
             self.frames = frames
             self.instances = instances
             self.ignored = ignored
+            classes = nil
+        }
+
+        /// Proposals.
+        ///
+        /// - Parameters:
+        ///   - rows: what is contrasted, and what is known of it.
+        ///   - columns: of the features.
+        ///   - shard: whose proposals they are.
+        ///   - group: likewise.
+        package init(_ rows: ContrastedRows, columns: Int, shard: Int, group: Int) {
+            self.shard = shard
+            self.group = group
+            embedding = rows.embedding
+            inputs = rows.inputs
+            self.columns = columns
+            frames = (0..<rows.embedding.count).map { Array(0..<rows.embedding.rows(of: $0).count) }
+            instances = []
+            ignored = []
+            classes = rows.classes
         }
 
         /// Classes of a recording's frames, those in ignored stretches negative: they take no part.
         func labels(_ video: Int, background: Int) -> [Int] {
-            FrameSampling.labels(frames: frames[video], instances: instances[video], ignored: ignored[video], background: background)
+            if let classes {
+                return classes[video].map { row in
+                    switch row {
+                    case .action(let label): label
+                    case .background: background
+                    case .unknown: -1
+                    }
+                }
+            }
+            return FrameSampling.labels(frames: frames[video], instances: instances[video], ignored: ignored[video], background: background)
         }
     }
 
@@ -102,14 +136,16 @@ package struct FrameContrast {
     /// - Returns: per shard the losses without the weight; sums over all shards are the whole losses.
     package func seed(_ parts: [ShardFrames], classes: Classes, weight: Double) throws -> [(coarse: Double, fine: Double)] {
         var losses = parts.map { _ in (coarse: 0.0, fine: 0.0) }
-        for part in parts {
+        for part in parts where part.embedding.rows > 0 {
             let tensor = part.embedding.tensor, (gradient, add) = tensor.gradientToWrite()
             if !add { gradient.update(repeating: 0, count: tensor.count) }
         }
         if settings.coarse {
             let videos = Double(shards.count * (parts.first?.frames.count ?? 1))
             for (i, part) in parts.enumerated() {
-                for video in part.frames.indices { losses[i].coarse += coarse(part, video, classes, weight: weight / videos) / videos }
+                for video in part.frames.indices where !part.frames[video].isEmpty {
+                    losses[i].coarse += coarse(part, video, classes, weight: weight / videos) / videos
+                }
             }
         }
         if settings.fine { losses[0].fine = try fine(parts, classes, weight: weight) }
@@ -122,7 +158,7 @@ package struct FrameContrast {
         let labels: [Int]
         switch classes {
         case .clusters:
-            let columns = part.inputs.count / part.embedding.rows
+            let columns = part.columns
             var random = RandomStream(seed: seed, "coarse", part.shard, step, part.group, video)
             labels = part.inputs.withUnsafeBufferPointer { buffer in
                 guard let base = buffer.baseAddress else { return [] }
@@ -144,12 +180,14 @@ package struct FrameContrast {
         var drawing = RandomStream(seed: seed, "global frames", step, parts.first?.group ?? 0)
         let contrast = try GlobalContrast(
             parts.map(\.embedding.rows), most: settings.globalFrames, shards: shards, ranks: ranks, random: &drawing)
+        // Of no recording there is a proposal.
+        guard contrast.offsets[shards.count] > 0 else { return 0 }
         let labels: [[Int]]
         switch classes {
         case .clusters(let count):
             var random = RandomStream(seed: seed, "fine", step)
             labels = try contrast.cluster(
-                parts.map(\.inputs), columns: parts[0].inputs.count / max(1, parts[0].embedding.rows), clusters: count,
+                parts.map(\.inputs), columns: parts[0].columns, clusters: count,
                 endsWhenSettled: endsWhenSettled, random: &random)
         case .instances(let background):
             labels = parts.map { part in part.frames.indices.flatMap { part.labels($0, background: background) } }
@@ -157,7 +195,9 @@ package struct FrameContrast {
         let (loss, gradients) = try contrast.infoNCE(
             parts.map { $0.embedding.tensor.array }, columns: parts[0].embedding.columns, labels: labels,
             temperature: Float(settings.temperature))
-        for (part, gradient) in zip(parts, gradients) { add(gradient, to: part.embedding.tensor, at: 0, weight: Float(weight)) }
+        for (part, gradient) in zip(parts, gradients) where !gradient.isEmpty {
+            add(gradient, to: part.embedding.tensor, at: 0, weight: Float(weight))
+        }
         // Rank 0's first shard says it.
         return ranks.rank == 0 ? loss : 0
     }

@@ -49,6 +49,62 @@ public protocol LevelFeatures: Detector {
     func levels(_ outputs: Outputs, _ pass: ForwardPass) -> [PackedSequence]
 }
 
+/// Rows of a contrast, recording by recording.
+public struct ContrastedRows {
+    /// What is known of a row's class.
+    public enum RowClass: Equatable, Sendable {
+        case action(Int)
+        case background
+        /// It takes no part.
+        case unknown
+    }
+
+    /// [rows, columns]; recordings may have none.
+    public var embedding: PackedSequence
+    /// What the rows are clustered by, [rows, columns of the features]; empty where their classes are known.
+    public var inputs: [Float]
+    /// Of each recording's rows; empty where they are clustered.
+    public var classes: [[RowClass]]
+
+    /// - Parameters:
+    ///   - embedding: what is contrasted.
+    ///   - inputs: one row for each, or empty.
+    ///   - classes: one for each, or empty.
+    public init(embedding: PackedSequence, inputs: [Float], classes: [[RowClass]]) {
+        self.embedding = embedding
+        self.inputs = inputs
+        self.classes = classes
+    }
+}
+
+/// A detector of proposals, for contrast between these instead of rows of a level.
+public protocol ContrastedProposals: Detector {
+    /// Columns of what is contrasted.
+    var contrastedColumns: Int { get }
+    /// Beginnings of the names of the parameters that it depends on.
+    var contrastedParameters: [String] { get }
+
+    /// Proposals of every recording without their labels, for pre-training.
+    ///
+    /// - Parameters:
+    ///   - batch: the packed recordings.
+    ///   - most: so many of each recording, drawn from the pass's random numbers; all where there are fewer.
+    ///   - pass: of a training step.
+    func contrasted(_ batch: PackedBatch, most: Int, _ pass: ForwardPass) -> ContrastedRows
+
+    /// The proposals that outputs were made of, with the classes that they have in training.
+    ///
+    /// - Parameters:
+    ///   - outputs: of the forward pass.
+    ///   - pass: that of the outputs; operations may be recorded on its tape.
+    func contrasted(_ outputs: Outputs, _ pass: ForwardPass) -> ContrastedRows
+
+    /// Goes over the shapes of `contrasted(_:most:_:)` alone (`Rehearsal`).
+    ///
+    /// - Returns: what would be contrasted.
+    func rehearseContrasted(_ features: PackedSequence, most: Int, _ pass: ForwardPass) -> Tensor
+}
+
 /// A detector whose every point of a pyramid classifies the action that it lies in.
 public protocol PointClassifier: Detector where Targets == PointTargets {
     func points(_ features: PackedSequence) -> PyramidPoints

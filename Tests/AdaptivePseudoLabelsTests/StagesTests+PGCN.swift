@@ -43,22 +43,6 @@ extension StagesTests {
     /// What cannot be is refused before the first step.
     func testSettingsThatRefinersCannotHave() throws {
         let pgcn = pgcn(try proposals(try method([]).2))
-        XCTAssertEqual(
-            refusal(pgcn + ["acp.weight=0.1"]),
-            """
-            error: P-GCN has no levels of features, so there is nothing to contrast
-              where: key '--set acp.weight'
-              do: set acp.weight to 0 and leave out the pre-training, or set model.name to actionformer, tridet, temporalmaxer or bmn
-            """)
-        for length in ["pretraining_iterations", "pretraining_epochs"] {
-            XCTAssertEqual(
-                refusal(pgcn + ["apl.\(length)=2"]),
-                """
-                error: P-GCN has no levels of features, so there is nothing to pre-train
-                  where: key '--set apl.\(length)'
-                  do: set acp.weight to 0 and leave out the pre-training, or set model.name to actionformer, tridet, temporalmaxer or bmn
-                """)
-        }
         for (key, expected) in [
             ("apl.alqa=diou", "error: alqa is diou, and P-GCN has no such branch\n"),
             ("apl.mixup_alpha=0.4", "error: MixUp needs a detector whose points classify\n"),
@@ -71,7 +55,6 @@ extension StagesTests {
                 XCTAssertNoThrow(try method(pgcn + ["apl.alqa=\(branches)", "apl.uncertain=\(uncertain)"]))
             }
         }
-        XCTAssertNoThrow(try method(pgcn + ["acp.weight=0.1", "acp.coarse=false", "acp.fine=false", "apl.pretraining_iterations=0"]))
     }
 
     /// Proposals that lack an unlabelled recording are refused before the first step, not when the recording is labelled.
@@ -124,6 +107,28 @@ extension StagesTests {
         XCTAssertNotEqual(last[0], last[1])
         XCTAssertNotEqual(last[0], last[2])
         XCTAssertNotEqual(last[1], last[2])
+    }
+
+    /// Pre-training contrasts drawn proposals of all recordings, burn-in and rounds the step's roots; the first graph convolution goes on from it.
+    func testPretrainingContrastsProposals() throws {
+        let contrast = ["apl.pretraining_iterations=3", "acp.weight=0.1", "acp.frames=4", "acp.clusters=3", "model.foreground_samples=2"]
+        try run(contrast + ["apl.student=restarted", "apl.round_learning_rate=1e-30", "training.weight_decay=0"]) { folder in
+            let losses = try folder.readLog().compactMap { if case .steps(let record) = $0 { record.loss } else { nil } }
+            XCTAssertEqual(losses.count, 17)
+            for loss in losses.prefix(3) { XCTAssertEqual(Set(loss.keys), ["coarse", "fine", "total"]) }
+            for loss in losses { XCTAssertGreaterThan(try XCTUnwrap(loss["fine"]), 0) }
+            // Where a recording has foreground alone, there is nothing to contrast within it.
+            XCTAssertTrue(losses.prefix(3).allSatisfy { ($0["coarse"] ?? 0) > 0 })
+            XCTAssertTrue(losses.dropFirst(3).contains { ($0["coarse"] ?? 0) > 0 })
+            for loss in losses.suffix(4) { XCTAssertGreaterThan(try XCTUnwrap(loss["unlabeled_fine"]), 0) }
+            func weights(_ step: Int, _ name: String) throws -> [Float] { try folder.readCheckpoint(step: step).readValues(of: name, .current) }
+            for name in ["weight", "bias"].map({ "Act_GCN.gc1." + $0 }) {
+                XCTAssertNotEqual(try weights(13, name), try weights(3, name), name)
+                // A student of a learning rate that moves nothing.
+                for (a, b) in zip(try weights(14, name), try weights(3, name)) { XCTAssertEqual(a, b, accuracy: 1e-20, name) }
+            }
+            XCTAssertNotEqual(try weights(14, "Act_GCN.gc2.weight"), try weights(3, "Act_GCN.gc2.weight"))
+        }
     }
 
     /// Mean and deviation of the offsets are not learnt, so a new student takes them along.

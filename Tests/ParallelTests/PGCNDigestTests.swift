@@ -40,10 +40,14 @@ final class PGCNDigestTests: StoreTestCase {
         "icd={hidden: 8, learning_rate: 0.05, eap_threshold: 0.45, mpp_threshold: 0.55}",
     ]
 
+    private let contrast = ["apl.pretraining_iterations=2", "acp={frames: 6, weight: 0.1}", "model.foreground_samples=2"]
+
     /// Burn-in, and rounds with labels that have weights or stretches that are ignored, continued and restarted; stages end at steps 5, 7 and 9.
+    /// Pre-training and contrast of proposals: at 2, 7, 9 and 11.
     func testAdaptivePseudoLabelsEndInTheSameBits() throws {
         for (name, overrides, stop) in [
             ("soft", ["apl.student=restarted"], 6), ("ignore", ["apl.uncertain=ignore", "apl.alqa=tiou", "apl.alqa_score=class"], 8),
+            ("contrast", contrast + ["apl.student=restarted"], 10), ("contrast-few", contrast + ["acp.global_frames=20"], 1),
         ] {
             try requireSameBits(yaml, "apl-" + name, apl + overrides, stopAfter: stop)
             let labels = try String(contentsOfFile: "\(folder)/apl-\(name)/pseudo_labels/round-2.json", encoding: .utf8)

@@ -10,20 +10,19 @@ import TrainingMethods
 extension AdaptivePseudoLabelMethod {
     private var contrastWeight: Double { settings.contrast.isOn ? settings.contrast.weight : 0 }
 
-    /// - Throws: `Failure` for a detector whose features cannot be contrasted; the settings have refused it before.
-    private func contrasted() throws -> any LevelFeatures {
-        guard let levelled else {
-            throw Failure.wrongUsage("the contrast needs a detector that has levels of features", at: .key("model.name"), advice: "turn acp off")
-        }
-        return levelled
-    }
-
     /// ACP alone: `L_ACP = coarse + fine`, labels by clustering.
     func pretrain(_ step: TrainingStep) throws -> [[String: Double]] {
-        let contrast = FrameContrast(settings.contrast, step: step), detector = try contrasted()
+        let contrast = FrameContrast(settings.contrast, step: step), most = settings.contrast.frames
         return try step.forwardThenBackward { shard, groups, tape in
-            let pass = ForwardPass(tape: tape, isTraining: true, random: step.random("forward", shard: shard))
-            return contrast.sample(groups[0], detector.pyramid(groups[0].features, pass), shard: shard, group: 0, tape: tape)
+            let pass = ForwardPass(tape: tape, isTraining: true, random: step.random("forward", shard: shard)), batch = groups[0]
+            switch contrasted {
+            case .levels(let detector):
+                return contrast.sample(batch, detector.pyramid(batch.features, pass), shard: shard, group: 0, tape: tape)
+            case .proposals(let detector):
+                let rows = detector.contrasted(batch, most: most, pass)
+                return FrameContrast.ShardFrames(rows, columns: batch.features.columns, shard: shard, group: 0)
+            case .nothing: preconditionFailure("a detector that cannot be contrasted is pre-trained")
+            }
         } together: { parts in
             let clusters = settings.contrast.clusters(batch: configuration.data.batchSize)
             let losses = try contrast.seed(parts, classes: .clusters(clusters), weight: 1)
@@ -35,7 +34,12 @@ extension AdaptivePseudoLabelMethod {
     /// group's frames by true and by pseudo-label classes.
     func joint(_ step: TrainingStep) throws -> [[String: Double]] {
         let views = views(step)
-        return contrastWeight > 0 ? try learnWithContrast(try contrasted(), step, views) : try learn(detector, step, views)
+        guard contrastWeight > 0 else { return try learn(detector, step, views) }
+        switch contrasted {
+        case .levels(let detector): return try learn(levelsOf: detector, step, views)
+        case .proposals(let detector): return try learn(proposalsOf: detector, step, views)
+        case .nothing: return try learn(detector, step, views)
+        }
     }
 
     private func views(_ step: TrainingStep) -> [[LearningView]] {
@@ -65,13 +69,31 @@ extension AdaptivePseudoLabelMethod {
         try step.learn(detector, views: views, rules(detector, step))
     }
 
-    private func learnWithContrast(_ detector: some LevelFeatures, _ step: TrainingStep, _ views: [[LearningView]]) throws -> [[String: Double]] {
+    private func learn(levelsOf detector: some LevelFeatures, _ step: TrainingStep, _ views: [[LearningView]]) throws -> [[String: Double]] {
+        try learn(detector, step, views) { contrast, batch, outputs, pass, place in
+            contrast.sample(batch, detector.levels(outputs, pass), shard: place.shard, group: place.group, tape: pass.tape)
+        }
+    }
+
+    private func learn(
+        proposalsOf detector: some ContrastedProposals, _ step: TrainingStep, _ views: [[LearningView]]
+    ) throws -> [[String: Double]] {
+        try learn(detector, step, views) { _, batch, outputs, pass, place in
+            FrameContrast.ShardFrames(
+                detector.contrasted(outputs, pass), columns: batch.features.columns, shard: place.shard, group: place.group)
+        }
+    }
+
+    /// - Parameter sample: gives what is contrasted of a shard's recordings of one group.
+    private func learn<D: Detector>(
+        _ detector: D, _ step: TrainingStep, _ views: [[LearningView]],
+        sample: @escaping (FrameContrast, PackedBatch, D.Outputs, ForwardPass, (shard: Int, group: Int)) -> FrameContrast.ShardFrames
+    ) throws -> [[String: Double]] {
         var rules = rules(detector, step)
         let contrast = FrameContrast(settings.contrast, step: step), first = step.shards.owned.lowerBound
         var frames: [[FrameContrast.ShardFrames]] = views.map { _ in [] }
         rules.further = { shard, group, outputs, pass in
-            frames[shard].append(
-                contrast.sample(views[shard][group].batch, detector.levels(outputs, pass), shard: first + shard, group: group, tape: pass.tape))
+            frames[shard].append(sample(contrast, views[shard][group].batch, outputs, pass, (first + shard, group)))
             return [:]
         }
         rules.together = { [contrastWeight, store] losses in

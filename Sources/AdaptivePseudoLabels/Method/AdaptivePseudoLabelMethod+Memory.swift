@@ -19,12 +19,12 @@ extension AdaptivePseudoLabelMethod {
         }
         var demand = MemoryDemand(phases: [joint("burn-in", [labeled])])
         func add(_ phase: MemoryEstimate.Phase?) { if let phase { demand.phases.append(phase) } }
-        if stages.first?.name == "pre-training", let detector = levelled {
+        if stages.first?.name == "pre-training" {
             add(
                 planner.training(
                     "pre-training", groups: [everything], forwardOfAllFirst: true, beside: contrastBytes(everything.count * shards, planner.shards),
                     key: "acp.frames"
-                ) { _, features, pass in self.sampleFrames(detector.pyramid(features, pass), pass) })
+                ) { _, features, pass in self.rehearsePretraining(features, pass) })
         }
         if apl.rounds > 0 {
             add(joint("a round", [labeled, unlabeled]))
@@ -48,12 +48,30 @@ extension AdaptivePseudoLabelMethod {
     }
 
     private func rehearse(_ features: PackedSequence, _ pass: ForwardPass, hasContrast: Bool) {
-        guard let levelled else {
-            (detector as? any RehearsedDetector).map { _ = $0.rehearse(features, pass) }
-            return
+        switch contrasted {
+        case .levels(let detector):
+            let levels = (detector as? any RehearsedDetector & LevelFeatures).map { Self.rehearsedLevels($0, features, pass) }
+            if hasContrast { sampleFrames(levels ?? detector.pyramid(features, pass), pass) }
+        case .proposals(let detector as any RehearsedDetector & ContrastedProposals):
+            Self.rehearseProposals(detector, features, pass, hasContrast: hasContrast)
+        case .proposals, .nothing: (detector as? any RehearsedDetector).map { _ = $0.rehearse(features, pass) }
         }
-        let levels = (levelled as? any RehearsedDetector & LevelFeatures).map { Self.rehearsedLevels($0, features, pass) }
-        if hasContrast { sampleFrames(levels ?? levelled.pyramid(features, pass), pass) }
+    }
+
+    private func rehearsePretraining(_ features: PackedSequence, _ pass: ForwardPass) {
+        switch contrasted {
+        case .levels(let detector): sampleFrames(detector.pyramid(features, pass), pass)
+        case .proposals(let detector):
+            _ = detector.rehearseContrasted(features, most: settings.contrast.frames, pass).gradientToWrite()
+        case .nothing: break
+        }
+    }
+
+    private static func rehearseProposals<D: RehearsedDetector & ContrastedProposals>(
+        _ detector: D, _ features: PackedSequence, _ pass: ForwardPass, hasContrast: Bool
+    ) {
+        let outputs = detector.rehearse(features, pass)
+        if hasContrast { _ = detector.contrasted(outputs, pass).embedding.tensor.gradientToWrite() }
     }
 
     private static func rehearsedLevels<D: RehearsedDetector & LevelFeatures>(
@@ -68,7 +86,7 @@ extension AdaptivePseudoLabelMethod {
     /// Beside what is drawn of all shards and travels (unit vectors, gradients and their sums, inputs), the frames of this rank: copies of embeddings
     /// and inputs, unit vectors, gradients. Similarities are a shard's; centers and their sums are in float64.
     private func contrastBytes(_ videos: Int, _ shards: VirtualShards) -> Int {
-        let levels = Double(levelled.map { $0.levelCount * $0.levelColumns } ?? 0)
+        let levels = Double(contrasted.columns)
         let contrast = settings.contrast, columns = Double(store.dimension)
         let frames = Double(videos) * Double(contrast.frames), drawn = min(frames, contrast.globalFrames.map(Double.init) ?? frames)
         let perShard = frames / Double(shards.count), own = frames / Double(shards.ranks), clusters = Double(contrast.clusters(batch: videos))

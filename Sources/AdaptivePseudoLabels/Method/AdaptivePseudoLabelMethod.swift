@@ -29,8 +29,13 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     let settings: AdaptivePseudoLabelSettings
     let store: FeatureStore
     let detector: any Detector & CandidateLocalizer
-    /// The detector, where its features can be contrasted.
-    var levelled: (any LevelFeatures)? { detector as? any LevelFeatures }
+    /// What of the detector ACP contrasts.
+    enum Contrasted {
+        case levels(any LevelFeatures)
+        case proposals(any ContrastedProposals)
+        case nothing
+    }
+    let contrasted: Contrasted
     /// Those that are trained on.
     package let recordings: TrainingRecordings
     /// Labelled ones that are not trained on, as positions in the store.
@@ -63,6 +68,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         }
         self.configuration = configuration
         settings = configuration[AdaptivePseudoLabelSettings.self]
+        contrasted = try Contrasted(detector, settings)
         self.store = store
         self.detector = detector
         let data = configuration.data, apl = settings.pseudoLabels
@@ -228,7 +234,12 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
 
     /// Backbone and neck.
     var pyramid: [Parameter] {
-        let names = levelled?.levelParameters ?? []
+        let names: [String] =
+            switch contrasted {
+            case .levels(let detector): detector.levelParameters
+            case .proposals(let detector): detector.contrastedParameters
+            case .nothing: []
+            }
         return detector.namedParameters.filter { one in names.contains { one.name.hasPrefix($0) } }.map(\.parameter)
     }
 

@@ -78,7 +78,6 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
                 "alqa is \(apl.alqa.rawValue), and \(detector.title) has no such branch", at: "apl.alqa",
                 advice: "choose \(alternatives(detector.qualityBranches.map(\.rawValue)))")
         }
-        try checkContrast(run, keys)
         guard apl.rounds > 0 else { return }
         guard run.model.classSource != .known else {
             throw keys.refusal(
@@ -104,17 +103,6 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
         default: break
         }
         try run.requireWholeBatches(apl.unlabeledBatchSize, named: "unlabeled_batch_size", at: "apl.unlabeled_batch_size", keys)
-    }
-
-    /// Features are contrasted by levels, which not every detector has.
-    private func checkContrast(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {
-        let detector = type(of: run.model), isContrasted = contrast.isOn && contrast.weight > 0
-        let isPretrained = (pseudoLabels.pretrainingIterations ?? pseudoLabels.pretrainingEpochs ?? 0) > 0
-        guard isPretrained || isContrasted, detector.givesPseudoLabels, !detector.hasLevels else { return }
-        let key = isContrasted ? "acp.weight" : pseudoLabels.pretrainingIterations != nil ? "apl.pretraining_iterations" : "apl.pretraining_epochs"
-        throw keys.refusal(
-            "\(detector.title) has no levels of features, so there is nothing to \(isContrasted ? "contrast" : "pre-train")", at: key,
-            advice: "set acp.weight to 0 and leave out the pre-training, or set model.name to \(run.registry.levelDetectors)")
     }
 
     public static func measures(inFolder folder: String) throws -> [RunMeasure] { try RunMeasure.ofPseudoLabels(inFolder: folder) }

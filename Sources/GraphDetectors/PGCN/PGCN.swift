@@ -18,16 +18,19 @@ public final class PGCN: RehearsedDetector, OutputAssigned, WeightedTargets, Pro
         package var samples: [PGCNSample]
         /// nil: there are none.
         package var network: PGCNNetwork.Outputs?
+        /// Roots of each recording.
+        package var counts: [Int]
 
-        package init(samples: [PGCNSample], network: PGCNNetwork.Outputs?) {
+        package init(samples: [PGCNSample], network: PGCNNetwork.Outputs?, counts: [Int] = []) {
             self.samples = samples
             self.network = network
+            self.counts = counts
         }
     }
 
     public typealias Targets = PGCNTargets
 
-    let settings: PGCNSettings
+    package let settings: PGCNSettings
     package let network: PGCNNetwork
     /// [2, 2]: mean and standard deviation of the offsets that are learnt.
     private let offsetStatistics: Parameter
@@ -78,15 +81,21 @@ public final class PGCN: RehearsedDetector, OutputAssigned, WeightedTargets, Pro
         let statistics = statistics
         let drawn = batch.videos.indices.map { recording -> DrawnTrees in
             let video = batch.videos[recording], rows = batch.features.rows(of: recording).count
-            let proposals = lists.map { $0.segments(of: video.id, duration: video.duration) ?? [] } ?? madeUp(video)
+            let proposals = known(video)
             guard rows > 0 else { return DrawnTrees(pools([], actions: [], video), statistics, settings, random: &pass.random) }
             let weights = batch.weights?.instances[recording], ignored = batch.weights?.ignored[recording] ?? []
             let actions = batch.instances[recording].enumerated().map { (video.grid.segment($1.segment), $1.label, weights?[$0] ?? 1) }
             let pools = pools(proposals, actions: actions, ignored: ignored.map { video.grid.segment($0) }, video)
             return DrawnTrees(pools, statistics, settings, random: &pass.random)
         }
-        let samples = drawn.flatMap(\.samples)
-        guard !samples.isEmpty else { return Outputs(samples: [], network: nil) }
+        let samples = drawn.flatMap(\.samples), counts = drawn.map(\.samples.count)
+        guard !samples.isEmpty else { return Outputs(samples: [], network: nil, counts: counts) }
+        let (features, trees) = features(drawn, batch)
+        return Outputs(samples: samples, network: network(features, trees: trees, pass), counts: counts)
+    }
+
+    /// Of the proposals that are in trees, one recording after another; and the trees of all.
+    func features(_ drawn: [DrawnTrees], _ batch: PackedBatch) -> (ProposalFeatures, trees: [Int]) {
         let features = ProposalFeatures(proposals: drawn.reduce(0) { $0 + $1.segments.count }, columns: batch.features.columns)
         var trees: [Int] = [], first = 0
         for (recording, own) in drawn.enumerated() where !own.segments.isEmpty {
@@ -94,7 +103,12 @@ public final class PGCN: RehearsedDetector, OutputAssigned, WeightedTargets, Pro
             trees += own.trees.map { first + $0 }
             first += own.segments.count
         }
-        return Outputs(samples: samples, network: network(features, trees: trees, pass))
+        return (features, trees)
+    }
+
+    /// A recording's proposals in seconds.
+    func known(_ video: VideoContext) -> [Segment] {
+        lists.map { $0.segments(of: video.id, duration: video.duration) ?? [] } ?? madeUp(video)
     }
 
     /// As many trees as a step, or a detection, has of recordings of these lengths; of no proposals that anybody knows.
@@ -112,7 +126,9 @@ public final class PGCN: RehearsedDetector, OutputAssigned, WeightedTargets, Pro
             }
         }
         let roots = pass.isTraining ? settings.samplesPerRecording * features.count : min(Self.treesAtOnce, own.activity.rows)
-        return Outputs(samples: [], network: network(own, trees: (0..<roots * nodes).map { $0 % own.activity.rows }, pass))
+        return Outputs(
+            samples: [], network: network(own, trees: (0..<roots * nodes).map { $0 % own.activity.rows }, pass),
+            counts: pass.isTraining ? [Int](repeating: settings.samplesPerRecording, count: features.count) : [])
     }
 
     /// Of all outputs.

@@ -57,18 +57,31 @@ package final class TreeConvolutions: Module {
     ///   - trees: rows of x, tree by tree.
     ///   - tree: their shape.
     ///   - pass: whether it is training, the tape, and where random numbers come from.
-    /// - Returns: [trees, 2 columns]: what the convolutions make of the root, then its own features.
-    package func callAsFunction(_ x: Tensor, trees: [Int], _ tree: TreeAggregation, _ pass: ForwardPass) -> Tensor {
+    /// - Returns: `joined`, [trees, 2 columns]: what the convolutions make of the root, then its own features; `hidden` as in `hidden`.
+    package func callAsFunction(
+        _ x: Tensor, trees: [Int], _ tree: TreeAggregation, _ pass: ForwardPass
+    ) -> (joined: Tensor, hidden: Tensor) {
+        let count = trees.count / tree.nodes
+        let roots = Tensor(rows: count, columns: x.columns, requiresGradient: false)
+        if !Rehearsal.isRunning {
+            for i in 0..<count { (roots.values + i * x.columns).update(from: x.values + trees[i * tree.nodes] * x.columns, count: x.columns) }
+        }
+        let (hidden, weights) = hidden(x, trees: trees, tree, pass)
+        let kept = dropout(hidden, probability: dropoutProbability, pass)
+        return (pass.tape.joinedColumns(second(pass.tape.groupSums(kept, weights: weights), pass), roots), hidden)
+    }
+
+    /// The first convolution, `ReLU(A X W1 + b1)`, at the nodes that have children.
+    ///
+    /// - Returns: [trees * (1 + children), hidden], the root of a tree first; and the root's row of A, [trees, 1 + children].
+    package func hidden(_ x: Tensor, trees: [Int], _ tree: TreeAggregation, _ pass: ForwardPass) -> (rows: Tensor, weights: Tensor) {
         let count = trees.count / tree.nodes
         let sums = Tensor(rows: count * tree.inner, columns: x.columns, requiresGradient: false)
         let weights = Tensor(rows: count, columns: tree.inner, requiresGradient: false)
-        let roots = Tensor(rows: count, columns: x.columns, requiresGradient: false)
         if !Rehearsal.isRunning {
             tree(x.values, rows: x.rows, channels: x.columns, trees: trees, sums: sums.values, weights: weights.values)
-            for i in 0..<count { (roots.values + i * x.columns).update(from: x.values + trees[i * tree.nodes] * x.columns, count: x.columns) }
         }
-        let hidden = dropout(pass.tape.relu(first(sums, pass)), probability: dropoutProbability, pass)
-        return pass.tape.joinedColumns(second(pass.tape.groupSums(hidden, weights: weights), pass), roots)
+        return (pass.tape.relu(first(sums, pass)), weights)
     }
 }
 
@@ -84,15 +97,18 @@ package final class PGCNNetwork: Module {
         package var offsets: Tensor
         /// [trees, 1] each, logits: tIoU and, with two branches, tND of the moved proposal with its action; empty without ALQA.
         package var quality: [Tensor]
+        /// [trees * (1 + children), hidden]: of the activities, between both convolutions; nil where no tape records.
+        package var hidden: Tensor?
 
-        package init(activity: Tensor, completeness: Tensor, offsets: Tensor, quality: [Tensor] = []) {
+        package init(activity: Tensor, completeness: Tensor, offsets: Tensor, quality: [Tensor] = [], hidden: Tensor? = nil) {
             self.activity = activity
             self.completeness = completeness
             self.offsets = offsets
             self.quality = quality
+            self.hidden = hidden
         }
 
-        /// All of them.
+        /// What losses are made of.
         package var tensors: [Tensor] { [activity, completeness, offsets] + quality }
     }
 
@@ -140,11 +156,22 @@ package final class PGCNNetwork: Module {
     ///   - trees: their rows, tree by tree.
     ///   - pass: whether it is training, the tape, and where random numbers come from.
     package func callAsFunction(_ features: ProposalFeatures, trees: [Int], _ pass: ForwardPass) -> Outputs {
-        let active = dropout(activity(features.activity, trees: trees, tree, pass), probability: headDropout, pass)
-        let logits = activityHead(active, pass)
-        let complete = completeness(features.completeness, trees: trees, tree, pass)
+        let (active, hidden) = activity(features.activity, trees: trees, tree, pass)
+        let logits = activityHead(dropout(active, probability: headDropout, pass), pass)
+        let complete = completeness(features.completeness, trees: trees, tree, pass).joined
         return Outputs(
             activity: logits, completeness: completenessHead(complete, pass), offsets: offsetHead(complete, pass),
-            quality: qualityHeads.map { $0.head(complete, pass) })
+            quality: qualityHeads.map { $0.head(complete, pass) }, hidden: pass.tape.isRecording ? hidden : nil)
+    }
+
+    /// The hidden rows of the roots, [trees, hidden], of activities.
+    package func hiddenRoots(_ features: ProposalFeatures, trees: [Int], _ pass: ForwardPass) -> Tensor {
+        roots(of: activity.hidden(features.activity, trees: trees, tree, pass).rows, pass)
+    }
+
+    /// - Parameter hidden: of outputs.
+    /// - Returns: [trees, hidden].
+    package func roots(of hidden: Tensor, _ pass: ForwardPass) -> Tensor {
+        pass.tape.rowMeans(hidden, groups: (0..<hidden.rows / tree.inner).map { [$0 * tree.inner] })
     }
 }

@@ -51,6 +51,8 @@ package struct DrawnTrees {
     /// Places in `segments`, tree by tree.
     package private(set) var trees: [Int] = []
     package private(set) var samples: [PGCNSample] = []
+    /// Of each of the recording's proposals that is in a tree, its place in `segments`.
+    private var places: [Int: Int] = [:]
 
     /// Draws the samples of a step: foreground, incomplete and background ones, uniformly with repetition; where there are none of a kind, foreground
     /// takes their places, as in the published code. None where the recording has no foreground.
@@ -62,7 +64,7 @@ package struct DrawnTrees {
     ///   - random: draws roots and trees.
     package init(_ pools: ProposalPools, _ statistics: OffsetStatistics, _ settings: PGCNSettings, random: inout RandomStream) {
         guard !pools.foreground.isEmpty else { return }
-        var graph = ProposalGraph(pools.segments, rules: settings.graph), places: [Int: Int] = [:]
+        var graph = ProposalGraph(pools.segments, rules: settings.graph)
         let kinds: [(kind: PGCNSample.Kind, pool: Range<Int>, place: PGCNSample.Place, count: Int)] = [
             (.foreground, pools.foreground, .positive, settings.foregroundSamples),
             (.incomplete, pools.incomplete, .negative, settings.incompleteSamples),
@@ -78,14 +80,33 @@ package struct DrawnTrees {
                     PGCNSample(
                         kind: kind, place: place, label: action?.label ?? -1, offsets: SIMD2<Float>(raw), weight: action?.weight ?? 1,
                         match: action.map { .init(root: pools.segments[root], action: $0.segment) }))
-                for node in graph.tree(root: root, random: &random) {
-                    let known = places[node]
-                    trees.append(known ?? segments.count)
-                    guard known == nil else { continue }
-                    places[node] = segments.count
-                    segments.append(pools.segments[node])
-                }
+                take(graph.tree(root: root, random: &random), of: pools.segments)
             }
+        }
+    }
+
+    /// Draws roots without repetition, whatever their labels, and their trees; there are no samples.
+    ///
+    /// - Parameters:
+    ///   - proposals: of the recording.
+    ///   - most: roots; all where there are fewer proposals.
+    ///   - rules: of the graph.
+    ///   - random: draws roots and trees.
+    package init(_ proposals: [FrameSegment], most: Int, _ rules: ProposalGraph.Rules, random: inout RandomStream) {
+        var graph = ProposalGraph(proposals, rules: rules), open = Array(proposals.indices)
+        for drawn in 0..<min(most, open.count) {
+            open.swapAt(drawn, drawn + random.uniformIndex(below: open.count - drawn))
+            take(graph.tree(root: open[drawn], random: &random), of: proposals)
+        }
+    }
+
+    private mutating func take(_ tree: [Int], of proposals: [FrameSegment]) {
+        for node in tree {
+            let known = places[node]
+            trees.append(known ?? segments.count)
+            guard known == nil else { continue }
+            places[node] = segments.count
+            segments.append(proposals[node])
         }
     }
 }
