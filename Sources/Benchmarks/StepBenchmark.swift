@@ -52,6 +52,7 @@ package final class StepBenchmark {
         self.communicator = communicator
         let training = configuration.training
         detector = try configuration.detector(inputDimension: dimension, classes: classes)
+        (detector as? any ProposalRefiner)?.makeUpProposals()
         try Self.requireMemory(
             configuration, detector, phase: phase, dimension: dimension, classes: classes, steps: steps, communicator: communicator)
         detector.initializeParameters(seed: UInt64(training.seed))

@@ -176,6 +176,9 @@ public protocol ProposalRefiner: Detector {
     /// Of the proposals: the same on all ranks, or they would refine different ones.
     var proposalDigest: String { get }
 
+    /// Takes made-up proposals of every recording in place of its own: for measurements, on recordings that are made up too.
+    func makeUpProposals()
+
     /// Called before the first step of a run, when the parameters have their initial values.
     ///
     /// - Throws: `Failure` (`.badInput`) where there are no proposals of a recording.

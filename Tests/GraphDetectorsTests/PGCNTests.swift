@@ -237,6 +237,10 @@ final class PGCNTests: XCTestCase, SmallPGCNs {
                         ActionInstance(segment: Segment(start: 1, end: 2), label: 0)
                     ])
             ]))
+        // Measurements make theirs up, of any recording.
+        model.makeUpProposals()
+        XCTAssertEqual(try model.detect(batch(["a", "unheard of"])).map { $0.isEmpty }, [false, false])
+        XCTAssertNoThrow(try model.requireProposals(of: batch(["e"]).videos))
     }
 
     /// A step learns: over other draws of the same batch, every part of the loss falls.

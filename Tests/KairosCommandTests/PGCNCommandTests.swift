@@ -31,6 +31,25 @@ final class PGCNCommandTests: DetectorCommandTestCase {
             "apl", ["apl.pretraining_iterations=0", "acp.weight=0", "apl.selection_floor=0"].flatMap { ["--set", $0] }, steps: 40)
     }
 
+    /// Measurements have recordings of their own, whose proposals are made up; a trial's rounds learn from made-up labels.
+    func testMeasurements() throws {
+        let model = tinyModel + ["--set", "acp.weight=0.1", "--set", "apl.pretraining_iterations=0"], apl = folder + "/apl.yaml"
+        for phase in ["train", "infer"] {
+            let measured = try object(
+                try start(
+                    executable,
+                    ["benchmark", "step", "--model", apl, "--phase", phase, "--repetitions", "1", "--classes", "3", "--json"] + model
+                        + ["--set", "model.input_dimension=8"]))
+            XCTAssertGreaterThan(try XCTUnwrap(measured["videos_per_second"] as? Double), 0, phase)
+        }
+        let plan = try object(try start(executable, ["plan", apl, "--ranks", "1,2", "--json"] + model))
+        XCTAssertFalse(plan.isEmpty)
+        let checked = try object(try start(executable, ["train", apl, "--check", "--json"] + model)),
+            stages = try XCTUnwrap(checked["stages"] as? [[String: Any]])
+        XCTAssertEqual(stages.compactMap { $0["name"] as? String }, ["burn-in", "round 1", "round 2"])
+        XCTAssertTrue(stages.allSatisfy { ($0["seconds_per_step"] as? Double ?? 0) > 0 })
+    }
+
     /// Only the classes of recordings are known to FuSTAL, which P-GCN's offsets are not found from.
     func testWeakSupervisionIsRefused() throws {
         let ended = try start(executable, ["train", folder + "/fustal.yaml", "--output", folder + "/r"] + tinyModel)

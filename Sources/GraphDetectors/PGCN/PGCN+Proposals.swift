@@ -5,6 +5,8 @@ import TemporalAnnotations
 extension PGCN {
     public var proposalDigest: String { lists?.digest ?? "none" }
 
+    public func makeUpProposals() { (lists, isMadeUp) = (nil, true) }
+
     /// Takes mean and deviation of the offsets from the foreground proposals of these recordings; actions themselves do not count.
     ///
     /// - Throws: `Failure` where no proposals were given, or none of one of the recordings.
@@ -41,6 +43,7 @@ extension PGCN {
 
     /// The proposals of a recording in seconds, best first.
     func segments(of video: VideoID, duration: Double) throws -> [Segment] {
+        guard !isMadeUp else { return madeUp(duration: duration) }
         guard let lists else {
             throw Failure.badInput(
                 "there are no proposals to refine", at: .key("model.proposals"),

@@ -34,8 +34,10 @@ public final class PGCN: RehearsedDetector, OutputAssigned, WeightedTargets, Pro
     package let network: PGCNNetwork
     /// [2, 2]: mean and standard deviation of the offsets that are learnt.
     private let offsetStatistics: Parameter
-    /// What there is to refine; nil: made-up proposals, for benchmarks.
+    /// What there is to refine; nil: detection has nothing, and steps take made-up proposals.
     package var lists: ProposalLists?
+    /// Whether detection takes made-up proposals, too.
+    var isMadeUp = false
     /// Trees that detection runs over at once.
     static let treesAtOnce = 128
 
@@ -108,7 +110,7 @@ public final class PGCN: RehearsedDetector, OutputAssigned, WeightedTargets, Pro
 
     /// A recording's proposals in seconds.
     func known(_ video: VideoContext) -> [Segment] {
-        lists.map { $0.segments(of: video.id, duration: video.duration) ?? [] } ?? madeUp(video)
+        lists.map { $0.segments(of: video.id, duration: video.duration) ?? [] } ?? madeUp(duration: video.duration)
     }
 
     /// As many trees as a step, or a detection, has of recordings of these lengths; of no proposals that anybody knows.
@@ -156,10 +158,10 @@ public final class PGCN: RehearsedDetector, OutputAssigned, WeightedTargets, Pro
     }
 
     /// Where no proposals are known: as many of many lengths.
-    private func madeUp(_ video: VideoContext) -> [Segment] {
+    func madeUp(duration: Double) -> [Segment] {
         let count = settings.proposalsPerRecording ?? 500
         return (0..<count).map { place in
-            let length = video.duration * Double(1 + place % 7) / 40, start = (video.duration - length) * Double(place) / Double(count)
+            let length = duration * Double(1 + place % 7) / 40, start = (duration - length) * Double(place) / Double(count)
             return Segment(start: start, end: start + length)
         }
     }
