@@ -148,7 +148,8 @@ let package = Package(
         .target(
             name: "ConfigurationProposals",
             dependencies: [
-                "Collectives", "Configuration", "Detectors", "Diagnostics", "FeatureStore", "TemporalAnnotations", "Training", "TrainingMethods",
+                "Collectives", "Configuration", "Detectors", "Diagnostics", "FeatureStore", "PostProcessing", "TemporalAnnotations", "Training",
+                "TrainingMethods",
             ]),
         // Floor 8
         .target(

@@ -53,7 +53,7 @@ public final class LoadedDetector {
         try checkpoint.requireTrainedDetector()
         try checkpoint.requireDistinctClasses()
         let header = checkpoint.header
-        configuration = try RunConfiguration(yaml: header.configuration, file: path, overrides: overrides, registry: registry)
+        configuration = try RunConfiguration(checkpoint: header.configuration, file: path, overrides: overrides, registry: registry)
         let found = try features(checkpoint)
         guard found.count == header.inputDimension else {
             throw Failure.badInput(

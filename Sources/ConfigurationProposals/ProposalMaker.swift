@@ -1,6 +1,7 @@
 import Configuration
 import Detectors
 import FeatureStore
+import PostProcessing
 import TemporalAnnotations
 import TrainingMethods
 
@@ -13,6 +14,7 @@ struct ProposalMaker {
     private let stem: Int
     let needsSegments: Bool
     private let mixesRecordings: Bool
+    private let detection: DetectionSettings
     /// Rows of a recording of middle length, and of the longest.
     let medianRows: Double, longestRows: Double
 
@@ -20,6 +22,7 @@ struct ProposalMaker {
         self.facts = facts
         needsSegments = method.needsSegments
         mixesRecordings = detector.mixesRecordings
+        detection = detector.usualDetection
         let recordings = facts.training.recordingRows
         medianRows = max(recordings?.median ?? 1, 1)
         longestRows = max(recordings?.greatest ?? 1, 1)
@@ -135,8 +138,9 @@ struct ProposalMaker {
     var test: [Proposal] {
         let most = Int(facts.training.actionsPerRecording?.greatest ?? 0), kept = max(200, (4 * most + 99) / 100 * 100)
         return [
-            Proposal("test.pre_nms_topk", 2000, "candidates per level, as published"),
-            Proposal("test.min_score", "0.001", "as published"),
+            Proposal("test.pre_nms_thresh", "\(detection.preNMSThresh)", "as published"),
+            Proposal("test.pre_nms_topk", detection.preNMSTopK, "candidates per level, as published"),
+            Proposal("test.min_score", "\(detection.minScore)", "as published"),
             Proposal("test.max_seg_num", kept, "detections kept of a recording; there are up to \(counted(most, "action")) in one"),
         ]
     }

@@ -72,6 +72,9 @@ public protocol DetectorSettings: ConfigurationSection {
     /// Whether it refines proposals, and must be prepared with labelled segments: `make` gives `ProposalRefiner`.
     static var refinesProposals: Bool { get }
 
+    /// What `kairos configure` proposes for the section `test`.
+    static var usualDetection: DetectionSettings { get }
+
     /// Whether the detector must see recordings whole: cropping, windows and MixUp are refused.
     static var seesWholeRecordings: Bool { get }
 
@@ -125,6 +128,8 @@ extension DetectorSettings {
     public static var hasDropout: Bool { true }
     public static var hasClassWeights: Bool { false }
     public static var mixesRecordings: Bool { !seesWholeRecordings }
+    /// As ActionFormer's.
+    public static var usualDetection: DetectionSettings { DetectionSettings(preNMSTopK: 2000, minScore: 0.001) }
     /// None.
     public static var qualityBranches: [QualityBranches] { [.none] }
     public static var givesPseudoLabels: Bool { false }

@@ -51,10 +51,11 @@ final class DigestEqualityTests: FaultTestCase {
         XCTAssertNotEqual(exact, rounded, "rounding shows")
     }
 
+    /// The widths of the other tests are too small for it.
     func testMinimalFiltering() throws {
         let wide = ["model.embd_dim=16", "model.fpn_dim=16", "model.head_dim=16"]
-        let filtered = try requireEqual(wide + ["training.convolution=winograd"], "minimal filtering", overlaps: ["true"])
-        let direct = try run(1, "direct", (short + wide).flatMap { ["--set", $0] })
+        let filtered = try requireEqual(wide, "minimal filtering", overlaps: ["true"])
+        let direct = try run(1, "direct", (short + wide + ["training.convolution=direct"]).flatMap { ["--set", $0] })
         XCTAssertNotEqual(filtered, direct, "the form of convolutions shows")
     }
 

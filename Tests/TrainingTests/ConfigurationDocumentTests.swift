@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "dd78d0d8492078b2c3555d280330e1ea537d459bdfd8021c6b432c78693794e6")
+        XCTAssertEqual(run.digest, "0862e4ccfda14af6cacbdc0d04a683c1a09059d3c3bfab938707d7a947708100")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "974a7dd2dd990f2707f2c3f31d12308a03afba1477be83dd1731bad83206c1da")
+        XCTAssertEqual(run.digest, "21963612ba89e3712482a6f6fb1d61b341e755da228717892f2bff938eec5499")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

@@ -1,3 +1,4 @@
+import AdaptivePseudoLabels
 import Detectors
 import Diagnostics
 import PyramidDetectors
@@ -47,6 +48,24 @@ final class RunConfigurationTests: RunConfigurationTestCase {
         XCTAssertEqual((run.model as? ActionFormerConfiguration)?.heads, 8)
         XCTAssertNil(run.data.evaluationSubset)
         XCTAssertEqual(try read(minimal, ["training.iterations=null", "training.epochs=2"]).training.epochs, 2)
+    }
+
+    /// What a run was begun with stays where the program did not know a key yet.
+    func testConfigurationsOfEarlierVersions() throws {
+        let apl = minimal + "method:\n  name: apl\napl:\n  round_iterations: 5\n"
+        func earlier(_ text: String, _ overrides: [String] = []) throws -> RunConfiguration {
+            try RunConfiguration(checkpoint: text, file: "step.h5", overrides: overrides, registry: .standard)
+        }
+        let run = try earlier(apl), now = try read(apl)
+        XCTAssertEqual(run.data.balanceWindow, 1)
+        XCTAssertEqual(run.training.convolution, .direct)
+        XCTAssertEqual(run.pseudoLabels.uncertain, .background)
+        XCTAssertNil(now.data.balanceWindow)
+        XCTAssertEqual(now.training.convolution, .winograd)
+        XCTAssertEqual(now.pseudoLabels.uncertain, .soft)
+        XCTAssertEqual(try earlier(now.canonicalYAML), now)
+        XCTAssertEqual(try earlier(apl, ["training.convolution=winograd"]).training.convolution, .winograd)
+        XCTAssertEqual(try earlier(minimal).method.name, "supervised")
     }
 
     func testCanonicalFormReadsBackAndItsDigestIsStable() throws {

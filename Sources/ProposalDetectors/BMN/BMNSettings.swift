@@ -1,6 +1,7 @@
 import Configuration
 import Detectors
 import Kernels
+import PostProcessing
 
 /// Everything that shapes a BMN, at the values of the published code for ActivityNet (JJBOY/BMN-Boundary-Matching-Network, `opts.py`).
 public struct BMNSettings: DetectorSettings {
@@ -11,6 +12,8 @@ public struct BMNSettings: DetectorSettings {
     /// The map's tIoU, and a channel more for tND.
     public static let qualityBranches = [QualityBranches.none, .tiou, .tiouTND]
     public static let givesPseudoLabels = true
+    /// No score is too low, as published: on recordings unlike those that were learnt, the product of four probabilities is small everywhere.
+    public static let usualDetection = DetectionSettings(preNMSThresh: 0, preNMSTopK: 10_000, minScore: 0)
     public static let hasLevels = true
 
     /// How a recording of any length becomes rows of a fixed number.

@@ -151,7 +151,7 @@ extension TrainingRun {
                 "the run multiplies with \(used.rawValue), but training.gemm is now \(wanted.rawValue)", at: .file(checkpoint.path),
                 .key("training.gemm"), advice: "set it to \(used.rawValue) or auto, or choose another --output")
         }
-        let before = try configurationBefore(checkpoint)
+        let before = try RunConfiguration(checkpoint: checkpoint.header.configuration, file: checkpoint.path, registry: configuration.registry)
         for (old, new) in zip(before.lines, configuration.lines) where old != new && !isFree(new.key) {
             if extends, Self.lengthKeys.contains(new.key) { continue }
             throw Failure.wrongUsage(
@@ -167,15 +167,5 @@ extension TrainingRun {
                 advice: "resume with the run's list of labelled recordings, or choose another --output")
         }
         return before
-    }
-
-    /// That of a checkpoint; what its program did not know yet is as it was then.
-    private func configurationBefore(_ checkpoint: Checkpoint) throws -> RunConfiguration {
-        let text = checkpoint.header.configuration, known = try ConfigurationNode(yaml: text, file: checkpoint.path)
-        let earlier = type(of: configuration.method).earlierValues.filter { key, _ in
-            key.split(separator: ".").reduce(known as ConfigurationNode?) { $0?[String($1)] } == nil
-        }
-        return try RunConfiguration(
-            yaml: text, file: checkpoint.path, overrides: earlier.sorted { $0.key < $1.key }.map { "\($0)=\($1)" }, registry: configuration.registry)
     }
 }

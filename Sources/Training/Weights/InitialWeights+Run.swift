@@ -68,7 +68,7 @@ extension Trainer {
         let head = (try? FileHandle(forReadingAtPath: path)?.read(upToCount: mark.count)).flatMap { $0 }
         guard head.map({ [UInt8]($0) }) == mark else { return try InitialWeights(try SafetensorsFile(path: path), path: path) }
         let checkpoint = try Checkpoint(path: path)
-        let before = try RunConfiguration(yaml: checkpoint.header.configuration, file: path, registry: configuration.registry)
+        let before = try RunConfiguration(checkpoint: checkpoint.header.configuration, file: path, registry: configuration.registry)
         return try InitialWeights(checkpoint, before.training.evaluateWeights)
     }
 

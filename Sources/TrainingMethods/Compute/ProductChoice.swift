@@ -43,7 +43,7 @@ public enum ProductChoice {
         }
         ComputeContext.current.precision = training.precision
         ComputeContext.current.convolution = training.convolution
-        if training.convolution == .winograd, training.precision == .float32 { reason += ", convolutions by minimal filtering" }
+        if training.convolution == .direct, training.precision == .float32 { reason += ", convolutions without minimal filtering" }
         return "matrix products in \(training.precision.rawValue) by "
             + (training.precision == .bfloat16 ? "onednn, the others by " : "") + ComputeContext.current.backend.rawValue + reason
     }

@@ -57,6 +57,26 @@ public struct RunConfiguration: Equatable, Sendable {
         written = WrittenKeys(keys.written)
     }
 
+    /// Keys that earlier versions did not know, and what these did: what a run was begun with stays, whatever the defaults are now.
+    static let earlierValues = ["data.balance_window": "1", "training.convolution": "direct"]
+
+    /// The configuration in a checkpoint: keys that its program did not know have the values of what that did.
+    ///
+    /// - Parameters:
+    ///   - checkpoint: the text in the checkpoint.
+    ///   - file: the checkpoint's path, for errors.
+    ///   - overrides: keys to set.
+    ///   - registry: the detectors and methods that may be named.
+    public init(checkpoint: String, file: String, overrides: [String] = [], registry: Registry) throws {
+        let known = try ConfigurationNode(yaml: checkpoint, file: file)
+        let method = type(of: try RunConfiguration(yaml: checkpoint, file: file, registry: registry).method)
+        let earlier = Self.earlierValues.merging(method.earlierValues) { _, own in own }.filter { key, _ in
+            key.split(separator: ".").reduce(known as ConfigurationNode?) { $0?[String($1)] } == nil
+        }
+        try self.init(
+            yaml: checkpoint, file: file, overrides: earlier.sorted { $0.key < $1.key }.map { "\($0)=\($1)" } + overrides, registry: registry)
+    }
+
     /// The settings of the run's method.
     public var method: any MethodSettings { methods.first { $0.name == methodName } ?? methods[0] }
 

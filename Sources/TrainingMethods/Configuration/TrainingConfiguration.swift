@@ -52,7 +52,7 @@ public struct TrainingConfiguration: ConfigurationSection {
     /// What the operands of linear layers and convolutions are rounded to.
     public var precision = ProductPrecision.float32
     /// How float32 convolutions with kernel 3 are computed.
-    public var convolution = ConvolutionForm.direct
+    public var convolution = ConvolutionForm.winograd
     /// Library of float32 matrix products. auto: the faster one, measured when the run begins and kept for its continuations; two runs may then
     /// differ in their last bits.
     public var gemm = Gemm.onednn
@@ -195,7 +195,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     private mutating func visitComputation(_ keys: ConfigurationKeys) throws {
         try keys.value(
             "convolution", &convolution,
-            meaning: "float32 convolutions with kernel 3 and at least 16 channels: a product per tap, or minimal filtering with half of the "
+            meaning:
+                "float32 convolutions with kernel 3 and at least 16 channels: a product per tap (`direct`), or minimal filtering with half of the "
                 + "multiplications ([performance.md](performance.md#minimal-filtering))")
         try keys.value(
             "bucket_elements", &bucketElements, .within(1...1_073_741_824), unit: "numbers", meaning: "per message of the gradient reduction")
