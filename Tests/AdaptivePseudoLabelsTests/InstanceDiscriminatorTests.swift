@@ -68,6 +68,24 @@ final class InstanceDiscriminatorTests: XCTestCase {
         XCTAssertEqual(InstancePooling.max.parts, 1)
     }
 
+    /// One value more: the logarithm of 1 + rows; 0 for what has no length.
+    func testLengthEndsAFeature() {
+        let video = (0..<12 * 3).map { _ in random.normal() }
+        for (pooling, parts) in [(InstancePooling.max, 1), (.context, 4)] {
+            var plain = InstanceSet(columns: 3 * parts, pooling: pooling),
+                long = InstanceSet(columns: 3 * parts + 1, pooling: pooling, hasLength: true)
+            for (start, end) in [(Float(4), Float(8)), (5, 5), (6, 2)] {
+                plain.append(GridSegment(start: start, end: end), label: 0, video: video, rows: 12)
+                long.append(GridSegment(start: start, end: end), label: 0, video: video, rows: 12)
+            }
+            for (i, expected) in [Float(1.6094379), 0, 0].enumerated() {
+                let own = Array(long.features[i * long.columns..<(i + 1) * long.columns])
+                XCTAssertEqual(Array(own.dropLast()), Array(plain.features[i * plain.columns..<(i + 1) * plain.columns]))
+                XCTAssertEqual(own.last ?? .nan, expected, accuracy: 1e-6)
+            }
+        }
+    }
+
     func testBalancedPairs() {
         let labels = [0, 0, 0, 1, 1, 2] + [Int](repeating: 3, count: 30)
         var stream = RandomStream(seed: 9, "pairs")

@@ -46,6 +46,11 @@ extension StagesTests {
         for (key, expected) in [
             ("apl.alqa=diou", "error: alqa is diou, and P-GCN has no such branch\n"),
             ("apl.mixup_alpha=0.4", "error: MixUp needs a detector whose points classify\n"),
+            (
+                "icd.features=pyramid",
+                "error: instances are to be compared by the detector's own features, and it has no level of them\n  where: key 'icd.features'\n"
+                    + "  do: set icd.features to input"
+            ),
             ("data.max_rows=20", "error: max_rows is set, but P-GCN sees recordings whole\n"),
         ] {
             XCTAssertTrue(refusal(pgcn + [key]).hasPrefix(expected), key)

@@ -15,8 +15,8 @@ final class FineTuningDigestTests: StoreTestCase {
         model: {backbone_arch: [1, 1, 2], n_mha_win_size: 5, embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 4], [4, 16], \
         [16, 10000]]}
         training: {iterations: 4, warmup_iterations: 1, learning_rate: 0.01, threads: 1, stall_seconds: null, bucket_elements: 64, class_weights: balanced}
-        test: {max_seg_num: 20, min_score: 0.001}
-        apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002, student: restarted}
+        test: {max_seg_num: 20, pre_nms_thresh: 0.0, min_score: 0.0}
+        apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.0, student: restarted}
         icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
         acp: {frames: 16, global_frames: 40}
         fustal: {generator_iterations: 2, generator_batch_size: 8, cross_video_recordings: 3}

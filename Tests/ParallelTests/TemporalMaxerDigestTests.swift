@@ -10,8 +10,8 @@ final class TemporalMaxerDigestTests: StoreTestCase {
         model: {name: temporalmaxer, backbone_arch: [1, 0, 2], embd_dim: 8, fpn_dim: 8, head_dim: 8, assigner_keep_percent: 0.6, \
         assigner_confuse_weight: 0.3, regression_range: [[0, 4], [4, 16], [16, 10000]]}
         training: {iterations: 5, warmup_iterations: 2, learning_rate: 0.01, threads: 1, stall_seconds: null, bucket_elements: 64}
-        test: {max_seg_num: 20, min_score: 0.001}
-        apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}
+        test: {max_seg_num: 20, pre_nms_thresh: 0.0, min_score: 0.0}
+        apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.0}
         icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
         acp: {frames: 16}
         """

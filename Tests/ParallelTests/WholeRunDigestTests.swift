@@ -17,9 +17,9 @@ final class WholeRunDigestTests: StoreTestCase {
         model: {backbone_arch: [1, 1, 2], n_mha_win_size: 5, embd_dim: 8, fpn_dim: 8, head_dim: 8, n_head: 2, regression_range: [[0, 4], [4, 16], \
         [16, 10000]]}
         training: {iterations: 5, warmup_iterations: 2, learning_rate: 0.01, threads: 1, stall_seconds: null, bucket_elements: 64}
-        test: {max_seg_num: 20, min_score: 0.001}
+        test: {max_seg_num: 20, pre_nms_thresh: 0.0, min_score: 0.0}
         method: {name: apl}
-        apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.002}
+        apl: {pretraining_iterations: 2, round_iterations: 2, rounds: 2, unlabeled_batch_size: 4, selection_floor: 0.0}
         icd: {hidden: 8, learning_rate: 0.05, eap_threshold: 0.4, mpp_threshold: 0.6}
         acp: {frames: 16}
         """
@@ -91,6 +91,10 @@ final class WholeRunDigestTests: StoreTestCase {
 
     private func requireEqual(_ kindName: String, _ kind: [String]) throws -> Left {
         let expected = try XCTUnwrap(try run("\(kindName)-alone", alone: true, kind))
+        for file in expected.files.suffix(2) {
+            let text = try XCTUnwrap(String(data: file, encoding: .utf8))
+            for part in ["\"positive\"", "\"rejected\"", "\"similarity\": 0."] { XCTAssertTrue(text.contains(part), "\(kindName): \(part)") }
+        }
         // In pre-training, in burn-in, in the first and in the second round.
         var stops = [1, 5, 8, 10][...]
         for overlap in [true, false] {
@@ -125,5 +129,12 @@ final class WholeRunDigestTests: StoreTestCase {
             ])
         XCTAssertEqual(left.log.filter { if case .judged = $0 { true } else { false } }.count, 3)
         XCTAssertEqual(left.log.compactMap { if case .validation(let record) = $0 { record.step } else { nil } }, [2, 4, 6, 8, 10, 11])
+    }
+
+    /// Instances that are compared by what the teacher has learnt: the discriminator is trained in the rounds alone.
+    func testComparisonsByLearntFeaturesEndInTheSameBits() throws {
+        let ways = ["icd.features=pyramid", "icd.length=true", "icd.iterations=30"]
+        let expected = try requireEqual("learnt", ways)
+        XCTAssertTrue(expected.log.allSatisfy { if case .steps(let record) = $0 { record.loss["discriminator"] == nil } else { true } })
     }
 }

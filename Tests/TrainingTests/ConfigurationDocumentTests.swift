@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "0862e4ccfda14af6cacbdc0d04a683c1a09059d3c3bfab938707d7a947708100")
+        XCTAssertEqual(run.digest, "20fe2988e33301dce2f3d849b9fa83d3ca3f9ab70d4a42b9d7de19e54ff6b0f0")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "21963612ba89e3712482a6f6fb1d61b341e755da228717892f2bff938eec5499")
+        XCTAssertEqual(run.digest, "e53da84894b069aabc8c052a6359bf5f258e37f5f4ef61b7d2e66ee303302253")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

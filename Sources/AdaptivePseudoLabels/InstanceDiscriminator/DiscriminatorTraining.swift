@@ -2,6 +2,7 @@ import ActionDetection
 import Autograd
 import Collectives
 import DataParallel
+import Detectors
 import FeatureStore
 import NeuralNetworks
 import RandomStreams
@@ -14,37 +15,71 @@ final class DiscriminatorTraining {
     let arena: ParameterArena
     let optimizer: AdamW
     private let settings: DiscriminatorConfiguration
+    private let seed: UInt64
     private var reduction: GradientReduction?
     /// All labelled instances, recording by recording in the order of the store; the same on all ranks.
     private(set) var bank: InstanceSet
     /// By position of the recording in the store.
     private var instances: [Int: Range<Int>] = [:]
 
-    /// - Parameter columns: of the store's rows.
+    /// - Parameter columns: of the rows that features are pooled from.
     /// - Throws: `Failure` when the machine has no room for its parameters.
     init(_ settings: DiscriminatorConfiguration, columns: Int, seed: UInt64) throws {
         self.settings = settings
-        let columns = columns * settings.pooling.parts
+        self.seed = seed
+        let columns = settings.columns(ofRows: columns)
         discriminator = InstanceDiscriminator(columns: columns, hidden: settings.hidden)
         try MemoryCheck.requireAlone(MemoryPlanner.parameters(discriminator, arrays: 4, keys: ["icd.hidden"], file: nil))
         discriminator.initializeParameters(seed: seed)
         arena = ParameterArena(discriminator)
         optimizer = AdamW(arena, weightDecay: settings.weightDecay)
-        bank = InstanceSet(columns: columns, pooling: settings.pooling)
+        bank = InstanceSet(columns: columns, pooling: settings.pooling, hasLength: settings.length)
     }
 
-    /// Gathers the labelled instances' features: each rank reads its part of the recordings, once.
+    /// Before the first step, for features of the input, which stay as they are.
     func prepare(_ run: RunContext, labeled: [Int]) throws {
         guard reduction == nil else { return }
         reduction = GradientReduction(
             arena: arena, communicator: run.communicator, shards: run.shards, options: .init(bucketElements: arena.count))
+        try gather(run, labeled: labeled) { $0.features }
+    }
+
+    /// At the beginning of a round, for features that the teacher has learnt: trains a new discriminator on them. Every rank takes the same steps.
+    ///
+    /// - Parameter rows: gives the rows of a recording that features are pooled from.
+    func learn(_ run: RunContext, labeled: [Int], round: Int, rows: (PackedBatch) -> PackedSequence) throws {
+        try gather(run, labeled: labeled, rows: rows)
+        discriminator.initializeParameters(seed: seed)
+        optimizer.reset()
+        for step in 0..<settings.iterations {
+            var random = RandomStream(seed: seed, "pairs", round, step)
+            var anchors = Array(0..<bank.count)
+            for i in 0..<min(Self.mostAnchors, anchors.count) { anchors.swapAt(i, i + random.uniformIndex(below: anchors.count - i)) }
+            let pairs = InstancePairs.balanced(
+                anchors: Array(anchors.prefix(Self.mostAnchors)), labels: bank.labels, perSide: settings.pairs, random: &random)
+            let tape = Tape()
+            arena.beginGradients()
+            _ = discriminator.loss(pairs, bank: bank, tape: tape)
+            tape.backward()
+            arena.finishGradients()
+            optimizer.update(learningRate: settings.learningRate)
+        }
+    }
+
+    /// Instances of a step of `learn`, at most.
+    private static let mostAnchors = 64
+
+    /// Gathers the labelled instances' features: each rank reads its part of the recordings.
+    private func gather(_ run: RunContext, labeled: [Int], rows: (PackedBatch) -> PackedSequence) throws {
         let store = run.store, columns = bank.columns, videos = labeled.sorted()
         let own = Inference.own(videos, of: store, run.communicator).map { videos[$0] }
         var part = emptySet, places: [Int] = []
         try Inference.forEach(own, store: store, communicator: run.communicator, title: "reading labelled instances") { place, batch in
+            guard !store.videos[own[place]].annotation.instances.isEmpty else { return }
+            let rows = rows(batch)
             for instance in store.videos[own[place]].annotation.instances {
                 let segment = store.videos[own[place]].grid.gridSegment(instance.segment)
-                part.append(segment, label: instance.label, video: batch.features.tensor.values, rows: batch.features.rows)
+                part.append(segment, label: instance.label, video: rows.tensor.values, rows: rows.rows)
                 places.append(own[place])
             }
         }
@@ -61,11 +96,11 @@ final class DiscriminatorTraining {
             all += features[rank][range.lowerBound * columns..<range.upperBound * columns]
             classes += labels[rank][range]
         }
-        bank = InstanceSet(columns: columns, features: all, labels: classes, pooling: settings.pooling)
+        bank = InstanceSet(columns: columns, features: all, labels: classes, pooling: settings.pooling, hasLength: settings.length)
     }
 
     /// For instances that are compared with the labelled ones.
-    var emptySet: InstanceSet { InstanceSet(columns: bank.columns, pooling: settings.pooling) }
+    var emptySet: InstanceSet { InstanceSet(columns: bank.columns, pooling: settings.pooling, hasLength: settings.length) }
 
     /// One step on the labelled instances of the mini-batch (Eq. 7, 8); all ranks together.
     ///

@@ -15,6 +15,14 @@ public enum InstancePooling: String, ConfigurationChoice, Sendable {
     public var parts: Int { self == .max ? 1 : 4 }
 }
 
+/// What rows an instance's feature is pooled from.
+public enum InstanceSource: String, ConfigurationChoice, Sendable {
+    /// The recording's features: the paper's.
+    case input
+    /// The finest level of features that the teacher has learnt (choice).
+    case pyramid
+}
+
 /// Features of action instances: the maximum over time of the *input* features inside the instance.
 public enum InstanceFeatures {
     /// The feature rows inside a segment, both ends included. Row g stands at grid position g, so they are `ceil(start)...floor(end)`, cut
@@ -69,23 +77,26 @@ public struct InstanceSet: Equatable, Sendable {
     /// Width of an instance's feature.
     public let columns: Int
     public let pooling: InstancePooling
+    /// Whether the last value of a feature is the logarithm of the instance's length, `log(1 + rows)` (choice).
+    public let hasLength: Bool
     /// [instances, columns].
     public private(set) var features: [Float] = []
     public private(set) var labels: [Int] = []
 
     /// - Parameters:
-    ///   - columns: width of an instance's feature: of a row, times the parts of the pooling.
+    ///   - columns: width of an instance's feature: of a row, times the parts of the pooling, and one more with a length.
     ///   - pooling: what the feature is made of.
-    public init(columns: Int, pooling: InstancePooling = .max) {
-        precondition(columns % pooling.parts == 0)
+    ///   - hasLength: whether it ends with the length.
+    public init(columns: Int, pooling: InstancePooling = .max, hasLength: Bool = false) {
+        precondition((columns - (hasLength ? 1 : 0)) % pooling.parts == 0)
         self.columns = columns
         self.pooling = pooling
+        self.hasLength = hasLength
     }
 
-    public init(columns: Int, features: [Float], labels: [Int], pooling: InstancePooling = .max) {
+    public init(columns: Int, features: [Float], labels: [Int], pooling: InstancePooling = .max, hasLength: Bool = false) {
         precondition(features.count == labels.count * columns, "\(features.count) values for \(labels.count) instances of \(columns)")
-        self.columns = columns
-        self.pooling = pooling
+        self.init(columns: columns, pooling: pooling, hasLength: hasLength)
         self.features = features
         self.labels = labels
     }
@@ -97,19 +108,20 @@ public struct InstanceSet: Equatable, Sendable {
     /// - Parameters:
     ///   - segment: the instance, on the grid.
     ///   - label: the instance's class.
-    ///   - video: [rows, columns / parts of the pooling].
+    ///   - video: [rows, columns / parts of the pooling] (without the length's).
     ///   - rows: rows of the video.
     public mutating func append(_ segment: GridSegment, label: Int, video: UnsafePointer<Float>, rows: Int) {
-        let begin = features.count
+        let begin = features.count, pooled = columns - (hasLength ? 1 : 0)
         features += [Float](repeating: 0, count: columns)
         features.withUnsafeMutableBufferPointer { buffer in
             guard let base = buffer.baseAddress else { return }
             switch pooling {
-            case .max: InstanceFeatures.pool(video, columns: columns, rows: InstanceFeatures.rows(of: segment, rows: rows), into: base + begin)
+            case .max: InstanceFeatures.pool(video, columns: pooled, rows: InstanceFeatures.rows(of: segment, rows: rows), into: base + begin)
             case .context:
-                InstanceFeatures.poolContext(video, columns: columns / pooling.parts, segment: segment, rows: rows, into: base + begin)
+                InstanceFeatures.poolContext(video, columns: pooled / pooling.parts, segment: segment, rows: rows, into: base + begin)
             }
         }
+        if hasLength { features[features.count - 1] = log(1 + max(segment.length, 0)) }
         labels.append(label)
     }
 

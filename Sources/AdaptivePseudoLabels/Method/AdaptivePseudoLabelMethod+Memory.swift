@@ -42,7 +42,7 @@ extension AdaptivePseudoLabelMethod {
                 discriminator.discriminator, name: "the discriminator", hasAverage: false, reduction: reduction)
             let instances = recordings.labeled.reduce(0) { $0 + store.videos[$1].annotation.instances.count }
             // The bank, and what was gathered for it.
-            demand.parts.append(.init("labelled instances", bytes: 3 * 4 * instances * store.dimension * settings.discriminator.pooling.parts))
+            demand.parts.append(.init("labelled instances", bytes: 3 * 4 * instances * discriminator.bank.columns))
         }
         return demand
     }

@@ -14,6 +14,7 @@ extension AdaptivePseudoLabelMethod {
     /// Labels the unlabelled recordings again: each rank predicts on its part, rank 0 selects and refines over the whole set and writes the round's
     /// file, all ranks receive what is to be learnt from.
     func beginRound(_ number: Int, name: String, _ run: RunContext) throws {
+        try learnToCompare(round: number, run)
         let gathered = try taught(recordings.unlabeled, round: number, run, title: "\(name): labelling")
         let precise = settings.pseudoLabels.selection == .precision
         let known = precise ? try taught(heldOut, round: number, run, title: "\(name): held-out recordings, labelling") : nil
@@ -41,6 +42,13 @@ extension AdaptivePseudoLabelMethod {
         try take(next)
         beginStudent(round: number, run.state)
         if run.communicator.isRoot { run.say(warnings(next, name: name)) }
+    }
+
+    /// A new discriminator on what the teacher has learnt, where instances are compared by it.
+    private func learnToCompare(round: Int, _ run: RunContext) throws {
+        guard let discriminator, !instanceRows.isFixed else { return }
+        func learn() throws { try discriminator.learn(run, labeled: recordings.labeled, round: round) { instanceRows($0) } }
+        try run.state.with(settings.pseudoLabels.teacher, learn)
     }
 
     /// Uncertain candidates that overlap a label, or a better candidate, by more are not learnt from.
@@ -83,9 +91,9 @@ extension AdaptivePseudoLabelMethod {
             var similarities = [Float](repeating: .nan, count: found.count)
             if let discriminator, let labelled, !found.isEmpty {
                 var instances = discriminator.emptySet
+                let rows = instanceRows(batch)
                 for one in found {
-                    instances.append(
-                        one.gridSegment, label: one.detection.label, video: batch.features.tensor.values, rows: batch.features.rows)
+                    instances.append(one.gridSegment, label: one.detection.label, video: rows.tensor.values, rows: rows.rows)
                 }
                 similarities = discriminator.discriminator.similarities(instances, to: labelled)
             }

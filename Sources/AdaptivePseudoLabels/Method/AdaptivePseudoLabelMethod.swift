@@ -47,6 +47,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     private let all: TrainingSampler?
     let labeled: TrainingSampler
     let discriminator: DiscriminatorTraining?
+    /// What the discriminator sees.
+    let instanceRows: InstanceRows
     /// Gives the classes of predictions that have none of their own; nil: they have.
     let classScores: ClassScores?
 
@@ -100,9 +102,10 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
             configuration, labeledEpoch: labeled.stepsPerEpoch, wholeEpoch: everything.stepsPerEpoch,
             unlabeledEpoch: max(1, recordings.unlabeled.count / apl.unlabeledBatchSize))
         all = plan.phases.contains(.pretraining) ? everything : nil
+        let icd = settings.discriminator, usesDiscriminator = icd.isOn && apl.rounds > 0
+        instanceRows = usesDiscriminator ? try InstanceRows(icd.features, detector: detector) : .input
         discriminator =
-            settings.discriminator.isOn && apl.rounds > 0
-            ? try DiscriminatorTraining(settings.discriminator, columns: store.dimension, seed: seed) : nil
+            usesDiscriminator ? try DiscriminatorTraining(icd, columns: instanceRows.columns ?? store.dimension, seed: seed) : nil
         if apl.uncertain != .background, !(detector is any WeightedTargets) {
             throw Failure.wrongUsage(
                 "uncertain candidates need a detector whose targets have weights", at: .key("apl.uncertain"),
@@ -187,7 +190,9 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         return lines + [barren.warning("pseudo-label", "unlabelled recordings")].compactMap { $0 }
     }
 
-    public func prepare(_ run: RunContext) throws { try discriminator?.prepare(run, labeled: recordings.labeled) }
+    public func prepare(_ run: RunContext) throws {
+        if instanceRows.isFixed { try discriminator?.prepare(run, labeled: recordings.labeled) }
+    }
 
     public func begin(stage: Int, _ run: RunContext) throws {
         switch plan.phases[stage] {
@@ -269,7 +274,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         case .pretraining: return try pretrain(step)
         case .burnIn:
             var losses = try joint(step)
-            if let discriminator {
+            if let discriminator, instanceRows.isFixed {
                 let parts = try discriminator.train(step) { labeledVideos(step: step.step, shard: $0) }
                 for i in losses.indices { losses[i]["discriminator"] = parts[i] }
             }

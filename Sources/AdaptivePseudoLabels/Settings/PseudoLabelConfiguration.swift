@@ -159,6 +159,12 @@ public struct DiscriminatorConfiguration: ConfigurationSection {
     public var mppOverlap = 1.0
     /// What an instance's feature is made of.
     public var pooling = InstancePooling.max
+    /// What rows it is pooled from.
+    public var features = InstanceSource.input
+    /// Steps of the discriminator at the beginning of each round, with features of the pyramid.
+    public var iterations = 500
+    /// Whether the feature ends with the instance's length.
+    public var length = false
     public var hidden = 128
     /// Partners of the same class, and of other classes, per labelled instance of the mini-batch.
     public var pairs = 10
@@ -179,13 +185,24 @@ public struct DiscriminatorConfiguration: ConfigurationSection {
             "pooling", &pooling,
             meaning: "an instance's feature: the maximum of its rows, or the means of four parts of the instance and what surrounds it "
                 + "([methods.md](methods.md#icd-instance-level-consistency-discriminator))")
+        try keys.value(
+            "features", &features,
+            meaning:
+                "rows that it is pooled from: the recording's features, or the finest level that the teacher has learnt; the discriminator is then "
+                + "trained at the beginning of every round, not during burn-in")
+        try keys.value(
+            "iterations", &iterations, .within(1...ConfigurationLimits.iterations), unit: "iterations",
+            meaning: "of the discriminator in every round, with `features: pyramid`")
+        try keys.value("length", &length, meaning: "an instance's feature ends with the logarithm of its length in rows")
         try keys.value("hidden", &hidden, .within(1...ConfigurationLimits.channels), unit: "channels", meaning: "hidden width of the discriminator")
         try keys.value(
             "pairs", &pairs, .within(1...ConfigurationLimits.batch), unit: "pairs",
             meaning: "per labelled instance of the mini-batch with its own class, and as many with others")
-        try keys.value("learning_rate", &learningRate, .upTo(10, above: 0), meaning: "constant, during burn-in")
+        try keys.value("learning_rate", &learningRate, .upTo(10, above: 0), meaning: "constant")
         try keys.value("weight_decay", &weightDecay, .within(0...1), meaning: "AdamW")
     }
 
     public var isOn: Bool { eap || mpp }
+    /// Values of an instance's feature whose rows have so many columns.
+    func columns(ofRows columns: Int) -> Int { columns * pooling.parts + (length ? 1 : 0) }
 }
