@@ -44,8 +44,8 @@ final class BFloat16Product: @unchecked Sendable {
     private static let rowsThatChooseOrder = 256
 
     private let primitive: dnnl_primitive_t
-    private let source: dnnl_memory_desc_t, result: dnnl_memory_desc_t, scratch: dnnl_memory_desc_t
-    let weights: dnnl_memory_desc_t
+    private let source: OneDNN.Descriptor, result: OneDNN.Descriptor, scratch: OneDNN.Descriptor
+    let weights: OneDNN.Descriptor
     private let scratchBytes: Int
     private let sourceName: Int32, resultName: Int32
 
@@ -66,7 +66,7 @@ final class BFloat16Product: @unchecked Sendable {
     }
 
     /// Weights in the library's own order, as `shape` reads them whatever its rows.
-    static func weightsOrder(_ shape: Shape) -> dnnl_memory_desc_t {
+    static func weightsOrder(_ shape: Shape) -> OneDNN.Descriptor {
         switch shape {
         case .matrices(var matrices):
             (matrices.m, matrices.lda, matrices.ldc) = (rowsThatChooseOrder, matrices.k, matrices.n)
@@ -91,9 +91,9 @@ final class BFloat16Product: @unchecked Sendable {
                 ? (kairos_onednn_arg_diff_dst(), kairos_onednn_arg_diff_src()) : (kairos_onednn_arg_src(), kairos_onednn_arg_dst())
         }
         defer { dnnl_primitive_desc_destroy(plan) }
-        weights = dnnl_primitive_desc_query_md(plan, dnnl_query_weights_md, 0).pointee
-        scratch = dnnl_primitive_desc_query_md(plan, dnnl_query_scratchpad_md, 0).pointee
-        scratchBytes = withUnsafePointer(to: scratch) { dnnl_memory_desc_get_size($0) }
+        weights = OneDNN.Descriptor(plan, dnnl_query_weights_md)
+        scratch = OneDNN.Descriptor(plan, dnnl_query_scratchpad_md)
+        scratchBytes = scratch.bytes
         var primitive: dnnl_primitive_t?
         OneDNN.check(dnnl_primitive_create(&primitive, plan), "make a product \(shape)")
         self.primitive = primitive!
@@ -121,53 +121,35 @@ final class BFloat16Product: @unchecked Sendable {
 // MARK: What oneDNN is asked for
 
 extension BFloat16Product {
-    private typealias Plan = (dnnl_primitive_desc_t, source: dnnl_memory_desc_t, result: dnnl_memory_desc_t)
+    private typealias Plan = (dnnl_primitive_desc_t, source: OneDNN.Descriptor, result: OneDNN.Descriptor)
 
     private static func plan(_ shape: Matrices) -> Plan {
-        var a = OneDNN.descriptor([shape.m, shape.k], strides: shape.transposeA ? [1, shape.lda] : [shape.lda, 1], dnnl_bf16)
-        var b =
+        let a = OneDNN.Descriptor([shape.m, shape.k], strides: shape.transposeA ? [1, shape.lda] : [shape.lda, 1], dnnl_bf16)
+        let b =
             switch shape.b {
-            case .rows(let ldb): OneDNN.descriptor([shape.k, shape.n], strides: [ldb, 1], dnnl_bf16)
-            case .transposed(let ldb): OneDNN.descriptor([shape.k, shape.n], strides: [1, ldb], dnnl_bf16)
+            case .rows(let ldb): OneDNN.Descriptor([shape.k, shape.n], strides: [ldb, 1], dnnl_bf16)
+            case .transposed(let ldb): OneDNN.Descriptor([shape.k, shape.n], strides: [1, ldb], dnnl_bf16)
             case .packed: weightsOrder(.matrices(shape))
-            case .free: OneDNN.descriptor([shape.k, shape.n], strides: nil, dnnl_bf16)
+            case .free: OneDNN.Descriptor([shape.k, shape.n], strides: nil, dnnl_bf16)
             }
-        var c = OneDNN.descriptor([shape.m, shape.n], strides: [shape.ldc, 1], dnnl_f32)
-        var operation = dnnl_matmul_desc_t()
-        OneDNN.check(dnnl_matmul_desc_init(&operation, &a, &b, nil, &c), "describe a product \(shape)")
-        return (OneDNN.plan(&operation, accumulates: shape.accumulates), a, c)
+        let c = OneDNN.Descriptor([shape.m, shape.n], strides: [shape.ldc, 1], dnnl_f32)
+        return (OneDNN.plan(.product(a: a, b: b, c: c, accumulates: shape.accumulates)), a, c)
     }
 
     private static func plan(rows: Int, input: Int, output: Int, kernel: Int, isBackward: Bool) -> Plan {
         // A batch of one, [1, channels, rows], channels last.
-        func sequence(_ channels: Int, _ rows: Int, _ type: dnnl_data_type_t) -> dnnl_memory_desc_t {
-            OneDNN.descriptor([1, channels, rows], strides: [channels * rows, 1, channels], type)
+        func sequence(_ channels: Int, _ rows: Int, _ type: dnnl_data_type_t) -> OneDNN.Descriptor {
+            OneDNN.Descriptor([1, channels, rows], strides: [channels * rows, 1, channels], type)
         }
         let shape = Shape.convolution(rows: rows, input: input, output: output, kernel: kernel, isBackward: isBackward)
         // The one that has as many rows as choose the order is free to choose it.
-        var weights =
-            rows == rowsThatChooseOrder ? OneDNN.descriptor([output, input, kernel], strides: nil, dnnl_bf16) : weightsOrder(shape)
-        var one: dnnl_dim_t = 1, none: dnnl_dim_t = 0, around = dnnl_dim_t(kernel - 1)
-        var operation = dnnl_convolution_desc_t()
+        let weights = rows == rowsThatChooseOrder ? OneDNN.Descriptor([output, input, kernel], strides: nil, dnnl_bf16) : weightsOrder(shape)
         guard isBackward else {
-            var x = sequence(input, rows + kernel - 1, dnnl_bf16), y = sequence(output, rows, dnnl_f32)
-            OneDNN.check(
-                dnnl_convolution_forward_desc_init(
-                    &operation, dnnl_forward_training, dnnl_convolution_direct, &x, &weights, nil, &y, &one, &none, &none),
-                "describe a convolution of \(input) channels to \(output)")
-            return (OneDNN.plan(&operation), x, y)
+            let x = sequence(input, rows + kernel - 1, dnnl_bf16), y = sequence(output, rows, dnnl_f32)
+            return (OneDNN.plan(.convolution(x: x, weights: weights, y: y, around: 0)), x, y)
         }
         // dx[0..<rows] of the dy around it is the gradient of a convolution that sees kernel - 1 zeros at both ends.
-        var x = sequence(input, rows, dnnl_bf16), dx = sequence(input, rows, dnnl_f32), dy = sequence(output, rows + kernel - 1, dnnl_bf16)
-        OneDNN.check(
-            dnnl_convolution_forward_desc_init(
-                &operation, dnnl_forward_training, dnnl_convolution_direct, &x, &weights, nil, &dy, &one, &around, &around),
-            "describe a convolution of \(input) channels to \(output)")
-        let forward = OneDNN.plan(&operation)
-        defer { dnnl_primitive_desc_destroy(forward) }
-        OneDNN.check(
-            dnnl_convolution_backward_data_desc_init(&operation, dnnl_convolution_direct, &dx, &weights, &dy, &one, &around, &around),
-            "describe the gradient of a convolution of \(input) channels to \(output)")
-        return (OneDNN.plan(&operation, hint: forward), dy, dx)
+        let x = sequence(input, rows, dnnl_bf16), dx = sequence(input, rows, dnnl_f32), dy = sequence(output, rows + kernel - 1, dnnl_bf16)
+        return (OneDNN.plan(.inputGradient(dx: dx, weights: weights, dy: dy, x: x, around: kernel - 1)), dy, dx)
     }
 }

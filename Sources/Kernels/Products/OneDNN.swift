@@ -31,47 +31,97 @@ enum OneDNN {
         return engine!
     }()
 
-    /// - Parameter strides: elements from one index to the next, per dimension; nil leaves the order to the library.
-    static func descriptor(_ sizes: [Int], strides: [Int]?, _ type: dnnl_data_type_t) -> dnnl_memory_desc_t {
-        var result = dnnl_memory_desc_t()
-        let dimensions = sizes.map(Int64.init)
-        if let strides {
-            check(dnnl_memory_desc_init_by_strides(&result, Int32(sizes.count), dimensions, type, strides.map(Int64.init)), "describe \(sizes)")
-        } else {
-            check(dnnl_memory_desc_init_by_tag(&result, Int32(sizes.count), dimensions, type, dnnl_format_tag_any), "describe \(sizes)")
+    /// How values lie in memory. Nothing in it changes.
+    final class Descriptor: @unchecked Sendable {
+        fileprivate let pointer: kairos_onednn_memory
+
+        fileprivate init(_ pointer: kairos_onednn_memory) { self.pointer = pointer }
+
+        /// - Parameter strides: elements from one index to the next, per dimension; nil leaves the order to the library.
+        convenience init(_ sizes: [Int], strides: [Int]?, _ type: dnnl_data_type_t) {
+            var result: kairos_onednn_memory?
+            let sizes = sizes.map(Int64.init), count = Int32(sizes.count)
+            let status = strides.map { kairos_onednn_describe(&result, count, sizes, type, $0.map(Int64.init)) }
+            check(status ?? kairos_onednn_describe(&result, count, sizes, type, nil), "describe \(sizes)")
+            self.init(result!)
         }
-        return result
+
+        /// What a plan has chosen.
+        convenience init(_ plan: dnnl_primitive_desc_t, _ what: dnnl_query_t) {
+            var result: kairos_onednn_memory?
+            check(kairos_onednn_asked(&result, plan, what), "read a plan")
+            self.init(result!)
+        }
+
+        deinit { kairos_onednn_memory_destroy(pointer) }
+
+        var bytes: Int { dnnl_memory_desc_get_size(pointer) }
+
+        /// Some rows of the first dimension; nil where the order cannot be cut there.
+        func rows(_ range: Range<Int>, of sizes: [Int]) -> Descriptor? {
+            let counts = [Int64(range.count)] + sizes.dropFirst().map(Int64.init)
+            let begins = [Int64(range.lowerBound)] + sizes.dropFirst().map { _ in 0 }
+            var part: kairos_onednn_memory?
+            return kairos_onednn_part(&part, pointer, counts, begins) == dnnl_success ? part.map { Descriptor($0) } : nil
+        }
+    }
+
+    /// What is computed.
+    enum Operation {
+        /// c = a b.
+        case product(a: Descriptor, b: Descriptor, c: Descriptor, accumulates: Bool)
+        /// y of x along time, with so many zeros at both ends.
+        case convolution(x: Descriptor, weights: Descriptor, y: Descriptor, around: Int)
+        /// dx of dy; `x` is that of the convolution.
+        case inputGradient(dx: Descriptor, weights: Descriptor, dy: Descriptor, x: Descriptor, around: Int)
+        /// One order into another.
+        case reorder(from: Descriptor, to: Descriptor)
     }
 
     /// How an operation is to be done; the caller destroys it. The library's own scratch memory would belong to the thread that made the primitive,
     /// so the one who runs it brings some.
-    ///
-    /// - Parameter accumulates: add to what the result holds.
-    static func plan<Operation>(
-        _ operation: inout Operation, accumulates: Bool = false, hint: dnnl_primitive_desc_t? = nil
-    ) -> dnnl_primitive_desc_t {
+    static func plan(_ operation: Operation) -> dnnl_primitive_desc_t {
         var attributes: dnnl_primitive_attr_t?
         check(dnnl_primitive_attr_create(&attributes), "make attributes")
         defer { dnnl_primitive_attr_destroy(attributes) }
-        check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set attributes")
-        if accumulates {
-            var operations: dnnl_post_ops_t?
-            check(dnnl_post_ops_create(&operations), "make attributes")
-            check(dnnl_post_ops_append_sum(operations, 1), "set attributes")
-            check(dnnl_primitive_attr_set_post_ops(attributes, operations), "set attributes")
-            dnnl_post_ops_destroy(operations)
-        }
         var plan: dnnl_primitive_desc_t?
-        check(withUnsafePointer(to: &operation) { dnnl_primitive_desc_create(&plan, $0, attributes, engine, hint) }, "plan \(Operation.self)")
+        if case .reorder(let from, let to) = operation {
+            check(dnnl_reorder_primitive_desc_create(&plan, from.pointer, engine, to.pointer, engine, nil), "plan the packing of weights")
+            return plan!
+        }
+        check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set attributes")
+        switch operation {
+        case .reorder: break
+        case .product(let a, let b, let c, let accumulates):
+            if accumulates { addsToResult(attributes) }
+            check(kairos_onednn_plan_product(&plan, engine, a.pointer, b.pointer, c.pointer, attributes), "plan a product")
+        case .convolution(let x, let weights, let y, let around):
+            check(
+                kairos_onednn_plan_convolution(&plan, engine, x.pointer, weights.pointer, y.pointer, Int64(around), attributes), "plan a convolution")
+        case .inputGradient(let dx, let weights, let dy, let x, let around):
+            let forward = self.plan(.convolution(x: x, weights: weights, y: dy, around: around))
+            defer { dnnl_primitive_desc_destroy(forward) }
+            check(
+                kairos_onednn_plan_input_gradient(
+                    &plan, engine, dx.pointer, weights.pointer, dy.pointer, Int64(around), forward, attributes), "plan the gradient of a convolution")
+        }
         return plan!
     }
 
+    private static func addsToResult(_ attributes: dnnl_primitive_attr_t?) {
+        var operations: dnnl_post_ops_t?
+        check(dnnl_post_ops_create(&operations), "make attributes")
+        check(kairos_onednn_append_sum(operations), "set attributes")
+        check(dnnl_primitive_attr_set_post_ops(attributes, operations), "set attributes")
+        dnnl_post_ops_destroy(operations)
+    }
+
     /// Runs a primitive on the calling thread.
-    static func execute(_ primitive: dnnl_primitive_t, _ operands: [(name: Int32, dnnl_memory_desc_t, UnsafeMutableRawPointer)], _ worker: Worker) {
+    static func execute(_ primitive: dnnl_primitive_t, _ operands: [(name: Int32, Descriptor, UnsafeMutableRawPointer)], _ worker: Worker) {
         useOneThread()
         let arguments = operands.map { name, descriptor, pointer in
             var memory: dnnl_memory_t?
-            withUnsafePointer(to: descriptor) { check(dnnl_memory_create(&memory, $0, engine, pointer), "describe memory") }
+            check(dnnl_memory_create(&memory, descriptor.pointer, engine, pointer), "describe memory")
             return dnnl_exec_arg_t(arg: name, memory: memory)
         }
         check(dnnl_primitive_execute(primitive, worker.stream, Int32(arguments.count), arguments), "compute")

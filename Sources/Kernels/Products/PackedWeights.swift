@@ -8,7 +8,7 @@ import Synchronization
 public final class PackedWeights: @unchecked Sendable {
     /// Neighbouring rows of a matrix, in both orders, and what moves them.
     private struct Part {
-        let plain: dnnl_memory_desc_t, packed: dnnl_memory_desc_t
+        let plain: OneDNN.Descriptor, packed: OneDNN.Descriptor
         let primitive: dnnl_primitive_t
     }
 
@@ -35,17 +35,17 @@ public final class PackedWeights: @unchecked Sendable {
     static func of(_ shape: BFloat16Product.Shape, sizes: [Int], strides: [Int], matrices: Int) -> PackedWeights {
         let key = Key(shape: shape, matrices: matrices)
         if let order = kept.withLock({ $0[key] }) { return order }
-        let plain = OneDNN.descriptor(sizes, strides: strides, dnnl_bf16)
+        let plain = OneDNN.Descriptor(sizes, strides: strides, dnnl_bf16)
         let order = PackedWeights(plain, sizes, as: BFloat16Product.weightsOrder(shape), matrices: matrices)
         kept.withLock { $0[key] = order }
         return order
     }
 
-    private init(_ plain: dnnl_memory_desc_t, _ sizes: [Int], as packed: dnnl_memory_desc_t, matrices: Int) {
+    private init(_ plain: OneDNN.Descriptor, _ sizes: [Int], as packed: OneDNN.Descriptor, matrices: Int) {
         self.matrices = matrices
         plainCount = sizes.reduce(1, *)
         // A cache line's multiple, so that every matrix begins on one.
-        matrixCount = (withUnsafePointer(to: packed) { dnnl_memory_desc_get_size($0) } + 63) / 64 * 32
+        matrixCount = (packed.bytes + 63) / 64 * 32
         OneDNN.useOneThread()
         parts = Self.cut(plain, packed, sizes).map { Part(plain: $0, packed: $1, primitive: Self.reorder($0, $1)) }
     }
@@ -59,33 +59,21 @@ public final class PackedWeights: @unchecked Sendable {
 
     /// Both orders cut alike; whole where the library's order cannot be cut.
     private static func cut(
-        _ plain: dnnl_memory_desc_t, _ packed: dnnl_memory_desc_t, _ sizes: [Int]
-    ) -> [(dnnl_memory_desc_t, dnnl_memory_desc_t)] {
-        func rows(_ range: Range<Int>, of whole: dnnl_memory_desc_t) -> dnnl_memory_desc_t? {
-            let counts = [Int64(range.count)] + sizes.dropFirst().map(Int64.init)
-            let begins = [Int64(range.lowerBound)] + sizes.dropFirst().map { _ in 0 }
-            var part = dnnl_memory_desc_t()
-            let status = withUnsafePointer(to: whole) { dnnl_memory_desc_init_submemory(&part, $0, counts, begins) }
-            return status == dnnl_success ? part : nil
-        }
-        var result: [(dnnl_memory_desc_t, dnnl_memory_desc_t)] = []
+        _ plain: OneDNN.Descriptor, _ packed: OneDNN.Descriptor, _ sizes: [Int]
+    ) -> [(OneDNN.Descriptor, OneDNN.Descriptor)] {
+        var result: [(OneDNN.Descriptor, OneDNN.Descriptor)] = []
         for begin in stride(from: 0, to: sizes[0], by: rowsOfPart) {
             let range = begin..<min(sizes[0], begin + rowsOfPart)
-            guard let plainPart = rows(range, of: plain), let packedPart = rows(range, of: packed) else { return [(plain, packed)] }
+            guard let plainPart = plain.rows(range, of: sizes), let packedPart = packed.rows(range, of: sizes) else { return [(plain, packed)] }
             result.append((plainPart, packedPart))
         }
         return result
     }
 
-    private static func reorder(_ plain: dnnl_memory_desc_t, _ packed: dnnl_memory_desc_t) -> dnnl_primitive_t {
-        var plan: dnnl_primitive_desc_t?, primitive: dnnl_primitive_t?
-        withUnsafePointer(to: plain) { plain in
-            withUnsafePointer(to: packed) { packed in
-                OneDNN.check(
-                    dnnl_reorder_primitive_desc_create(&plan, plain, OneDNN.engine, packed, OneDNN.engine, nil), "plan the packing of weights")
-            }
-        }
+    private static func reorder(_ plain: OneDNN.Descriptor, _ packed: OneDNN.Descriptor) -> dnnl_primitive_t {
+        let plan = OneDNN.plan(.reorder(from: plain, to: packed))
         defer { dnnl_primitive_desc_destroy(plan) }
+        var primitive: dnnl_primitive_t?
         OneDNN.check(dnnl_primitive_create(&primitive, plan), "make the packing of weights")
         return primitive!
     }
