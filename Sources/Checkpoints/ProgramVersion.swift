@@ -30,6 +30,16 @@ extension Checkpoint.Header {
     /// What to say where the program that continues with a run is not the one that wrote the checkpoint; nil where it is, or nobody knows.
     package var otherBuildNote: String? { otherBuildNote(version: ProgramVersion.current, digest: ProgramVersion.buildDigest) }
 
+    /// What to say where matrix products are made by other libraries, or other versions of them, than those that the run was begun with; nil where they
+    /// are the same, or nobody knows.
+    ///
+    /// - Parameter now: those of this program.
+    package func otherLibrariesNote(_ now: String) -> String? {
+        guard !libraries.isEmpty, libraries != now else { return nil }
+        return "warning: the checkpoint was written with \(libraries), this program has \(now): the result may differ in its last bits from that of "
+            + "an uninterrupted run"
+    }
+
     package func otherBuildNote(version: String, digest: String) -> String? {
         guard programVersion != version || !programDigest.isEmpty && !digest.isEmpty && programDigest != digest else { return nil }
         return "warning: the checkpoint was written by \(writer), this is kairos \(ProgramVersion.text(version: version, digest: digest)): "

@@ -129,6 +129,7 @@ final class CheckpointTests: XCTestCase {
         let usual = try digest { _, _ in }
         XCTAssertEqual(try digest { _, header in header.metrics = "{\"a\": 1}" }, usual)
         XCTAssertEqual(try digest { _, header in header.configuration = "data: {}" }, usual)
+        XCTAssertEqual(try digest { _, header in header.libraries = "oneDNN 3.13.0" }, usual)
         XCTAssertEqual(try digest { _, header in (header.programDigest, header.featureRate) = ("", nil) }, usual)
         let changes: [(String, (TrainingState, inout Checkpoint.Header) -> Void)] = [
             ("weight", { state, _ in state.arena.values[0] = state.arena.values[0].nextUp }),
@@ -162,6 +163,12 @@ final class CheckpointTests: XCTestCase {
         XCTAssertEqual(
             old.otherBuildNote(version: "0.2.0", digest: "fedcba9876543210"),
             "warning: the checkpoint was written by kairos 0.1.0, this is kairos 0.2.0 (build fedcba987654): \(differs)")
+        XCTAssertNil(header.otherLibrariesNote("oneDNN 2.6.3, OpenBLAS 0.3.21"), "nobody recorded them")
+        old.libraries = "oneDNN 2.6.3, OpenBLAS 0.3.21"
+        XCTAssertNil(old.otherLibrariesNote("oneDNN 2.6.3, OpenBLAS 0.3.21"))
+        XCTAssertEqual(
+            old.otherLibrariesNote("oneDNN 3.13.0, OpenBLAS 0.3.21"),
+            "warning: the checkpoint was written with oneDNN 2.6.3, OpenBLAS 0.3.21, this program has oneDNN 3.13.0, OpenBLAS 0.3.21: \(differs)")
         // The test's own program.
         XCTAssertEqual(ProgramVersion.buildDigest.count, 64)
         XCTAssertEqual(ProgramVersion.text, "0.1.0 (build \(ProgramVersion.buildDigest.prefix(12)))")

@@ -72,6 +72,9 @@ final class ResumingTests: ToyRunTestCase {
         _ = try first.run(stopAfter: 1)
         let path = folder + "/library/checkpoints/step-00000001.h5"
         XCTAssertEqual(try Checkpoint(path: path).header.gemm, "openblas")
+        let libraries = try Checkpoint(path: path).header.libraries
+        XCTAssertEqual(libraries, MatrixMultiply.libraries)
+        XCTAssertNotNil(libraries.wholeMatch(of: /oneDNN \d+\.\d+\.\d+, OpenBLAS \d+\.\d+.*/), libraries)
         refused(
             """
             error: the run multiplies with openblas, but training.gemm is now onednn

@@ -31,6 +31,8 @@ extension Checkpoint {
         public var labeledDigest: String
         /// The library of the run's float32 matrix products, which decides bits; empty when nobody recorded it.
         public var gemm: String
+        /// `MatrixMultiply.libraries` of the program that wrote the file; empty when nobody recorded it.
+        public var libraries: String
         /// The method's own state.
         public var methodState: [String: [UInt8]]
 
@@ -39,7 +41,7 @@ extension Checkpoint {
             furtherNormalizers: [String: Double] = [:], configuration: String, configurationDigest: String, storeDigest: String, classes: [String],
             inputDimension: Int,
             featureRate: FeatureRate? = nil, metrics: String = "", labeledDigest: String = "", gemm: String = "",
-            methodState: [String: [UInt8]] = [:]
+            libraries: String = "", methodState: [String: [UInt8]] = [:]
         ) {
             self.programVersion = programVersion
             self.programDigest = programDigest
@@ -57,6 +59,7 @@ extension Checkpoint {
             self.metrics = metrics
             self.labeledDigest = labeledDigest
             self.gemm = gemm
+            self.libraries = libraries
             self.methodState = methodState
         }
     }
@@ -74,7 +77,7 @@ extension Checkpoint.Header {
     /// Those that files of earlier versions lack.
     private var optionalTexts: [(String, String)] {
         [
-            ("labeled_digest", labeledDigest), ("gemm", gemm), ("program_digest", programDigest),
+            ("labeled_digest", labeledDigest), ("gemm", gemm), ("libraries", libraries), ("program_digest", programDigest),
             ("feature_rate", featureRate?.json ?? ""),
         ]
     }
@@ -100,6 +103,7 @@ extension Checkpoint.Header {
             configurationDigest: try text("configuration_digest"), storeDigest: try text("store_digest"), classes: try file.readStrings("classes"),
             inputDimension: try file.intAttribute(of: "", named: "input_dimension"),
             featureRate: FeatureRate(json: try optionalText("feature_rate")), metrics: try text("metrics"),
-            labeledDigest: try optionalText("labeled_digest"), gemm: try optionalText("gemm"), methodState: methodState)
+            labeledDigest: try optionalText("labeled_digest"), gemm: try optionalText("gemm"), libraries: try optionalText("libraries"),
+            methodState: methodState)
     }
 }

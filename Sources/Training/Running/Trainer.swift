@@ -259,7 +259,7 @@ public final class Trainer {
             configuration: configuration.canonicalYAML,
             configurationDigest: configuration.digest, storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension,
             featureRate: store.rate, metrics: metrics, labeledDigest: labeledDigest, gemm: ComputeContext.current.backend.rawValue,
-            methodState: methodState)
+            libraries: MatrixMultiply.libraries, methodState: methodState)
     }
 
     /// Writes a checkpoint on rank 0 and removes the oldest.

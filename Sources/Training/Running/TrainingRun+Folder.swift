@@ -3,6 +3,7 @@ import Collectives
 import Configuration
 import Diagnostics
 import Foundation
+import Kernels
 import RunRecords
 import TemporalAnnotations
 import TrainingMethods
@@ -36,7 +37,7 @@ extension TrainingRun {
         if let going {
             notes += extended.map { [Self.text($0)] } ?? []
             notes.append("going on from step \(trainer.state.step) of \(trainer.iterations)")
-            if let note = going.header.otherBuildNote { notes.append(note) }
+            notes += [going.header.otherBuildNote, going.header.otherLibrariesNote(MatrixMultiply.libraries)].compactMap { $0 }
         } else if resume {
             notes.append("no checkpoint in '\(trainer.checkpoints.path)': starting afresh")
         }
