@@ -8,16 +8,7 @@ import TestSupport
 import XCTest
 
 /// What P-GCN's predictions are scored by, and what pseudo-labels are chosen from.
-final class PGCNCandidateTests: XCTestCase, SmallPGCNs {
-    private(set) var folder = ""
-
-    override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "kairos-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-
-    override func tearDownWithError() throws { try FileManager.default.removeItem(atPath: folder) }
-
+final class PGCNCandidateTests: SmallPGCNTestCase {
     private let said = PGCNDecoding.Scores(
         activity: [0, 1, -1, 2, 0.5, 0], completeness: [0.5, -0.5, 1, 0], offsets: [0, 0, 0.5, 0, 0, 0, 0, 0], quality: [[1, 2], [-1, 1.5]])
 

@@ -9,16 +9,7 @@ import TestSupport
 import XCTest
 
 /// What of P-GCN is contrasted.
-final class PGCNContrastTests: XCTestCase, SmallPGCNs {
-    private(set) var folder = ""
-
-    override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "kairos-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-
-    override func tearDownWithError() throws { try FileManager.default.removeItem(atPath: folder) }
-
+final class PGCNContrastTests: SmallPGCNTestCase {
     private func row(_ values: [Float], _ place: Int, _ columns: Int) -> [Double] { (0..<columns).map { Double(values[place * columns + $0]) } }
 
     /// `ReLU(A X W1 + b1)` at the roots, in float64.

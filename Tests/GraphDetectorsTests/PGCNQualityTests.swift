@@ -10,16 +10,7 @@ import TestSupport
 import XCTest
 
 /// ALQA on P-GCN: its heads, what they learn, losses against direct computations, scores; weights of labels and stretches of which nothing is known.
-final class PGCNQualityTests: XCTestCase, SmallPGCNs {
-    private(set) var folder = ""
-
-    override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "kairos-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-
-    override func tearDownWithError() throws { try FileManager.default.removeItem(atPath: folder) }
-
+final class PGCNQualityTests: SmallPGCNTestCase {
     // MARK: Heads
 
     func testHeadsAreThereWithTheirBranchesAlone() throws {

@@ -11,17 +11,10 @@ import TestSupport
 import XCTest
 
 /// What the golden numbers do not reach: samples of a step, recordings without actions or proposals, threads, learning, memory, errors.
-final class PGCNTests: XCTestCase, SmallPGCNs {
-    private(set) var folder = ""
-
-    override func setUpWithError() throws {
-        folder = NSTemporaryDirectory() + "kairos-\(UUID().uuidString)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-
+final class PGCNTests: SmallPGCNTestCase {
     override func tearDownWithError() throws {
         ComputeContext.current.threads = 1
-        try FileManager.default.removeItem(atPath: folder)
+        try super.tearDownWithError()
     }
 
     // MARK: Samples

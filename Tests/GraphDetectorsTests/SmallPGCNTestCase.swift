@@ -9,12 +9,17 @@ import TestSupport
 import XCTest
 
 /// Tiny P-GCNs, proposals and batches.
-protocol SmallPGCNs: XCTestCase {
+class SmallPGCNTestCase: XCTestCase {
     /// Of the proposals' file.
-    var folder: String { get }
-}
+    private(set) var folder = ""
 
-extension SmallPGCNs {
+    override func setUpWithError() throws {
+        folder = NSTemporaryDirectory() + "kairos-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+
+    override func tearDownWithError() throws { try FileManager.default.removeItem(atPath: folder) }
+
     /// Two recordings of 20 s with an action from 5 to 10 s of class 1; "a" has proposals of all kinds, "b" of none but foreground, "c" no proposals.
     func model(_ change: (inout PGCNSettings) -> Void = { _ in }) throws -> PGCN {
         let path = folder + "/p.json"
