@@ -68,6 +68,40 @@ final class InstanceDiscriminatorTests: XCTestCase {
         XCTAssertEqual(InstancePooling.max.parts, 1)
     }
 
+    /// Instances of left-out recordings: told apart where classes differ everywhere, not where they differ within recordings alone.
+    func testComparisonsOfLeftOutRecordings() {
+        var settings = DiscriminatorConfiguration()
+        (settings.iterations, settings.hidden, settings.learningRate) = (150, 16, 0.01)
+        func bank(_ value: (_ recording: Int, _ label: Int) -> Float) -> (InstanceSet, recordings: [Int]) {
+            var features: [Float] = [], labels: [Int] = [], recordings: [Int] = []
+            for recording in 0..<5 {
+                for instance in 0..<6 {
+                    let label = instance % 2
+                    features += [value(recording, label), random.normal() * 0.1, random.normal() * 0.1]
+                    labels.append(label)
+                    recordings.append(recording)
+                }
+            }
+            return (InstanceSet(columns: 3, features: features, labels: labels), recordings)
+        }
+        let (same, places) = bank { _, label in label == 0 ? 2 : -2 }
+        XCTAssertEqual(LeftOutComparison(same, recordings: places, settings, seed: 1), LeftOutComparison(promotedRight: 1, keptRight: 1))
+        // The sign of the class changes from a recording to the next: what was learnt elsewhere misleads.
+        let (turned, _) = bank { recording, label in (label == 0) == (recording % 2 == 0) ? 2 : -2 }
+        let misled = LeftOutComparison(turned, recordings: places, settings, seed: 1)
+        XCTAssertLessThan(misled.promotedRight ?? 0, 0.8)
+        XCTAssertEqual(LeftOutComparison(same, recordings: [Int](repeating: 7, count: 30), settings, seed: 1), LeftOutComparison())
+        XCTAssertEqual(LeftOutComparison(InstanceSet(columns: 3), recordings: [], settings, seed: 1), LeftOutComparison())
+        XCTAssertEqual(
+            LeftOutComparison(promotedRight: 0.38, keptRight: 1).summary(0.8),
+            "in labelled recordings left out, 38 % of what is like a class is of it (nothing is promoted), 100 % of the actions are like their own class"
+        )
+        XCTAssertEqual(
+            LeftOutComparison().summary(0.8),
+            "in labelled recordings left out, none of what is like a class is of it (nothing is promoted), none of the actions are like their own class "
+                + "(nothing is removed)")
+    }
+
     /// One value more: the logarithm of 1 + rows; 0 for what has no length.
     func testLengthEndsAFeature() {
         let video = (0..<12 * 3).map { _ in random.normal() }

@@ -133,7 +133,7 @@ final class WholeRunDigestTests: StoreTestCase {
 
     /// Instances that are compared by what the teacher has learnt: the discriminator is trained in the rounds alone.
     func testComparisonsByLearntFeaturesEndInTheSameBits() throws {
-        let ways = ["icd.features=pyramid", "icd.length=true", "icd.iterations=30"]
+        let ways = ["icd.features=pyramid", "icd.length=true", "icd.iterations=30", "icd.required_precision=0.1"]
         let expected = try requireEqual("learnt", ways)
         XCTAssertTrue(expected.log.allSatisfy { if case .steps(let record) = $0 { record.loss["discriminator"] == nil } else { true } })
     }

@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "20fe2988e33301dce2f3d849b9fa83d3ca3f9ab70d4a42b9d7de19e54ff6b0f0")
+        XCTAssertEqual(run.digest, "690296beac54843a6e554e8b40be1ad5711d7b414c899e52ef0564e926ca3fb7")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "e53da84894b069aabc8c052a6359bf5f258e37f5f4ef61b7d2e66ee303302253")
+        XCTAssertEqual(run.digest, "8ab970542b0ad96b4d51a102342ce55b1a4476969df5985706f9aa775bff8d61")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

@@ -49,25 +49,15 @@ final class DiscriminatorTraining {
     /// - Parameter rows: gives the rows of a recording that features are pooled from.
     func learn(_ run: RunContext, labeled: [Int], round: Int, rows: (PackedBatch) -> PackedSequence) throws {
         try gather(run, labeled: labeled, rows: rows)
-        discriminator.initializeParameters(seed: seed)
-        optimizer.reset()
-        for step in 0..<settings.iterations {
-            var random = RandomStream(seed: seed, "pairs", round, step)
-            var anchors = Array(0..<bank.count)
-            for i in 0..<min(Self.mostAnchors, anchors.count) { anchors.swapAt(i, i + random.uniformIndex(below: anchors.count - i)) }
-            let pairs = InstancePairs.balanced(
-                anchors: Array(anchors.prefix(Self.mostAnchors)), labels: bank.labels, perSide: settings.pairs, random: &random)
-            let tape = Tape()
-            arena.beginGradients()
-            _ = discriminator.loss(pairs, bank: bank, tape: tape)
-            tape.backward()
-            arena.finishGradients()
-            optimizer.update(learningRate: settings.learningRate)
-        }
+        discriminator.train(on: bank, settings, arena, optimizer, seed: seed, purpose: "round \(round)")
     }
 
-    /// Instances of a step of `learn`, at most.
-    private static let mostAnchors = 64
+    /// What the comparisons of a round are worth on recordings that were not learnt.
+    var leftOut: LeftOutComparison {
+        var recordings = [Int](repeating: 0, count: bank.count)
+        for (video, range) in instances { for instance in range { recordings[instance] = video } }
+        return LeftOutComparison(bank, recordings: recordings, settings, seed: seed)
+    }
 
     /// Gathers the labelled instances' features: each rank reads its part of the recordings.
     private func gather(_ run: RunContext, labeled: [Int], rows: (PackedBatch) -> PackedSequence) throws {

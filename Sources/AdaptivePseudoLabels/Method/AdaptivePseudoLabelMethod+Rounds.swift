@@ -15,13 +15,14 @@ extension AdaptivePseudoLabelMethod {
     /// file, all ranks receive what is to be learnt from.
     func beginRound(_ number: Int, name: String, _ run: RunContext) throws {
         try learnToCompare(round: number, run)
+        let trust = comparisonsTrusted(name, run)
         let gathered = try taught(recordings.unlabeled, round: number, run, title: "\(name): labelling")
         let precise = settings.pseudoLabels.selection == .precision
         let known = precise ? try taught(heldOut, round: number, run, title: "\(name): held-out recordings, labelling") : nil
         var quality: PseudoLabelQuality?
         let chosen = try run.communicator.throwTogether { () throws -> [PseudoLabel] in
             guard let gathered else { return [] }
-            let (labels, thresholds) = selected(gathered, knowing: known)
+            let (labels, thresholds) = selected(gathered, knowing: known, trusting: trust)
             quality = try RoundRecord.write(
                 labels, thresholds, round: number, name: name, videos: recordings.unlabeled, previous: round.quality,
                 expectedActions: expectedActions.reduce(0, +), run)
@@ -49,6 +50,14 @@ extension AdaptivePseudoLabelMethod {
         guard let discriminator, !instanceRows.isFixed else { return }
         func learn() throws { try discriminator.learn(run, labeled: recordings.labeled, round: round) { instanceRows($0) } }
         try run.state.with(settings.pseudoLabels.teacher, learn)
+    }
+
+    /// Whether comparisons are worth what `icd.required_precision` asks for; all ranks find the same.
+    private func comparisonsTrusted(_ name: String, _ run: RunContext) -> (removal: Bool, promotion: Bool) {
+        guard let required = settings.discriminator.requiredPrecision, let discriminator else { return (true, true) }
+        let found = discriminator.leftOut, trust = found.trusted(required)
+        if run.communicator.isRoot { run.say(["\(name): \(found.summary(required))"]) }
+        return trust
     }
 
     /// Uncertain candidates that overlap a label, or a better candidate, by more are not learnt from.
@@ -130,7 +139,10 @@ extension AdaptivePseudoLabelMethod {
     /// - Parameters:
     ///   - gathered: predictions on the unlabelled recordings.
     ///   - known: those on the held-out ones, for selection by precision.
-    func selected(_ gathered: [PseudoLabel], knowing known: [PseudoLabel]? = nil) -> (labels: [PseudoLabel], thresholds: PseudoLabelThresholds) {
+    ///   - trust: whether comparisons may remove labels, and promote candidates.
+    func selected(
+        _ gathered: [PseudoLabel], knowing known: [PseudoLabel]? = nil, trusting trust: (removal: Bool, promotion: Bool) = (true, true)
+    ) -> (labels: [PseudoLabel], thresholds: PseudoLabelThresholds) {
         let apl = settings.pseudoLabels, icd = settings.discriminator, classes = store.classes
         let threshold: SelectionSettings.Threshold =
             switch apl.selection {
@@ -151,7 +163,8 @@ extension AdaptivePseudoLabelMethod {
         let selection = PseudoLabelSelection(
             instances, classes: classes.count, settings: SelectionSettings(threshold: threshold, floor: apl.selectionFloor))
         let refinement = RefinementSettings(
-            eap: icd.eap, mpp: icd.mpp, eapThreshold: Float(icd.eapThreshold), mppThreshold: Float(icd.mppThreshold),
+            eap: icd.eap && trust.removal, mpp: icd.mpp && trust.promotion, eapThreshold: Float(icd.eapThreshold),
+            mppThreshold: Float(icd.mppThreshold),
             mppOverlap: Float(icd.mppOverlap))
         let fates = selection.refined(instances, settings: refinement)
         var labels: [PseudoLabel] = []
@@ -164,7 +177,7 @@ extension AdaptivePseudoLabelMethod {
         let isOne = selection.perClass.isEmpty && selection.overall.threshold.isFinite
         let thresholds = PseudoLabelThresholds(
             theta: isOne ? selection.overall.threshold : nil, thetaPerClass: Dictionary(uniqueKeysWithValues: perClass),
-            removedBelow: icd.eap ? icd.eapThreshold : nil, promotedFrom: icd.mpp ? icd.mppThreshold : nil)
+            removedBelow: icd.eap && trust.removal ? icd.eapThreshold : nil, promotedFrom: icd.mpp && trust.promotion ? icd.mppThreshold : nil)
         return (labels, thresholds)
     }
 }

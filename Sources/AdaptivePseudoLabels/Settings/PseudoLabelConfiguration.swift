@@ -163,6 +163,8 @@ public struct DiscriminatorConfiguration: ConfigurationSection {
     public var features = InstanceSource.input
     /// Steps of the discriminator at the beginning of each round, with features of the pyramid.
     public var iterations = 500
+    /// What comparisons of labelled instances must be worth, with recordings left out in turn, so that labels are removed and promoted by them.
+    public var requiredPrecision: Double?
     /// Whether the feature ends with the instance's length.
     public var length = false
     public var hidden = 128
@@ -192,7 +194,12 @@ public struct DiscriminatorConfiguration: ConfigurationSection {
                 + "trained at the beginning of every round, not during burn-in")
         try keys.value(
             "iterations", &iterations, .within(1...ConfigurationLimits.iterations), unit: "iterations",
-            meaning: "of the discriminator in every round, with `features: pyramid`")
+            meaning: "of the discriminator in every round, with `features: pyramid` or `required_precision`")
+        try keys.value(
+            "required_precision", &requiredPrecision, Requirement<Double>.within(0...1).orNull, unit: "part",
+            meaning:
+                "labelled recordings are left out in turn before each round: only if so many of their instances that are like a class are of it are "
+                + "candidates promoted, and only if so many are like their own class are positives removed; `null`: without asking")
         try keys.value("length", &length, meaning: "an instance's feature ends with the logarithm of its length in rows")
         try keys.value("hidden", &hidden, .within(1...ConfigurationLimits.channels), unit: "channels", meaning: "hidden width of the discriminator")
         try keys.value(
