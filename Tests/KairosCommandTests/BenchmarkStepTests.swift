@@ -34,7 +34,7 @@ final class BenchmarkStepTests: CommandTestCase {
 
     /// Operations by hand: they do not depend on ranks, threads or libraries.
     func testDenseTraining() throws {
-        let report = try step()
+        let report = try step(1, ["--set", "training.convolution=direct"])
         XCTAssertEqual((report["seconds"] as? [Double])?.count, 2)
         for key in ["gflops", "peak_gflops", "floor_seconds", "videos_per_second"] { XCTAssertGreaterThan(report[key] as? Double ?? 0, 0, key) }
         XCTAssertEqual((report["peak_rss_mib"] as? [Int])?.count, 1)
@@ -45,6 +45,10 @@ final class BenchmarkStepTests: CommandTestCase {
         let embedding = rows * 3 * channels * (24 + channels), heads = points * 3 * channels * (2 * channels + 3 + 2 * channels + 2)
         XCTAssertEqual(operations(report, "convolution, dW"), 2 * (embedding + heads))
         XCTAssertEqual(operations(report, "convolution"), 2 * (2 * (embedding + heads) - rows * 3 * channels * 24))
+        // By minimal filtering there is less to do; what it takes the place of is said too.
+        let filtered = try step()
+        XCTAssertEqual(filtered["operations_direct"] as? Int, report["operations"] as? Int)
+        XCTAssertLessThan(try XCTUnwrap(operations(filtered, "convolution")), try XCTUnwrap(operations(report, "convolution")))
         // Query, key, value, projection, and the two layers of four times the width, in one block per level.
         XCTAssertEqual(operations(report, "linear, dW"), 2 * points * 12 * channels * channels)
         XCTAssertEqual(operations(report, "linear"), 2 * operations(report, "linear, dW")!)
@@ -56,7 +60,7 @@ final class BenchmarkStepTests: CommandTestCase {
         XCTAssertEqual(counts["bytes"], report["bytes"] as? Int)
         XCTAssertEqual([counts["messages"], counts["message_bytes"], counts["collectives"]], [0, 0, 0])
         XCTAssertLessThan(kernels.reduce(0) { $0 + ($1["share"] as? Double ?? 2) }, 1.001)
-        let shared = try step(2, ["--threads", "2", "--gemm", "openblas"])
+        let shared = try step(2, ["--threads", "2", "--gemm", "openblas", "--set", "training.convolution=direct"])
         // The optimiser does not share its work out: every rank does all of it.
         for kernel in ["convolution", "convolution, dW", "linear", "linear, dW", "attention", "layer norm"] {
             XCTAssertEqual(operations(shared, kernel), operations(report, kernel), kernel)
@@ -70,7 +74,7 @@ final class BenchmarkStepTests: CommandTestCase {
         // Parameters begin on cache lines: the array is a little longer than all of them.
         XCTAssertEqual(Double(try XCTUnwrap(messages["message_bytes"])), Double(2 * 4 * parameters), accuracy: 0.01 * Double(2 * 4 * parameters))
         XCTAssertEqual(messages["collectives"], 1)
-        XCTAssertEqual(shared["products"] as? String, "matrix products in float32 by openblas")
+        XCTAssertEqual(shared["products"] as? String, "matrix products in float32 by openblas, convolutions without minimal filtering")
         XCTAssertEqual((shared["peak_rss_mib"] as? [Int])?.count, 2)
     }
 

@@ -66,7 +66,7 @@ struct ProposalMap {
         let end = max(video.duration, known.map(\.segment.start).max() ?? 0, 1e-3), longest = max(lengths.max() ?? 0, 1e-3)
         let title = "Proposals of \(video.id.name)"
         let legend = Legend(
-            [.init(name: "best score", style: "cell"), .init(name: "action", style: "bar s2")], x: 12, top: 28, width: Self.width - 24)
+            [.init(name: "best score", style: "cell"), .init(name: "action", style: "action")], x: 12, top: 28, width: Self.width - 24)
         let xTicks = Ticks.round(0, end, about: 6), yTicks = Ticks.round(0, longest, about: 5)
         let frame = Frame(
             left: 14 + (yTicks.map { Shown.width(of: Shown.number($0), size: 11) }.max() ?? 0), right: Self.width - 24, top: 50 + legend.height,
@@ -78,7 +78,7 @@ struct ProposalMap {
             .tag(
                 "circle",
                 [
-                    "class": "dot s2", "cx": Shown.place(frame.placeX(max(action.segment.start, 0))),
+                    "class": "action", "cx": Shown.place(frame.placeX(max(action.segment.start, 0))),
                     "cy": Shown.place(frame.placeY(action.segment.length)), "r": "3",
                 ],
                 [.tag("title", text: "action, \(Shown.number(action.segment.start)) to \(Shown.number(action.segment.end)) s")])
@@ -90,7 +90,7 @@ struct ProposalMap {
         return Figure(
             title: title,
             description:
-                "Detections of the recording by start and length, whatever their class, each cell filled by its best score; dots are actions.",
+                "Detections of the recording by start and length, whatever their class, each cell filled by its best score; circles are actions.",
             width: Self.width, height: Self.height, content: content)
     }
 
@@ -111,7 +111,7 @@ struct ProposalMap {
                 frame.left + Double(cell % Self.columns) * width, frame.bottom - Double(cell / Self.columns + 1) * height, width, height,
                 style: "cell",
                 tip: "\(Shown.number(one.segment.start)) to \(Shown.number(one.segment.end)) s: score \(Shown.number(one.score))",
-                opacity: one.score / most)
+                opacity: Palette.greatestHeat * one.score / most)
         }
     }
 }

@@ -44,6 +44,7 @@ struct StyleSheet: Sendable {
             svg .hollow{fill:var(--page);stroke:var(--c);stroke-width:1.6}
             svg .reference{stroke:var(--ink);stroke-width:1.2;stroke-dasharray:4 3}
             svg .cell{fill:var(--heat)}
+            svg .action{fill:none;stroke:var(--ink);stroke-width:1.6}
             svg .frame{fill:none;stroke:var(--rule)}
             svg .timed .hollow,svg .timed .bar{vector-effect:non-scaling-stroke}
 

@@ -203,6 +203,7 @@ public struct MemoryPlanner {
     private func rehearse(_ body: () -> Void) -> Int {
         ComputeContext.with {
             $0.precision = configuration.training.precision
+            $0.convolution = configuration.training.convolution
         } do: {
             Rehearsal.peakBytes { RoundedWeights.keeping(body) }
         }
