@@ -1,4 +1,4 @@
-"""What the golden scripts of pyramid detectors share (actionformer.py, temporalmaxer.py): recordings, gradients, outputs and detections of a model."""
+"""What the golden scripts of pyramid detectors share (actionformer_golden.py, temporalmaxer.py): recordings, gradients, outputs, detections of a model."""
 import torch
 
 

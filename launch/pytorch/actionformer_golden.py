@@ -1,6 +1,6 @@
 """Computes Tests/Fixtures/actionformer_*.h5 with the published ActionFormer, float32 on the CPU.
 
-    python launch/pytorch/actionformer.py --source ACTIONFORMER --inputs Tests/Fixtures/actionformer_local_window.h5 --output new.h5
+    python launch/pytorch/actionformer_golden.py --source ACTIONFORMER --inputs Tests/Fixtures/actionformer_local_window.h5 --output new.h5
 
 ACTIONFORMER is a checkout of github.com/happyharrycn/actionformer_release with its `nms_1d_cpu` extension built (libs/utils/setup.py). Parameters,
 recordings and settings come from --inputs; targets, outputs, losses, gradients, one AdamW step and detections are computed.
