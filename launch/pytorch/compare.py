@@ -33,11 +33,24 @@ arguments = parser.parse_args()
 theirs_script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "step.py")
 
 
+def timed(command):
+    """Seconds of a process from its start to its end, the last line of its output if that is JSON, and its peak memory in MiB."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        begin = time.monotonic()
+        process = subprocess.Popen(command, stdout=output, stderr=errors)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - begin
+        for file in (output, errors):
+            file.seek(0)
+        if status != 0:
+            sys.exit(f"error: '{' '.join(command)}' ended with exit code {os.waitstatus_to_exitcode(status)}\n{errors.read().strip()}")
+        lines = output.read().splitlines()
+    report = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else None
+    return seconds, report, usage.ru_maxrss / 1024
+
+
 def started(command):
-    ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if ended.returncode != 0:
-        sys.exit(f"error: '{' '.join(command)}' ended with exit code {ended.returncode}\n{ended.stderr.strip()}")
-    return json.loads(ended.stdout.splitlines()[-1])
+    return timed(command)[1]
 
 
 def ours(phase, lengths, precision, ranks=1):
@@ -199,22 +212,6 @@ def compare_sbhar():
     return dict(
         ratio=statistics.median(ratios), ratios=ratios, seconds=[a for a, _ in pairs], seconds_pytorch=[b for _, b in pairs],
         memory_ratio=statistics.median(memory), average_mAP=ours_score, average_mAP_pytorch=theirs_score)
-
-
-def timed(command):
-    """Seconds of a process from its start to its end, the last line of its output if that is JSON, and its peak memory in MiB."""
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        begin = time.monotonic()
-        process = subprocess.Popen(command, stdout=output, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - begin
-        for file in (output, errors):
-            file.seek(0)
-        if status != 0:
-            sys.exit(f"error: '{' '.join(command)}' ended with exit code {os.waitstatus_to_exitcode(status)}\n{errors.read().strip()}")
-        lines = output.read().splitlines()
-    report = json.loads(lines[-1]) if lines and lines[-1].startswith("{") else None
-    return seconds, report, usage.ru_maxrss / 1024
 
 
 def write(report):

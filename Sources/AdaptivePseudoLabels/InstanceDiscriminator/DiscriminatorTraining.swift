@@ -21,6 +21,8 @@ final class DiscriminatorTraining {
     private(set) var bank: InstanceSet
     /// By position of the recording in the store.
     private var instances: [Int: Range<Int>] = [:]
+    /// Of these instances; nil: nobody has asked.
+    private var found: LeftOutComparison?
 
     /// - Parameter columns: of the rows that features are pooled from.
     /// - Throws: `Failure` when the machine has no room for its parameters.
@@ -52,11 +54,14 @@ final class DiscriminatorTraining {
         discriminator.train(on: bank, settings, arena, optimizer, seed: seed, purpose: "round \(round)")
     }
 
-    /// What the comparisons of a round are worth on recordings that were not learnt.
-    var leftOut: LeftOutComparison {
+    /// What comparisons are worth on recordings that were not learnt; found once for the instances that are gathered.
+    func leftOut() -> LeftOutComparison {
+        if let found { return found }
         var recordings = [Int](repeating: 0, count: bank.count)
         for (video, range) in instances { for instance in range { recordings[instance] = video } }
-        return LeftOutComparison(bank, recordings: recordings, settings, seed: seed)
+        let comparison = LeftOutComparison(bank, recordings: recordings, settings, seed: seed)
+        found = comparison
+        return comparison
     }
 
     /// Gathers the labelled instances' features: each rank reads its part of the recordings.
@@ -87,6 +92,7 @@ final class DiscriminatorTraining {
             classes += labels[rank][range]
         }
         bank = InstanceSet(columns: columns, features: all, labels: classes, pooling: settings.pooling, hasLength: settings.length)
+        self.found = nil
     }
 
     /// For instances that are compared with the labelled ones.

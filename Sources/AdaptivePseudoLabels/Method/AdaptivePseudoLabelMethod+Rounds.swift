@@ -55,7 +55,7 @@ extension AdaptivePseudoLabelMethod {
     /// Whether comparisons are worth what `icd.required_precision` asks for; all ranks find the same.
     private func comparisonsTrusted(_ name: String, _ run: RunContext) -> (removal: Bool, promotion: Bool) {
         guard let required = settings.discriminator.requiredPrecision, let discriminator else { return (true, true) }
-        let found = discriminator.leftOut, trust = found.trusted(required)
+        let found = discriminator.leftOut(), trust = found.trusted(required)
         if run.communicator.isRoot { run.say(["\(name): \(found.summary(required))"]) }
         return trust
     }

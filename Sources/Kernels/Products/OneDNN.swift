@@ -74,8 +74,6 @@ enum OneDNN {
         case convolution(x: Descriptor, weights: Descriptor, y: Descriptor, around: Int)
         /// dx of dy; `x` is that of the convolution.
         case inputGradient(dx: Descriptor, weights: Descriptor, dy: Descriptor, x: Descriptor, around: Int)
-        /// One order into another.
-        case reorder(from: Descriptor, to: Descriptor)
     }
 
     /// How an operation is to be done; the caller destroys it. The library's own scratch memory would belong to the thread that made the primitive,
@@ -84,14 +82,9 @@ enum OneDNN {
         var attributes: dnnl_primitive_attr_t?
         check(dnnl_primitive_attr_create(&attributes), "make attributes")
         defer { dnnl_primitive_attr_destroy(attributes) }
-        var plan: dnnl_primitive_desc_t?
-        if case .reorder(let from, let to) = operation {
-            check(dnnl_reorder_primitive_desc_create(&plan, from.pointer, engine, to.pointer, engine, nil), "plan the packing of weights")
-            return plan!
-        }
         check(dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user), "set attributes")
+        var plan: dnnl_primitive_desc_t?
         switch operation {
-        case .reorder: break
         case .product(let a, let b, let c, let accumulates):
             if accumulates { addsToResult(attributes) }
             check(kairos_onednn_plan_product(&plan, engine, a.pointer, b.pointer, c.pointer, attributes), "plan a product")
@@ -105,6 +98,13 @@ enum OneDNN {
                 kairos_onednn_plan_input_gradient(
                     &plan, engine, dx.pointer, weights.pointer, dy.pointer, Int64(around), forward, attributes), "plan the gradient of a convolution")
         }
+        return plan!
+    }
+
+    /// How values in one order are put into another; the caller destroys it.
+    static func reordering(_ from: Descriptor, _ to: Descriptor) -> dnnl_primitive_desc_t {
+        var plan: dnnl_primitive_desc_t?
+        check(dnnl_reorder_primitive_desc_create(&plan, from.pointer, engine, to.pointer, engine, nil), "plan the packing of weights")
         return plan!
     }
 

@@ -71,7 +71,7 @@ public final class PackedWeights: @unchecked Sendable {
     }
 
     private static func reorder(_ plain: OneDNN.Descriptor, _ packed: OneDNN.Descriptor) -> dnnl_primitive_t {
-        let plan = OneDNN.plan(.reorder(from: plain, to: packed))
+        let plan = OneDNN.reordering(plain, packed)
         defer { dnnl_primitive_desc_destroy(plan) }
         var primitive: dnnl_primitive_t?
         OneDNN.check(dnnl_primitive_create(&primitive, plan), "make the packing of weights")

@@ -15,13 +15,12 @@ extension RunFigures {
     }
 
     /// The mean over tIoU, and some of its parts.
-    var averageRecall: Figure? {
-        guard let recall = proposalRecall else { return nil }
+    static func averageRecall(_ recall: ProposalRecall) -> Figure {
         func points(_ values: [Double]) -> [(x: Double, y: Double)] { zip(recall.averageNumbers, values).map { ($0, 100 * $1) } }
         let parts = [0, 4, 8].map { place in
-            LineChart.Series(name: "tIoU \(Shown.number(Self.proposalThresholds[place]))", points: points(recall.recall[place]))
+            LineChart.Series(name: "tIoU \(Shown.number(proposalThresholds[place]))", points: points(recall.recall[place]))
         }
-        return Self.recallChart(
+        return recallChart(
             [.init(name: "AR (area \(Shown.percent(recall.area)))", points: points(recall.averageRecall))] + parts, of: "")
     }
 

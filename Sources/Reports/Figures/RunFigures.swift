@@ -31,7 +31,7 @@ struct RunFigures: Sendable {
         case .validation: validation
         case .meanPrecision: meanPrecision
         case .precisionRecall: className.map { precisionRecall(className: $0) } ?? precisionRecallOfClasses
-        case .averageRecall: averageRecall
+        case .averageRecall: proposalRecall.map(Self.averageRecall)
         case .proposals: proposalMap(recording)
         case .confusion: confusion
         case .falsePositives: falsePositives

@@ -69,7 +69,7 @@ extension RunReport {
             LineChart.Series(
                 name: own.0, points: zip(own.1.averageNumbers, own.1.averageRecall).map { ($0, 100 * $1) }, color: isAlone ? nil : number)
         }
-        let curves = isAlone ? figures[0].averageRecall : RunFigures.recallChart(series, of: " A line per run.")
+        let curves = isAlone ? RunFigures.averageRecall(recalls[0].1) : RunFigures.recallChart(series, of: " A line per run.")
         let shown = [0, 4, 9, 49, 99]
         let table = Table(
             caption: "Average recall at so many detections per recording in the mean, and the area under the curve, in per cent",
@@ -82,8 +82,7 @@ extension RunReport {
             let recordings = Self.spread((own.run.evaluated ?? []).filter { !$0.instances.isEmpty }, min(limits.recordings, 2))
             return [.grid(recordings.compactMap { own.proposalMap($0.id.name) }.map { numbers.place($0) })]
         }
-        let drawn = [curves].compactMap { $0 }.map { numbers.place($0) }
-        return PageSection(id: "proposals", title: "Proposals", content: drawn + [table] + leftOut + [maps].compactMap { $0 })
+        return PageSection(id: "proposals", title: "Proposals", content: [numbers.place(curves), table] + leftOut + [maps].compactMap { $0 })
     }
 
     func confusionSection(_ numbers: inout FigureNumbers) -> PageSection? {
