@@ -25,6 +25,10 @@ parser.add_argument(
     "--distributed", metavar="RATE",
     help="instead, dense training steps on two hosts joined at RATE (1gbit), made by launch/netcluster, each with half of the threads: "
     "ours over MPI against DistributedDataParallel over gloo; needs root")
+parser.add_argument(
+    "--baseline", metavar="PROGRAM",
+    help="another build of kairos (.build/release/kairos of another version's folder), timed between ours and theirs: its time for as many rows, "
+    "divided by ours")
 parser.add_argument("--output", help="also write the figures as JSON")
 parser.add_argument("--kairos", default=".build/release/kairos", help=argparse.SUPPRESS)
 parser.add_argument("--mpirun", default="launch/mpirun", help=argparse.SUPPRESS)
@@ -53,10 +57,10 @@ def started(command):
     return timed(command)[1]
 
 
-def ours(phase, lengths, precision, ranks=1):
+def ours(phase, lengths, precision, ranks=1, program=None):
     threads = arguments.threads // ranks
     command = [
-        arguments.kairos, "benchmark", "step", "--phase", phase, "--lengths", lengths, "--precision", precision, "--threads", str(threads),
+        program or arguments.kairos, "benchmark", "step", "--phase", phase, "--lengths", lengths, "--precision", precision, "--threads", str(threads),
         "--repetitions", str(arguments.repetitions), "--json"]
     if lengths == "thumos14":
         command += ["--annotations", arguments.annotations, "--steps", str(arguments.steps)]
@@ -73,11 +77,29 @@ def ratio_text(ratios):
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def compare_steps(name, run_ours, run_theirs):
-    """Alternates two programs that report seconds, parameters and memory; `run_theirs` takes our report."""
-    pairs, memory = [], []
+def baseline_columns(ours_seconds, ours_memory, seconds, memory):
+    """What is said of the other build: its time over ours and our peak memory over its; nothing without --baseline."""
+    if not seconds:
+        return "", {}
+    ratios = [b / a for a, b in zip(ours_seconds, seconds)]
+    memory_ratio = statistics.median(a / b for a, b in zip(ours_memory, memory))
+    return (
+        f"   baseline / ours {ratio_text(ratios)}, memory, ours / baseline {memory_ratio:.2f}",
+        dict(seconds_baseline=seconds, ratios_baseline=ratios, ratio_baseline=statistics.median(ratios), memory_ratio_baseline=memory_ratio))
+
+
+def compare_steps(name, run_ours, run_theirs, run_baseline=None):
+    """Alternates two programs, or three, that report seconds, parameters and memory; `run_theirs` takes our report."""
+    pairs, memory, ours_memory, baseline, baseline_memory = [], [], [], [], []
     for _ in range(arguments.pairs):
         a = run_ours()
+        if run_baseline and arguments.baseline:
+            other = run_baseline()
+            # Another version may choose other recordings for its batches: as many rows are compared.
+            rows_of = [sum(length for batch in report["rows"] for length in batch) for report in (a, other)]
+            baseline.append(statistics.median(other["seconds"]) * rows_of[0] / rows_of[1])
+            baseline_memory.append(max(other["peak_rss_mib"]))
+        ours_memory.append(max(a["peak_rss_mib"]))
         b = run_theirs(a)
         if a["parameters"] != b["parameters"]:
             sys.exit(f"error: the models differ: {a['parameters']} parameters here, {b['parameters']} there")
@@ -88,14 +110,18 @@ def compare_steps(name, run_ours, run_theirs):
     result = dict(
         case=name, ratio=statistics.median(ratios), ratios=ratios, seconds=[a for a, _ in pairs], seconds_pytorch=[b for _, b in pairs],
         memory_ratio=statistics.median(memory), videos=len(rows), rows=sum(rows), parameters=a["parameters"], products=a["products"])
+    columns, figures = baseline_columns(result["seconds"], ours_memory, baseline, baseline_memory)
+    result.update(figures)
     print(
         f"{name:<34} {ratio_text(ratios):<22} {statistics.median(result['seconds']):8.2f} {statistics.median(result['seconds_pytorch']):9.2f}"
-        f"   {result['memory_ratio']:.2f}", flush=True)
+        f"   {result['memory_ratio']:.2f}{columns}", flush=True)
     return result
 
 
 def compare(name, phase, lengths, precision):
-    return compare_steps(name, lambda: ours(phase, lengths, precision), lambda report: theirs(phase, precision, report["rows"]))
+    return compare_steps(
+        name, lambda: ours(phase, lengths, precision), lambda report: theirs(phase, precision, report["rows"]),
+        lambda: ours(phase, lengths, precision, program=arguments.baseline))
 
 
 def compare_operations():
@@ -176,42 +202,61 @@ def compare_bmn(phase):
         lambda _: started([sys.executable, script, *shared]))
 
 
+def whole_run(program, config, source, order, folder):
+    """Import, training with detection and evaluation by one build: seconds of the import and of the rest, the printed result, peak memory."""
+    store = f"{folder}.h5"
+    importing = timed([program, "import", "sbhar", "--source", source, "--output", store])[0]
+    seconds, result, memory = timed([
+        program, "train", config, "--output", folder, "--json", "--seed", "1", "--set", f"data.store={store}", "--set",
+        f"data.labeled_order={order}", "--set", "data.labeled_fraction=0.1", "--set", f"training.threads={arguments.threads}"])
+    return importing, seconds, result, memory
+
+
+def training_names(store):
+    import h5py
+    with h5py.File(store) as file:
+        videos = zip(file["videos/id"][:], file["videos/subset"][:])
+        return sorted(name.decode() for name, subset in videos if subset == b"Validation")
+
+
 def compare_sbhar():
     """Whole runs on SBHAR, 10 % of the labels, 600 iterations: import, training, detection and evaluation here; there training and detection on the
-    imported recordings, and our evaluation of its detections."""
+    imported recordings, and our evaluation of its detections. The other build takes its own version's configuration."""
     script = os.path.join(os.path.dirname(theirs_script), "sbhar.py")
-    pairs, scores, memory = [], [], []
+    configuration = "configs/sbhar_supervised.yaml"
+    pairs, scores, memory, ours_memory, baseline, baseline_memory = [], [], [], [], [], []
     with tempfile.TemporaryDirectory() as folder:
-        store, order, found, run = (os.path.join(folder, name) for name in ("sbhar.h5", "order.json", "found.json", "run"))
-        importing = timed([arguments.kairos, "import", "sbhar", "--source", arguments.sbhar, "--output", store])[0]
-        import h5py
-        with h5py.File(store) as file:
-            videos = zip(file["videos/id"][:], file["videos/subset"][:])
-            names = sorted(name.decode() for name, subset in videos if subset == b"Validation")
+        store, order, found, run = (os.path.join(folder, name) for name in ("first.h5", "order.json", "found.json", "run"))
+        timed([arguments.kairos, "import", "sbhar", "--source", arguments.sbhar, "--output", store])
+        names = training_names(store)
         with open(order, "w") as file:
             json.dump(names, file)
         for pair in range(arguments.pairs):
-            a, trained, ours_memory = timed([
-                arguments.kairos, "train", "configs/sbhar_supervised.yaml", "--output", f"{run}{pair}", "--json", "--seed", "1", "--set",
-                f"data.store={store}", "--set", f"data.labeled_order={order}", "--set", "data.labeled_fraction=0.1", "--set",
-                f"training.threads={arguments.threads}"])
-            b, _, theirs_memory = timed([
+            importing, training, trained, peak = whole_run(arguments.kairos, configuration, arguments.sbhar, order, f"{run}{pair}")
+            ours_memory.append(peak)
+            if arguments.baseline:
+                root = os.path.abspath(os.path.join(os.path.dirname(arguments.baseline), "../.."))
+                earlier = whole_run(arguments.baseline, os.path.join(root, configuration), arguments.sbhar, order, f"{run}{pair}-baseline")
+                baseline.append(earlier[0] + earlier[1])
+                baseline_memory.append(earlier[3])
+            theirs_seconds, _, theirs_memory = timed([
                 sys.executable, script, "--store", store, "--order", order, "--labeled", str(round(0.1 * len(names))), "--threads",
                 str(arguments.threads), "--output", found])
-            c, evaluated, _ = timed([
+            evaluation, evaluated, _ = timed([
                 arguments.kairos, "evaluate", "--annotations", f"{run}{pair}/truth.json", "--predictions", found, "--subset", "Test", "--json"])
-            pairs.append((importing + a, b + c))
+            pairs.append((importing + training, theirs_seconds + evaluation))
             scores.append((trained["average_mAP"], evaluated["average_mAP"]))
-            memory.append(ours_memory / theirs_memory)
+            memory.append(peak / theirs_memory)
     ratios = [b / a for a, b in pairs]
+    columns, figures = baseline_columns([a for a, _ in pairs], ours_memory, baseline, baseline_memory)
     ours_seconds, theirs_seconds = (statistics.median(column) for column in zip(*pairs))
     ours_score, theirs_score = (statistics.median(column) for column in zip(*scores))
     print(
         f"{'SBHAR, whole runs, float32':<34} {ratio_text(ratios):<22} {ours_seconds:8.2f} {theirs_seconds:9.2f}   {statistics.median(memory):.2f}"
-        f"   average mAP {100 * ours_score:.1f} here, {100 * theirs_score:.1f} there", flush=True)
+        f"   average mAP {100 * ours_score:.1f} here, {100 * theirs_score:.1f} there{columns}", flush=True)
     return dict(
         ratio=statistics.median(ratios), ratios=ratios, seconds=[a for a, _ in pairs], seconds_pytorch=[b for _, b in pairs],
-        memory_ratio=statistics.median(memory), average_mAP=ours_score, average_mAP_pytorch=theirs_score)
+        memory_ratio=statistics.median(memory), average_mAP=ours_score, average_mAP_pytorch=theirs_score, **figures)
 
 
 def write(report):
