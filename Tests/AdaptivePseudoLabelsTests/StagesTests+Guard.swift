@@ -2,6 +2,7 @@ import Collectives
 import FeatureStore
 import Foundation
 import RunRecords
+import TestSupport
 import Training
 import XCTest
 
@@ -54,6 +55,30 @@ extension StagesTests {
                     """)
             }
         }
+    }
+
+    /// Other actions in a held-out recording end in the same weights, also where the classes are weighed by how many actions they have.
+    func testNothingIsLearntFromHeldOutRecordings() throws {
+        let order = path + ".json"
+        try #"["a", "b", "c"]"#.write(toFile: order, atomically: true, encoding: .utf8)
+        defer { try? FileManager.default.removeItem(atPath: order) }
+        func digest(_ shown: Int, heldOut: Int) throws -> String {
+            var made = MadeRecordings()
+            for name in ["a", "b"] { made.add(name, duration: 20, rows: 39, actions: [(2, 6, 0), (9, 12, shown)]) }
+            made.add("c", duration: 20, rows: 39, actions: [(3, 7, heldOut), (10, 15, heldOut)])
+            for name in ["d", "e"] { made.add(name, duration: 20, rows: 39, actions: []) }
+            _ = try made.store(path)
+            let folder = NSTemporaryDirectory() + "kairos-held-out-\(UUID().uuidString)"
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            return try run(
+                [
+                    "data.virtual_shards=1", "data.batch_size=1", "apl.unlabeled_batch_size=1", "data.labeled_order=\(order)",
+                    "data.labeled_fraction=0.6", "training.class_weights=balanced",
+                ], folder: folder)
+        }
+        let seen = try digest(1, heldOut: 0)
+        XCTAssertEqual(try digest(1, heldOut: 1), seen)
+        XCTAssertNotEqual(try digest(0, heldOut: 1), seen)
     }
 
     /// A round that ruins the detector leaves no trace in the weights; one that cannot change them is kept.

@@ -18,7 +18,7 @@ import XCTest
 
 /// The stages of a run: lengths and learning rates, and what each step sees.
 final class StagesTests: XCTestCase {
-    private var path = ""
+    var path = ""
 
     override func setUpWithError() throws {
         path = NSTemporaryDirectory() + "kairos-stages-\(UUID().uuidString).h5"

@@ -29,6 +29,25 @@ final class OperationGradientTests: XCTestCase {
         }
     }
 
+    func testLinearOfUnkeptOperands() {
+        for (rows, input, output) in [(1, 4, 1), (2, 16, 5), (7, 19, 33), (9, 33, 2)] {
+            let x = parameter(rows, input), w = parameter(input, output), b = parameter(1, output)
+            let scale = parameter(1, input), shift = parameter(1, input)
+            checkGradients("linear of GELU \(rows)x\(input)x\(output)", [("x", x), ("weight", w), ("bias", b)]) {
+                $0.linearOfGELU(x, weight: w, bias: b)
+            }
+            checkGradients("linear of GELU, two uses of x", [("x", x), ("weight", w)]) { tape in
+                tape.sum(tape.linearOfGELU(x, weight: w, bias: nil), tape.linearOfGELU(x, weight: w, bias: nil))
+            }
+            checkGradients(
+                "linear of layer norm \(rows)x\(input)x\(output)", [("x", x), ("scale", scale), ("shift", shift), ("weight", w), ("bias", b)],
+                step: 5e-3, tolerance: 5e-3
+            ) {
+                $0.linearOfLayerNorm(x, scale: scale, shift: shift, weight: w, bias: b)
+            }
+        }
+    }
+
     func testConvolution() {
         for offsets in Self.packings {
             for (kernel, input, output) in [(1, 3, 4), (3, 3, 4), (3, 17, 5), (5, 2, 3)] {

@@ -10,6 +10,42 @@ final class RecomputationTests: XCTestCase {
 
     private func values(_ count: Int) -> [Float] { (0..<count).map { _ in random.normal() } }
 
+    /// Linear layers that do not keep their operand: the bits of two operations, gradients stored or added, without the operand in between.
+    func testOperandsThatAreNotKept() {
+        for (rows, input, output) in [(1, 1, 3), (2, 7, 5), (131, 20, 9), (70, 33, 40)] {
+            let x0 = values(rows * input), w0 = values(input * output), b0 = values(output), dy = values(rows * output)
+            let scale0 = values(input), shift0 = values(input)
+            func run(_ unkept: Bool, norm: Bool) -> (bits: [[UInt32]], kept: Int, announced: [Int]) {
+                let x = testParameter(rows: rows, columns: input, x0), w = testParameter(rows: input, columns: output, w0)
+                let b = testParameter(rows: 1, columns: output, b0), scale = testParameter(rows: 1, columns: input, scale0)
+                let shift = testParameter(rows: 1, columns: input, shift0), parameters = [x, w, b] + (norm ? [scale, shift] : [])
+                var bits: [[UInt32]] = [], announced: [Int] = [], kept = 0
+                for _ in 1...2 {
+                    let tape = Tape(), before = BufferPool.shared.usedBytes
+                    let y: Tensor
+                    switch (unkept, norm) {
+                    case (true, true): y = tape.linearOfLayerNorm(x, scale: scale, shift: shift, weight: w, bias: b)
+                    case (false, true): y = tape.linear(tape.layerNorm(x, weight: scale, bias: shift), weight: w, bias: b)
+                    case (true, false): y = tape.linearOfGELU(x, weight: w, bias: b)
+                    case (false, false): y = tape.linear(tape.gelu(x), weight: w, bias: b)
+                    }
+                    kept = BufferPool.shared.usedBytes - before
+                    tape.onGradientReady = { ready in announced += parameters.indices.filter { parameters[$0] === ready } }
+                    y.gradientToWrite().pointer.update(from: dy, count: dy.count)
+                    tape.backward()
+                    bits += [y.array.map(\.bitPattern)] + parameters.map { $0.gradientArray!.map(\.bitPattern) }
+                }
+                return (bits, kept, announced.sorted())
+            }
+            for norm in [false, true] {
+                let twice = run(false, norm: norm), once = run(true, norm: norm), name = "\(rows) x \(input) x \(output), norm \(norm)"
+                XCTAssertEqual(once.bits, twice.bits, name)
+                XCTAssertEqual(once.announced, twice.announced, name)
+                XCTAssertLessThanOrEqual(once.kept, twice.kept - 4 * rows * input, name)
+            }
+        }
+    }
+
     func testSameBitsAndLessMemory() {
         for (rows, channels, hidden) in [(1, 1, 2), (2, 5, 20), (33, 16, 64), (130, 12, 48)] {
             let x0 = values(rows * channels), w1 = values(channels * hidden), w2 = values(hidden * channels), b = values(hidden)

@@ -19,11 +19,6 @@ struct GuardedWeights: Equatable {
     var saved: SavedWeights
 }
 
-extension TrainingRecordings {
-    /// How many labelled recordings are held out: the last ones in the order of their choice, at least one where a part is asked for.
-    func heldOutCount(_ fraction: Double) -> Int { fraction > 0 ? max(1, Int((fraction * Double(labeled.count)).rounded())) : 0 }
-}
-
 extension AdaptivePseudoLabelMethod {
     private var isGuarded: Bool { settings.pseudoLabels.guardsRounds && settings.pseudoLabels.rounds > 0 }
 

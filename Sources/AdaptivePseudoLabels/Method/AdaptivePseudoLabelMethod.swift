@@ -74,7 +74,7 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         self.store = store
         self.detector = detector
         let data = configuration.data, apl = settings.pseudoLabels
-        let heldOut = apl.rounds > 0 ? recordings.heldOutCount(apl.heldOutFraction) : 0, kept = recordings.labeled.count - heldOut
+        let heldOut = settings.heldOutCount(labeled: recordings.labeled.count), kept = recordings.labeled.count - heldOut
         self.heldOut = recordings.labeled.suffix(heldOut).sorted()
         guard heldOut == 0 || kept >= data.virtualShards else {
             throw Failure.badInput(

@@ -60,6 +60,12 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
         }
     }
 
+    /// At least one where a part is asked for, none where nothing asks for them.
+    public func heldOutCount(labeled: Int) -> Int {
+        let fraction = pseudoLabels.heldOutFraction
+        return pseudoLabels.rounds > 0 && fraction > 0 ? max(1, Int((fraction * Double(labeled)).rounded())) : 0
+    }
+
     public func check(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {
         let apl = pseudoLabels
         if apl.pretrainingIterations != nil, apl.pretrainingEpochs != nil {

@@ -38,12 +38,27 @@ public enum Activations {
         _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, count: Int, into dx: UnsafeMutablePointer<Float>, add: Bool
     ) {
         overElements(count, operations: 70, arrays: add ? 4 : 3) { i, n in
-            let v = load(x + i, n)
-            let cumulative = (errorFunction(v * 0.707_106_78) + 1) * 0.5
-            let density = exponential(v * v * -0.5) * 0.398_942_28
-            let g = load(dy + i, n) * cumulative.addingProduct(v, density)
+            let g = load(dy + i, n) * geluAndDerivative(load(x + i, n)).derivative
             store(dx + i, add ? load(dx + i, n) + g : g, n)
         }
+    }
+
+    /// The same, which leaves GELU(x) where dy was.
+    public static func geluBackward(
+        replacing dy: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, count: Int, into dx: UnsafeMutablePointer<Float>, add: Bool
+    ) {
+        overElements(count, operations: 72, arrays: add ? 5 : 4) { i, n in
+            let (y, derivative) = geluAndDerivative(load(x + i, n)), g = load(dy + i, n) * derivative
+            store(dy + i, y, n)
+            store(dx + i, add ? load(dx + i, n) + g : g, n)
+        }
+    }
+
+    @inline(__always)
+    private static func geluAndDerivative(_ v: Vector) -> (y: Vector, derivative: Vector) {
+        let twice = errorFunction(v * 0.707_106_78) + 1
+        let density = exponential(v * v * -0.5) * 0.398_942_28
+        return ((v * 0.5) * twice, (twice * 0.5).addingProduct(v, density))
     }
 
     /// y = 1 / (1 + e^-x).

@@ -81,13 +81,15 @@ public enum LayerNorm {
     ///   - dWeight: receives the gradient of the weight, [channels].
     ///   - dBias: receives the gradient of the bias, [channels].
     ///   - addWeight: whether those of weight and bias are.
+    ///   - result: receives the forward result without ReLU once more, from the bias [channels]; may be the place of dy. Needs dx.
     public static func backward(
         _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>?, statistics: UnsafePointer<Float>, rows: Int,
         channels: Int, _ weight: UnsafePointer<Float>, dx: UnsafeMutablePointer<Float>?, addInput: Bool,
-        dWeight: UnsafeMutablePointer<Float>, dBias: UnsafeMutablePointer<Float>, addWeight: Bool
+        dWeight: UnsafeMutablePointer<Float>, dBias: UnsafeMutablePointer<Float>, addWeight: Bool,
+        result: (rows: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>)? = nil
     ) {
-        let began = KernelCounter.begin()
-        defer { KernelCounter.end(began, .layerNorm, operations: 14 * rows * channels, bytes: 4 * (addInput ? 4 : 3) * rows * channels) }
+        let began = KernelCounter.begin(), arrays = (addInput ? 4 : 3) + (result == nil ? 0 : 1)
+        defer { KernelCounter.end(began, .layerNorm, operations: 14 * rows * channels, bytes: 4 * arrays * rows * channels) }
         let scale = 1 / Float(channels)
         let both = UnsafeMutablePointer<Float>.allocate(capacity: 2 * channels)
         defer { both.deallocate() }
@@ -115,6 +117,9 @@ public enum LayerNorm {
                     let normalized = (load(x + c, n) - mean) * inverse
                     let value = ((g * load(weight + c, n) - meanG) - normalized * meanGX) * inverse
                     store(dx + c, addInput ? load(dx + c, n) + value : value, n)
+                    if let result {
+                        store(result.rows + row * channels + c, load(result.bias + c, n).addingProduct(normalized, load(weight + c, n)), n)
+                    }
                 }
             }
         }

@@ -16,10 +16,9 @@ public final class ChannelNorm: Module {
     /// - Parameters:
     ///   - x: [rows, channels].
     ///   - relu: whether ReLU follows, in the same pass over memory.
-    ///   - onlyForProducts: nothing but linear layers reads the result.
     ///   - pass: whether it is training, the tape, and where random numbers come from.
-    public func callAsFunction(_ x: PackedSequence, relu: Bool = false, onlyForProducts: Bool = false, _ pass: ForwardPass) -> PackedSequence {
-        x.with(pass.tape.layerNorm(x.tensor, weight: weight.tensor, bias: bias.tensor, relu: relu, onlyForProducts: onlyForProducts))
+    public func callAsFunction(_ x: PackedSequence, relu: Bool = false, _ pass: ForwardPass) -> PackedSequence {
+        x.with(pass.tape.layerNorm(x.tensor, weight: weight.tensor, bias: bias.tensor, relu: relu))
     }
 
     /// `weight` and `bias`.

@@ -27,6 +27,20 @@ public final class Convolution1D: Module {
         pass.tape.convolution(x, weight: weight.tensor, bias: bias?.tensor, kernel: kernel)
     }
 
+    /// This layer, with kernel 1, of GELU(x), which is not kept for backward.
+    public func ofGELU(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
+        precondition(kernel == 1, "a linear layer")
+        return x.with(pass.tape.linearOfGELU(x.tensor, weight: weight.tensor, bias: bias?.tensor))
+    }
+
+    /// This layer, with kernel 1, of norm(x), which is not kept for backward.
+    public func ofNorm(_ norm: ChannelNorm, _ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
+        precondition(kernel == 1, "a linear layer")
+        return x.with(
+            pass.tape.linearOfLayerNorm(
+                x.tensor, scale: norm.weight.tensor, shift: norm.bias.tensor, weight: weight.tensor, bias: bias?.tensor))
+    }
+
     /// `weight`, and `bias` where there is one.
     public func visitParameters(_ visitor: ParameterVisitor) {
         visitor.visit("weight", weight)

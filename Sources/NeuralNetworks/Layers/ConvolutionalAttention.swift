@@ -41,7 +41,7 @@ public final class ConvolutionalAttention: Module {
 
     /// Runs the layer: channels stay, rows are divided by the stride.
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
-        let qkv = (0..<3).map { i in projections[i](norms[i](convolutions[i](x, pass), onlyForProducts: true, pass), pass) }
+        let qkv = (0..<3).map { i in projections[i].ofNorm(norms[i], convolutions[i](x, pass), pass) }
         let seen = pass.tape.attention(qkv[0], qkv[1], qkv[2], heads: heads, window: window, relative: relativePositions?.tensor)
         let out = output(seen, pass)
         return out.with(dropout(out.tensor, probability: dropProbability, pass))

@@ -42,7 +42,7 @@ public final class TransformerBlock: Module {
         let seen = attention(norm1(x, pass), pass)
         let skip = stride > 1 ? pass.tape.maxPool(x, kernel: stride + 1, stride: stride) : x
         let y = Self.add(skip, seen, attentionResidual, pass)
-        let mixed = feedForward(norm2(y, onlyForProducts: true, pass), dropProbability: dropProbability, pass)
+        let mixed = feedForward(y, after: norm2, dropProbability: dropProbability, pass)
         return Self.add(y, mixed.with(dropout(mixed.tensor, probability: dropProbability, pass)), mlpResidual, pass)
     }
 

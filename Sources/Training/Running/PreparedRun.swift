@@ -56,7 +56,9 @@ struct PreparedRun {
         }
         self.validated = validated
         try communicator.throwTogether {
-            try Self.giveProposals(to: detector, store, recordings, detected: (evaluated?.videos ?? []) + (validated?.videos ?? []))
+            try Self.giveProposals(
+                to: detector, store, labeled: Self.learntFrom(recordings, configuration),
+                detected: (evaluated?.videos ?? []) + (validated?.videos ?? []))
         }
         if let refiner = detector as? any ProposalRefiner { try communicator.agree(on: refiner.proposalDigest, name: "the proposals' digest") }
         let planner = try communicator.throwTogether {
@@ -110,22 +112,25 @@ struct PreparedRun {
         _ makeMethod: TrainingRun.MakeMethod
     ) throws -> (any Detector, any TrainingMethod, TrainingRecordings, classWeights: [Float]?) {
         RunWindow.building.pass()
-        let recordings = try recordings(configuration, store), weights = try configuration.classWeights(store, labeled: recordings.labeled)
+        let recordings = try recordings(configuration, store)
+        let weights = try configuration.classWeights(store, labeled: learntFrom(recordings, configuration))
         let detector = try makeDetector(configuration, store, weights)
         try MemoryCheck.requireAlone(MemoryPlanner.parameters(detector, arrays: 5, keys: configuration.model.sizeKeys, file: nil))
         detector.initializeParameters(seed: UInt64(configuration.training.seed))
         return (detector, try makeMethod(configuration, store, detector, recordings), recordings, weights)
     }
 
+    /// The labelled recordings without those that the method judges itself by.
+    private static func learntFrom(_ recordings: TrainingRecordings, _ configuration: RunConfiguration) -> [Int] {
+        recordings.labeled.dropLast(configuration.method.heldOutCount(labeled: recordings.labeled.count))
+    }
+
     /// Lets a detector that refines proposals look at those of all recordings.
-    private static func giveProposals(
-        to detector: any Detector, _ store: FeatureStore, _ recordings: TrainingRecordings, detected: [Int]
-    ) throws {
+    private static func giveProposals(to detector: any Detector, _ store: FeatureStore, labeled: [Int], detected: [Int]) throws {
         guard let refiner = detector as? any ProposalRefiner else { return }
         try refiner.requireProposals(of: detected.map { store.videos[$0].context })
         try refiner.prepare(
-            labeled: recordings.labeled.map { LabelledRecording(context: store.videos[$0].context, instances: store.videos[$0].annotation.instances) }
-        )
+            labeled: labeled.map { LabelledRecording(context: store.videos[$0].context, instances: store.videos[$0].annotation.instances) })
     }
 
     /// What is trained, on how many ranks, in one line for the user.

@@ -38,6 +38,11 @@ public protocol MethodSettings: ConfigurationSection {
     /// The branches that the method adds to the detector's heads.
     var quality: QualitySettings { get }
 
+    /// How many labelled recordings nothing is learnt from, since the run judges itself by them: the last ones in the order of their choice.
+    ///
+    /// - Parameter labeled: how many there are.
+    func heldOutCount(labeled: Int) -> Int
+
     /// The stages of a run, as far as they can be told without its recordings.
     func outline(_ run: RunConfiguration, _ counts: RecordingCounts) -> [StageOutline]
 
@@ -69,6 +74,8 @@ extension MethodSettings {
     public func warmupKey(ofStage name: String) -> String? { nil }
     public var movesActions: Bool { false }
     public var quality: QualitySettings { QualitySettings() }
+    /// All are learnt from.
+    public func heldOutCount(labeled: Int) -> Int { 0 }
     /// One stage over the labelled recordings.
     public func outline(_ run: RunConfiguration, _ counts: RecordingCounts) -> [StageOutline] {
         let batch = run.data.batchSize, epoch = counts.epoch(.labeled, perStep: batch)
