@@ -203,13 +203,13 @@ def compare_bmn(phase):
 
 
 def whole_run(program, config, source, order, folder):
-    """Import, training with detection and evaluation by one build: seconds of the import and of the rest, the printed result, peak memory."""
+    """Import, training with detection and evaluation by one build: seconds of all, the printed result, peak memory of the training."""
     store = f"{folder}.h5"
     importing = timed([program, "import", "sbhar", "--source", source, "--output", store])[0]
-    seconds, result, memory = timed([
+    training, result, memory = timed([
         program, "train", config, "--output", folder, "--json", "--seed", "1", "--set", f"data.store={store}", "--set",
         f"data.labeled_order={order}", "--set", "data.labeled_fraction=0.1", "--set", f"training.threads={arguments.threads}"])
-    return importing, seconds, result, memory
+    return importing + training, result, memory
 
 
 def training_names(store):
@@ -232,19 +232,20 @@ def compare_sbhar():
         with open(order, "w") as file:
             json.dump(names, file)
         for pair in range(arguments.pairs):
-            importing, training, trained, peak = whole_run(arguments.kairos, configuration, arguments.sbhar, order, f"{run}{pair}")
+            whole, trained, peak = whole_run(arguments.kairos, configuration, arguments.sbhar, order, f"{run}{pair}")
             ours_memory.append(peak)
             if arguments.baseline:
                 root = os.path.abspath(os.path.join(os.path.dirname(arguments.baseline), "../.."))
-                earlier = whole_run(arguments.baseline, os.path.join(root, configuration), arguments.sbhar, order, f"{run}{pair}-baseline")
-                baseline.append(earlier[0] + earlier[1])
-                baseline_memory.append(earlier[3])
+                earlier, _, earlier_peak = whole_run(
+                    arguments.baseline, os.path.join(root, configuration), arguments.sbhar, order, f"{run}{pair}-baseline")
+                baseline.append(earlier)
+                baseline_memory.append(earlier_peak)
             theirs_seconds, _, theirs_memory = timed([
                 sys.executable, script, "--store", store, "--order", order, "--labeled", str(round(0.1 * len(names))), "--threads",
                 str(arguments.threads), "--output", found])
             evaluation, evaluated, _ = timed([
                 arguments.kairos, "evaluate", "--annotations", f"{run}{pair}/truth.json", "--predictions", found, "--subset", "Test", "--json"])
-            pairs.append((importing + training, theirs_seconds + evaluation))
+            pairs.append((whole, theirs_seconds + evaluation))
             scores.append((trained["average_mAP"], evaluated["average_mAP"]))
             memory.append(peak / theirs_memory)
     ratios = [b / a for a, b in pairs]
