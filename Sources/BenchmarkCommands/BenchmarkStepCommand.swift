@@ -47,7 +47,7 @@ struct BenchmarkStepCommand: ParsableCommand {
     var batch: Int?
     @Option(help: "float32 or bfloat16; shorthand for --set training.precision=PRECISION.")
     var precision: String?
-    @Option(help: "auto, openblas or onednn; shorthand for --set training.gemm=LIBRARY.")
+    @Option(help: "by_shape, onednn, openblas or auto; shorthand for --set training.gemm=LIBRARY.")
     var gemm: String?
     @Option(help: "Per rank; shorthand for --set training.threads=THREADS.")
     var threads: Int?

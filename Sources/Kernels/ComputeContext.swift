@@ -45,15 +45,15 @@ public struct ComputeContext: Equatable, Sendable {
     private static let stored = Atomic<Int>(ComputeContext().bits)
 
     private var bits: Int {
-        threads << 4 | (convolution == .winograd ? 8 : 0) | (threadsHaveOwnCores ? 4 : 0) | (precision == .bfloat16 ? 2 : 0)
-            | (backend == .onednn ? 1 : 0)
+        threads << 5 | (backend == .byShape ? 16 : 0) | (convolution == .winograd ? 8 : 0) | (threadsHaveOwnCores ? 4 : 0)
+            | (precision == .bfloat16 ? 2 : 0) | (backend == .onednn ? 1 : 0)
     }
 
     private init(bits: Int) {
-        backend = bits & 1 != 0 ? .onednn : .openblas
+        backend = bits & 16 != 0 ? .byShape : bits & 1 != 0 ? .onednn : .openblas
         precision = bits & 2 != 0 ? .bfloat16 : .float32
         threadsHaveOwnCores = bits & 4 != 0
         convolution = bits & 8 != 0 ? .winograd : .direct
-        threads = bits >> 4
+        threads = bits >> 5
     }
 }

@@ -52,7 +52,7 @@ struct TrainCommand: ParsableCommand {
     var set: [String] = []
     @Option(help: "Shorthand for --set training.seed=SEED.")
     var seed: Int?
-    @Option(help: "Shorthand for --set training.gemm=LIBRARY: auto, openblas or onednn.")
+    @Option(help: "Shorthand for --set training.gemm=LIBRARY: by_shape, onednn, openblas or auto.")
     var gemm: String?
     @Flag(help: "Record the activity of every rank in OUTPUT/timeline/rank-N.json, and print how much of the communication is hidden.")
     var timeline = false

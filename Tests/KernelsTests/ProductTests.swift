@@ -35,6 +35,40 @@ final class ProductTests: XCTestCase {
             accumulate: accumulate, alpha: alpha)
     }
 
+    /// Without AVX-512 rows a multiple of 2 KiB apart are left to OpenBLAS, where they are not read along.
+    func testTheLibraryFollowsFromTheShape() {
+        func suits(_ lda: Int, _ transposeA: Bool, _ ldb: Int, _ transposeB: Bool, withAVX512: Bool = false) -> Bool {
+            MatrixMultiply.suitsOneDNN(lda: lda, transposeA: transposeA, ldb: ldb, transposeB: transposeB, withAVX512: withAVX512)
+        }
+        for columns in [512, 1024, 2048] {
+            XCTAssertFalse(suits(256, false, columns, false))
+            XCTAssertFalse(suits(columns, true, 256, false))
+            XCTAssertFalse(suits(columns, true, columns, true))
+            XCTAssertTrue(suits(columns, false, columns, true))
+            XCTAssertTrue(suits(columns, true, columns, false, withAVX512: true))
+        }
+        for columns in [1, 20, 256, 511, 520, 768] {
+            for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
+                XCTAssertTrue(suits(columns, transposeA, columns, transposeB))
+            }
+        }
+        for (m, n, k) in [(3, 512, 5), (512, 4, 5), (3, 4, 512), (7, 256, 9), (512, 512, 2)] {
+            for (transposeA, transposeB) in [(false, false), (true, false), (false, true), (true, true)] {
+                let a = normals(m * k), b = normals(k * n)
+                let lda = transposeA ? m : k, ldb = transposeB ? k : n
+                func result(_ backend: MatrixMultiplyBackend) -> [UInt32] {
+                    ComputeContext.current.backend = backend
+                    var c = [Float](repeating: .nan, count: m * n)
+                    product(m, n, k, a, transposeA, b, transposeB, into: &c)
+                    return c.map(\.bitPattern)
+                }
+                let library =
+                    suits(lda, transposeA, ldb, transposeB, withAVX512: MatrixMultiply.oneDNNUsesAVX512) ? MatrixMultiplyBackend.onednn : .openblas
+                XCTAssertEqual(result(.byShape), result(library), "\(m)x\(n)x\(k) \(transposeA) \(transposeB)")
+            }
+        }
+    }
+
     func testMatrixMultiply() {
         forBackends { backend in
             for threads in [1, 2] {

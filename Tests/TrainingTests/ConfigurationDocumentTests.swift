@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "690296beac54843a6e554e8b40be1ad5711d7b414c899e52ef0564e926ca3fb7")
+        XCTAssertEqual(run.digest, "8596bdf6bcf7168c70f5c04195ed82bf781a37ecc9f774df72215ad60fb60323")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "8ab970542b0ad96b4d51a102342ce55b1a4476969df5985706f9aa775bff8d61")
+        XCTAssertEqual(run.digest, "3a3e11e1e269410d2a605ab7fe64193db23fff671e28bc97080cf8ad0f88c42c")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

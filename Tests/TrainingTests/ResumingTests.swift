@@ -89,7 +89,7 @@ final class ResumingTests: ToyRunTestCase {
         XCTAssertEqual(ComputeContext.current.backend, .openblas)
         _ = try run("measured", ["training.gemm=auto"]).run(stopAfter: 1)
         let measured = try Checkpoint(path: folder + "/measured/checkpoints/step-00000001.h5").header.gemm
-        XCTAssertTrue(["openblas", "onednn"].contains(measured), measured)
+        XCTAssertNotNil(MatrixMultiplyBackend(rawValue: measured), measured)
         XCTAssertEqual(ComputeContext.current.backend.rawValue, measured)
     }
 

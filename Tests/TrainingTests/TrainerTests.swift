@@ -100,11 +100,12 @@ final class TrainerTests: ToyRunTestCase {
     }
 
     func testChoiceOfMatrixProducts() throws {
-        XCTAssertEqual(ProductChoice.faster([.onednn: 100, .openblas: 100]), .onednn)
-        XCTAssertEqual(ProductChoice.faster([.onednn: 100, .openblas: 109]), .onednn)
-        XCTAssertEqual(ProductChoice.faster([.onednn: 100, .openblas: 111]), .openblas)
+        XCTAssertEqual(ProductChoice.faster([.onednn: 100, .openblas: 90, .byShape: 100]), .byShape)
+        XCTAssertEqual(ProductChoice.faster([.onednn: 90, .openblas: 109, .byShape: 100]), .byShape)
+        XCTAssertEqual(ProductChoice.faster([.onednn: 110, .openblas: 111, .byShape: 100]), .openblas)
+        XCTAssertEqual(ProductChoice.faster([.onednn: 112, .openblas: 111, .byShape: 100]), .onednn)
         let speeds = MatrixMultiply.measuredSpeeds()
-        XCTAssertEqual(Set(speeds.keys), [.onednn, .openblas])
+        XCTAssertEqual(Set(speeds.keys), Set(MatrixMultiplyBackend.allCases))
         XCTAssertTrue(speeds.values.allSatisfy { $0 > 1e8 && $0 < 1e13 }, "\(speeds)")
         try ProductChoice.requirePrecision(.float32, present: [])
         try ProductChoice.requirePrecision(.bfloat16, present: ["avx2", "avx512_bf16"])

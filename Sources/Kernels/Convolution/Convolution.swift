@@ -68,13 +68,15 @@ public struct Convolution {
 
 extension Convolution {
     /// Pieces of the weight's gradient, tap by tap. 512 x 512 is what both libraries multiply fastest over thousands of rows; where that makes less
-    /// than four pieces, they are halved to keep threads busy.
+    /// than four pieces, they are halved to keep threads busy, and a single one again.
     func weightPieces(taps: Int) -> [(tap: Int, inputs: Range<Int>, outputs: Range<Int>)] {
         func cut(_ count: Int, _ each: Int) -> [Range<Int>] {
             stride(from: 0, to: count, by: each).map { $0..<min(count, $0 + each) }
         }
-        let outputs = cut(output, 512), whole = cut(input, 512)
-        let inputs = taps * whole.count * outputs.count < 4 ? cut(input, 256) : whole
+        let outputs = cut(output, 512)
+        let inputs =
+            [(width: 512, least: 4), (256, 2), (128, 2)].first { taps * cut(input, $0.width).count * outputs.count >= $0.least }
+            .map { cut(input, $0.width) } ?? cut(input, 64)
         return (0..<taps).flatMap { tap in inputs.flatMap { channels in outputs.map { (tap, channels, $0) } } }
     }
 }

@@ -31,7 +31,14 @@ public enum Activations {
     }
 
     @inline(__always)
-    private static func gelu(_ v: Vector) -> Vector { (v * 0.5) * (errorFunction(v * 0.707_106_78) + 1) }
+    private static func gelu(_ v: Vector) -> Vector { gelu(v, doubledPhi(v)) }
+
+    @inline(__always)
+    private static func gelu(_ v: Vector, _ doubledPhi: Vector) -> Vector { (v * 0.5) * doubledPhi }
+
+    /// 2 Phi(v), Phi the distribution function of the standard normal distribution.
+    @inline(__always)
+    private static func doubledPhi(_ v: Vector) -> Vector { errorFunction(v * 0.707_106_78) + 1 }
 
     /// dx = dy * (Phi(x) + x phi(x)).
     public static func geluBackward(
@@ -56,9 +63,9 @@ public enum Activations {
 
     @inline(__always)
     private static func geluAndDerivative(_ v: Vector) -> (y: Vector, derivative: Vector) {
-        let twice = errorFunction(v * 0.707_106_78) + 1
+        let doubledPhi = doubledPhi(v)
         let density = exponential(v * v * -0.5) * 0.398_942_28
-        return ((v * 0.5) * twice, (twice * 0.5).addingProduct(v, density))
+        return (gelu(v, doubledPhi), (doubledPhi * 0.5).addingProduct(v, density))
     }
 
     /// y = 1 / (1 + e^-x).

@@ -88,8 +88,9 @@ public enum LayerNorm {
         dWeight: UnsafeMutablePointer<Float>, dBias: UnsafeMutablePointer<Float>, addWeight: Bool,
         result: (rows: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>)? = nil
     ) {
-        let began = KernelCounter.begin(), arrays = (addInput ? 4 : 3) + (result == nil ? 0 : 1)
-        defer { KernelCounter.end(began, .layerNorm, operations: 14 * rows * channels, bytes: 4 * arrays * rows * channels) }
+        let began = KernelCounter.begin()
+        let arrays = (addInput ? 4 : 3) + (result == nil ? 0 : 1), operations = 14 + (result == nil ? 0 : 2)
+        defer { KernelCounter.end(began, .layerNorm, operations: operations * rows * channels, bytes: 4 * arrays * rows * channels) }
         let scale = 1 / Float(channels)
         let both = UnsafeMutablePointer<Float>.allocate(capacity: 2 * channels)
         defer { both.deallocate() }

@@ -1,6 +1,8 @@
 /// Which library multiplies matrices.
 public enum MatrixMultiplyBackend: String, Sendable, CaseIterable {
     case openblas, onednn
+    /// oneDNN, but OpenBLAS where oneDNN is slow: see `MatrixMultiply.suitsOneDNN`.
+    case byShape = "by_shape"
 }
 
 /// What the operands of linear layers and convolutions are rounded to before they are multiplied. Sums and results are float32 in any case.
@@ -73,6 +75,21 @@ public enum MatrixMultiply {
             OpenBLAS.multiply(m, n, k, a, lda, transposeA, b, ldb, transposeB, c, ldc, accumulate, alpha)
         case .onednn:
             OneDNN.multiply(m, n, k, a, lda, transposeA, b, ldb, transposeB, c, ldc, accumulate, alpha)
+        case .byShape:
+            let suits = suitsOneDNN(lda: lda, transposeA: transposeA, ldb: ldb, transposeB: transposeB, withAVX512: oneDNNUsesAVX512)
+            oneThread(
+                m: m, n: n, k: k, a, lda: lda, transposeA: transposeA, b, ldb: ldb, transposeB: transposeB, into: c, ldc: ldc, accumulate: accumulate,
+                alpha: alpha, by: suits ? .onednn : .openblas)
         }
+    }
+
+    /// Whether oneDNN uses AVX-512 here; the environment may forbid it (`ONEDNN_MAX_CPU_ISA`).
+    package static let oneDNNUsesAVX512 = OneDNN.usesAVX512
+
+    /// Whether oneDNN is the faster library for such operands. Without AVX-512 it reads B [k, n] and A [k, m] across rows that it does not copy before.
+    /// Where these begin a multiple of 2 KiB apart, they fall on the same few lines of the first-level cache: 40 to 60 in place of 85 GFLOP/s on a core
+    /// with AVX2. OpenBLAS, which copies, has 81 there, and less than oneDNN elsewhere.
+    package static func suitsOneDNN(lda: Int, transposeA: Bool, ldb: Int, transposeB: Bool, withAVX512: Bool) -> Bool {
+        withAVX512 || !(transposeA && lda % 512 == 0 || !transposeB && ldb % 512 == 0)
     }
 }

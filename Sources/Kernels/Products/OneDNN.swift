@@ -22,6 +22,8 @@ enum OneDNN {
                 accumulate ? 1 : 0, c, Int64(ldc)), "multiply matrices")
     }
 
+    static let usesAVX512 = dnnl_get_effective_cpu_isa().rawValue & dnnl_cpu_isa_avx512_core.rawValue == dnnl_cpu_isa_avx512_core.rawValue
+
     private static let letterT = CChar(UInt8(ascii: "T")), letterN = CChar(UInt8(ascii: "N"))
 
     /// Safe: made once and not changed; an engine may be used by several threads.

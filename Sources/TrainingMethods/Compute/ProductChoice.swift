@@ -38,8 +38,8 @@ public enum ProductChoice {
             if communicator.isRoot { speeds = MatrixMultiply.measuredSpeeds() }
             let backend = try communicator.broadcast(communicator.isRoot ? faster(speeds).rawValue : "")
             ComputeContext.current.backend = MatrixMultiplyBackend(rawValue: backend) ?? .openblas
-            func speed(_ backend: MatrixMultiplyBackend) -> String { String(format: "%.0f", (speeds[backend] ?? 0) * 1e-9) }
-            reason = ", measured: onednn \(speed(.onednn)), openblas \(speed(.openblas)) GFLOP/s per thread"
+            let measured = MatrixMultiplyBackend.allCases.map { $0.rawValue + String(format: " %.0f", (speeds[$0] ?? 0) * 1e-9) }
+            reason = ", measured: \(measured.joined(separator: ", ")) GFLOP/s per thread"
         }
         ComputeContext.current.precision = training.precision
         ComputeContext.current.convolution = training.convolution
@@ -48,9 +48,11 @@ public enum ProductChoice {
             + (training.precision == .bfloat16 ? "onednn, the others by " : "") + ComputeContext.current.backend.rawValue + reason
     }
 
-    /// oneDNN, unless OpenBLAS is faster by more than a tenth: so that noise does not decide between equals, and runs on machines of one kind agree.
+    /// By shape, unless a library alone is faster by more than a tenth: so that noise does not decide between equals, and runs on machines of one kind
+    /// agree.
     package static func faster(_ speeds: [MatrixMultiplyBackend: Double]) -> MatrixMultiplyBackend {
-        (speeds[.openblas] ?? 0) > 1.1 * (speeds[.onednn] ?? 0) ? .openblas : .onednn
+        let alone: MatrixMultiplyBackend = (speeds[.openblas] ?? 0) > (speeds[.onednn] ?? 0) ? .openblas : .onednn
+        return (speeds[alone] ?? 0) > 1.1 * (speeds[.byShape] ?? 0) ? alone : .byShape
     }
 
     /// - Parameter present: the processor's instruction sets, as in /proc/cpuinfo.

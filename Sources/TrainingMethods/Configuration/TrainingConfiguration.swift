@@ -12,7 +12,10 @@ public struct TrainingConfiguration: ConfigurationSection {
     /// How weights follow gradients, and where weight decay acts.
     public enum Optimizer: String, ConfigurationChoice, Sendable { case adamw, adam, sgd }
     /// The library of matrix products.
-    public enum Gemm: String, ConfigurationChoice, Sendable { case auto, openblas, onednn }
+    public enum Gemm: String, ConfigurationChoice, Sendable {
+        case auto, openblas, onednn
+        case byShape = "by_shape"
+    }
     /// The checkpoint whose weights are evaluated at the end.
     public enum EvaluatedCheckpoint: String, ConfigurationChoice, Sendable { case last, best }
     public typealias Weights = StoredWeights
@@ -55,7 +58,7 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var convolution = ConvolutionForm.winograd
     /// Library of float32 matrix products. auto: the faster one, measured when the run begins and kept for its continuations; two runs may then
     /// differ in their last bits.
-    public var gemm = Gemm.onednn
+    public var gemm = Gemm.byShape
     public var emaDecay = 0.999
     public var evaluateWeights = Weights.current
     /// Iterations between evaluations while the run trains. null: none before the end.
@@ -169,7 +172,7 @@ public struct TrainingConfiguration: ConfigurationSection {
             "precision", &precision,
             meaning: "operands of linear layers and convolutions, in both directions, are rounded to it; sums, weights, norms, "
                 + "softmax, losses and the optimiser are float32. bfloat16 needs a processor with avx512_bf16")
-        try keys.value("gemm", &gemm, meaning: "library of float32 matrix products; `auto`: see [matrix products](#matrix-products)")
+        try keys.value("gemm", &gemm, meaning: "library of float32 matrix products; `by_shape`, `auto`: see [matrix products](#matrix-products)")
         try keys.value("ema_decay", &emaDecay, .below(1, atLeast: 0), meaning: "of the moving average of the weights")
         try keys.value("evaluate_weights", &evaluateWeights, meaning: "weights that the evaluation, `detect` and `export` use")
         try keys.value(
