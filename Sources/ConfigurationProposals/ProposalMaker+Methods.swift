@@ -19,10 +19,19 @@ extension ProposalMaker {
             Proposal("apl.rounds", 2, "as on SBHAR and EMG gestures"),
             Proposal("apl.round_iterations", rounds, "a sixth of the burn-in: longer rounds learn the wrong labels by heart"),
             Proposal("apl.unlabeled_batch_size", size.batch, "as many as labelled ones"),
+        ] + comparisons + [
+            Proposal("acp.clusters", max(2, 2 * size.batch), "twice the batch")
+        ]
+    }
+
+    private var comparisons: [Proposal] {
+        guard facts.training.classes.count(where: { $0.actions > 0 }) > 1 else {
+            return ["icd.eap", "icd.mpp"].map { Proposal($0, "false", "there is one class, and ICD tells classes apart") }
+        }
+        return [
             Proposal("icd.eap_threshold", "0.01", "as on SBHAR: similarity of raw signals tells less than that of published features (0.3)"),
             Proposal("icd.mpp_threshold", "0.5", "as on SBHAR; 0.7 for published features"),
             Proposal("icd.mpp_overlap", overlap.isRare ? "0.1" : "1.0", overlap.text),
-            Proposal("acp.clusters", max(2, 2 * size.batch), "twice the batch"),
         ]
     }
 

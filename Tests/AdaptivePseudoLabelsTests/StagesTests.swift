@@ -146,12 +146,18 @@ final class StagesTests: XCTestCase {
         let warning =
             "warning: no pseudo-label can ever be positive in 2 of the 2 unlabelled recordings, for example 'c0' of 1.6 s, whose one row stands "
             + "at 6.4 s; look at the window, stride and fps that the features were imported with, and at model.regression_range"
-        for rounds in 0...1 {
-            let settings = try configuration(["data.virtual_shards=1", "data.batch_size=1", "apl.rounds=\(rounds)"])
+        let oneClass =
+            "warning: all labelled actions are of one class, 'run': ICD, which learns from pairs of different classes, promotes and removes no label; "
+            + "set icd.eap and icd.mpp to false"
+        for (rounds, icd) in [(0, true), (1, true), (1, false)] {
+            let settings = try configuration([
+                "data.virtual_shards=1", "data.batch_size=1", "apl.rounds=\(rounds)", "icd={eap: \(icd), mpp: \(icd)}",
+            ])
             let detector = try XCTUnwrap(try settings.detector(inputDimension: 4, classes: 2) as? ActionFormer)
             let method = try AdaptivePseudoLabelMethod(
                 configuration: settings, store: mixed, detector: detector, recordings: TrainingRecordings(labeled: [0], unlabeled: [1, 2]))
-            XCTAssertEqual(try method.review(), rounds > 0 ? [warning] : [])
+            XCTAssertEqual(try method.review(), rounds == 0 ? [] : icd ? [warning, oneClass] : [warning])
+            XCTAssertFalse(method.state.keys.contains { $0.hasPrefix("icd") })
         }
         // Every other row is a point: an action around one row meets it when it is moved.
         var made = MadeRecordings()

@@ -92,11 +92,21 @@ final class ConfigurationProposalTests: FolderTestCase {
         XCTAssertEqual(proposal["model.num_bins"]?.value, "256")
     }
 
+    /// ICD learns from pairs of different classes.
+    func testOneClassIsNotComparedWithOthers() throws {
+        var made = MadeRecordings()
+        for number in 0..<30 { made.add("v\(number)", subset: "train", duration: 8, rows: 15, actions: [(1, 3, 1)]) }
+        let proposal = try proposal(try facts(try made.store(path("s.h5")), method: "apl").facts, method: "apl")
+        for key in ["icd.eap", "icd.mpp"] { XCTAssertEqual(proposal[key]?.value, "false") }
+        XCTAssertNil(proposal["icd.mpp_threshold"])
+    }
+
     func testMethodsHaveTheirOwnKeys() throws {
         let store = try store(12)
         let apl = try proposal(try facts(store, method: "apl").facts, method: "apl")
         XCTAssertEqual(apl["data.labeled_fraction"]?.value, "0.2")
         XCTAssertEqual(apl["icd.mpp_overlap"]?.value, "0.1")
+        XCTAssertNil(apl["icd.mpp"])
         XCTAssertEqual(apl["training.mixup_alpha"]?.value, "0.4")
         XCTAssertNil(apl["fustal.filter"])
         let fustal = try proposal(try facts(store, method: "fustal").facts, method: "fustal")

@@ -47,6 +47,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     private let all: TrainingSampler?
     let labeled: TrainingSampler
     let discriminator: DiscriminatorTraining?
+    /// The only class of the labelled actions: there are no pairs of different classes that ICD could learn from. Nil: there are several, or none.
+    private let onlyClass: String?
     /// What the discriminator sees.
     let instanceRows: InstanceRows
     /// Gives the classes of predictions that have none of their own; nil: they have.
@@ -102,7 +104,9 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
             configuration, labeledEpoch: labeled.stepsPerEpoch, wholeEpoch: everything.stepsPerEpoch,
             unlabeledEpoch: max(1, recordings.unlabeled.count / apl.unlabeledBatchSize))
         all = plan.phases.contains(.pretraining) ? everything : nil
-        let icd = settings.discriminator, usesDiscriminator = icd.isOn && apl.rounds > 0
+        let classes = Set(recordings.labeled.flatMap { store.videos[$0].annotation.instances.map(\.label) })
+        onlyClass = classes.count == 1 ? classes.first.map { store.classes.names[$0] } : nil
+        let icd = settings.discriminator, usesDiscriminator = icd.isOn && apl.rounds > 0 && onlyClass == nil
         instanceRows = usesDiscriminator ? try InstanceRows(icd.features, detector: detector) : .input
         discriminator =
             usesDiscriminator ? try DiscriminatorTraining(icd, columns: instanceRows.columns ?? store.dimension, seed: seed) : nil
@@ -187,7 +191,13 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         let lines = try LearnableActions.review(labeled: recordings.labeled, configuration: configuration, store: store, detector: detector)
         guard settings.pseudoLabels.rounds > 0 else { return lines }
         let barren = BarrenRecordings(among: recordings.unlabeled, configuration: configuration, store: store, detector: detector)
-        return lines + [barren.warning("pseudo-label", "unlabelled recordings")].compactMap { $0 }
+        return lines + [barren.warning("pseudo-label", "unlabelled recordings"), oneClassWarning].compactMap { $0 }
+    }
+
+    private var oneClassWarning: String? {
+        guard let onlyClass, settings.discriminator.isOn else { return nil }
+        return "warning: all labelled actions are of one class, '\(onlyClass)': ICD, which learns from pairs of different classes, promotes and "
+            + "removes no label; set icd.eap and icd.mpp to false"
     }
 
     public func prepare(_ run: RunContext) throws {
