@@ -25,7 +25,7 @@ extension ProposalMaker {
     }
 
     private var comparisons: [Proposal] {
-        guard facts.training.classes.count(where: { $0.actions > 0 }) > 1 else {
+        guard facts.training.classes.count(where: { $0.actions > 0 }) != 1 else {
             return ["icd.eap", "icd.mpp"].map { Proposal($0, "false", "there is one class, and ICD tells classes apart") }
         }
         return [
