@@ -6,7 +6,6 @@ import PackageDescription
 /// Arithmetic on bare pointers whose shapes the callers have checked. Debug builds, which the sanitizers run, keep every check.
 let uncheckedArithmetic: [SwiftSetting] = [.unsafeFlags(["-Ounchecked"], .when(configuration: .release))]
 
-let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
@@ -15,7 +14,6 @@ let package = Package(
     products: [.executable(name: "kairos", targets: ["kairos"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-        .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     ],
     targets: [
@@ -24,20 +22,22 @@ let package = Package(
         .systemLibrary(name: "CHDF5", pkgConfig: "hdf5-openmpi", providers: [.apt(["libhdf5-openmpi-dev"])]),
         .systemLibrary(name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         // oneDNN 2.6 of Debian has no pkg-config file.
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CProcessor"),
         .target(name: "CSignals"),
         .target(name: "Diagnostics", dependencies: ["CProcessor", "CSignals"]),
+        .target(name: "Digests", dependencies: ["COpenSSL"]),
         .target(name: "RandomStreams"),
-        .target(name: "TemporalAnnotations", dependencies: ["Diagnostics", crypto]),
+        .target(name: "TemporalAnnotations", dependencies: ["Diagnostics", "Digests"]),
         // Floor 1
         .target(name: "Kernels", dependencies: ["COneDNN", "COpenBLAS", "CProcessor", "Diagnostics"], swiftSettings: uncheckedArithmetic),
         .target(name: "Collectives", dependencies: ["COpenMPI", "Diagnostics"]),
         .target(name: "Configuration", dependencies: ["Diagnostics", yams]),
         // Floor 2
         .target(name: "Autograd", dependencies: ["Diagnostics", "Kernels"]),
-        .target(name: "HDF5", dependencies: ["CHDF5", "COpenMPI", "Diagnostics", crypto]),
+        .target(name: "HDF5", dependencies: ["CHDF5", "COpenMPI", "Diagnostics", "Digests"]),
         .target(
             name: "FeatureStore", dependencies: ["CZlib", "Collectives", "Diagnostics", "HDF5", "RandomStreams", "TemporalAnnotations"]),
         .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
@@ -72,7 +72,7 @@ let package = Package(
         .target(
             name: "Checkpoints",
             dependencies: [
-                "Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "NeuralNetworks", "RunRecords", "TemporalAnnotations", crypto,
+                "Autograd", "Detectors", "Diagnostics", "Digests", "FeatureStore", "HDF5", "NeuralNetworks", "RunRecords", "TemporalAnnotations",
             ]),
         .target(
             name: "Sampling",
@@ -80,8 +80,8 @@ let package = Package(
         .target(
             name: "TrainingMethods",
             dependencies: [
-                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "FeatureStore", "Kernels",
-                "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling", crypto,
+                "Autograd", "Checkpoints", "Collectives", "Configuration", "DataParallel", "Detectors", "Diagnostics", "Digests", "FeatureStore",
+                "Kernels", "NeuralNetworks", "PostProcessing", "RandomStreams", "RunRecords", "Sampling",
             ]),
         .target(
             name: "TrainingReview",
@@ -142,7 +142,7 @@ let package = Package(
             ]),
         .target(
             name: "Reports",
-            dependencies: ["DetectionAnalysis", "DetectionMetrics", "Diagnostics", "RunRecords", "TemporalAnnotations", crypto]),
+            dependencies: ["DetectionAnalysis", "DetectionMetrics", "Diagnostics", "Digests", "RunRecords", "TemporalAnnotations"]),
         .target(name: "ScalingPlans", dependencies: ["DataParallel", "Diagnostics", "Sampling", "TrainingMethods"]),
         .target(name: "TensorBoard", dependencies: ["DetectionMetrics", "Diagnostics", "RunRecords"]),
         .target(
@@ -182,6 +182,7 @@ let package = Package(
             dependencies: ["Autograd", "Detectors", "Diagnostics", "FeatureStore", "HDF5", "Kernels", "NeuralNetworks", "RandomStreams"],
             path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
+        .testTarget(name: "DigestsTests", dependencies: ["Digests"]),
         .testTarget(name: "RandomStreamsTests", dependencies: ["RandomStreams"]),
         .testTarget(name: "TemporalAnnotationsTests", dependencies: ["TemporalAnnotations", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["CSignals", "Diagnostics", "Kernels", "RandomStreams", "TestSupport"]),
@@ -189,7 +190,7 @@ let package = Package(
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives"]),
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "HDF5Tests", dependencies: ["Diagnostics", "HDF5", "TestSupport"]),
-        .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "FeatureStore", "HDF5", "RandomStreams", "TestSupport", crypto]),
+        .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "Digests", "FeatureStore", "HDF5", "RandomStreams", "TestSupport"]),
         .testTarget(name: "PostProcessingTests", dependencies: ["HDF5", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams"]),

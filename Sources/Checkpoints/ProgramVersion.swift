@@ -1,4 +1,4 @@
-import Crypto
+import Digests
 import Foundation
 import RunRecords
 
@@ -10,7 +10,7 @@ public enum ProgramVersion {
     /// (35 MB: 0.1 s). Empty where the system does not show the file.
     public static let buildDigest: String = {
         guard let bytes = try? Data(contentsOf: URL(fileURLWithPath: "/proc/self/exe"), options: .alwaysMapped) else { return "" }
-        return SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined()
+        return SHA256(bytes).hex()
     }()
 
     /// "0.1.0 (build 7fbdc18a2699)".

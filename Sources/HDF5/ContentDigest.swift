@@ -1,4 +1,4 @@
-import Crypto
+import Digests
 import Foundation
 
 /// SHA-256 over named arrays: names, shapes and values, in the order they are added. Says whether two files hold the same, however they were written.
@@ -43,20 +43,20 @@ public struct ContentDigest {
     /// Values as they are stored.
     public mutating func add(name: String, shape: [Int], _ values: UnsafeRawBufferPointer) {
         add(integer: name.utf8.count)
-        hash.update(data: Array(name.utf8))
+        hash.update(name.utf8)
         add(integer: shape.count)
         for size in shape { add(integer: size) }
         add(integer: values.count)
-        if values.count > 0 { hash.update(bufferPointer: values) }
+        hash.update(values)
     }
 
     private mutating func add(integer: Int) {
-        withUnsafeBytes(of: UInt64(bitPattern: Int64(integer)).littleEndian) { hash.update(bufferPointer: $0) }
+        withUnsafeBytes(of: UInt64(bitPattern: Int64(integer)).littleEndian) { hash.update($0) }
     }
 
     /// The digest of everything added so far: 32 bytes.
-    public func bytes() -> [UInt8] { Array(hash.finalize()) }
+    public func bytes() -> [UInt8] { hash.bytes() }
 
     /// The digest of everything added so far: 64 hexadecimal digits.
-    public func hex() -> String { bytes().map { String(format: "%02x", $0) }.joined() }
+    public func hex() -> String { hash.hex() }
 }

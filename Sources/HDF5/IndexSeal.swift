@@ -1,6 +1,6 @@
 import CHDF5
-import Crypto
 import Diagnostics
+import Digests
 import Foundation
 
 /// The digest of an HDF5 file's index, behind the end of the HDF5 file itself, where its programs do not look: SHA-256 over all bytes but the values
@@ -140,7 +140,7 @@ enum IndexSeal {
 
     private static func digest(of file: Int32, size: Int, head: [UInt8], leavingOut ranges: [Range<Int>]) -> [UInt8]? {
         var hash = SHA256()
-        hash.update(data: head)
+        hash.update(head)
         var buffer = [UInt8](repeating: 0, count: min(max(size, 1), 1 << 16))
         var place = 0
         for range in ranges + [size..<size] {
@@ -149,7 +149,7 @@ enum IndexSeal {
                 let isRead = buffer.withUnsafeMutableBytes { bytes in
                     let part = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
                     guard fill(part, file, place) else { return false }
-                    hash.update(bufferPointer: UnsafeRawBufferPointer(part))
+                    hash.update(UnsafeRawBufferPointer(part))
                     return true
                 }
                 guard isRead else { return nil }
@@ -157,7 +157,7 @@ enum IndexSeal {
             }
             place = range.upperBound
         }
-        return Array(hash.finalize())
+        return hash.bytes()
     }
 }
 

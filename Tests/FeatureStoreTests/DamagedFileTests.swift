@@ -1,5 +1,5 @@
-import Crypto
 import Diagnostics
+import Digests
 import FeatureStore
 import Foundation
 import HDF5
@@ -31,10 +31,10 @@ final class DamagedFileTests: FolderTestCase {
         XCTAssertEqual(count, 500 * 3 * 4)
         XCTAssertEqual(bytes[first + 4..<first + 8].withUnsafeBytes { $0.loadUnaligned(as: Float.self) }, 0.125)
         var hash = SHA256()
-        hash.update(data: bytes[end..<end + 40])
-        hash.update(data: bytes[..<first])
-        hash.update(data: bytes[(first + count)..<end])
-        XCTAssertEqual(Array(bytes[end + 40..<end + 72]), Array(hash.finalize()))
+        hash.update(bytes[end..<end + 40])
+        hash.update(bytes[..<first])
+        hash.update(bytes[(first + count)..<end])
+        XCTAssertEqual(Array(bytes[end + 40..<end + 72]), hash.bytes())
         XCTAssertEqual(number(bytes, end + 72), 88)
         XCTAssertEqual(Array(bytes[(end + 80)...]), magic)
     }
@@ -46,10 +46,10 @@ final class DamagedFileTests: FolderTestCase {
         damaged[100] ^= 1
         try write(damaged, "b.h5")
         var hash = SHA256()
-        hash.update(data: damaged[end..<end + 40])
-        hash.update(data: damaged[..<matrix.lowerBound])
-        hash.update(data: damaged[matrix.upperBound..<end])
-        let found = Array(hash.finalize()).prefix(6).map { String(format: "%02x", $0) }.joined()
+        hash.update(damaged[end..<end + 40])
+        hash.update(damaged[..<matrix.lowerBound])
+        hash.update(damaged[matrix.upperBound..<end])
+        let found = hash.bytes().prefix(6).map { String(format: "%02x", $0) }.joined()
         let recorded = whole[end + 40..<end + 46].map { String(format: "%02x", $0) }.joined()
         assertFailure(
             """

@@ -1,4 +1,4 @@
-import Crypto
+import Digests
 import Foundation
 
 /// What a page can do beyond being read: tooltips at once, values of curves under the pointer, zoom in timelines. The page says all it has to say
@@ -6,7 +6,7 @@ import Foundation
 enum PageScript {
     /// Allows this script, the page's style and nothing else: no other script, nothing from a network.
     static let policy: String = {
-        let digest = Data(SHA256.hash(data: Data("\(source)".utf8))).base64EncodedString()
+        let digest = Data(SHA256("\(source)".utf8).bytes()).base64EncodedString()
         return "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-\(digest)'; base-uri 'none'; form-action 'none'"
     }()
 

@@ -1,5 +1,5 @@
-import Crypto
 import Diagnostics
+import Digests
 import Foundation
 
 /// Segments of recordings that may hold actions, whatever their class, out of files of either form:
@@ -45,14 +45,14 @@ public struct ProposalLists: Sendable {
                 Self.add(kept, of: video, to: &hash)
             }
         }
-        digest = hash.finalize().map { String(format: "%02x", $0) }.joined()
+        digest = hash.hex()
     }
 
     /// Names and ends go into the digest.
     private static func add(_ recording: Recording, of video: VideoID, to hash: inout SHA256) {
-        hash.update(data: Data(video.name.utf8))
+        hash.update(video.name.utf8)
         for number in [recording.frames ?? -1] + recording.segments.flatMap({ [$0.start, $0.end] }) {
-            withUnsafeBytes(of: number.bitPattern.littleEndian) { hash.update(bufferPointer: $0) }
+            withUnsafeBytes(of: number.bitPattern.littleEndian) { hash.update($0) }
         }
     }
 

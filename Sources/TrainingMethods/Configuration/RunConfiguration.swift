@@ -1,7 +1,7 @@
 import Configuration
-import Crypto
 import Detectors
 import Diagnostics
+import Digests
 import Foundation
 
 /// The configuration of a run: everything that determines it, as typed values with defaults.
@@ -168,5 +168,5 @@ public struct RunConfiguration: Equatable, Sendable {
     ]
 
     /// SHA-256 of the canonical YAML, hex.
-    public var digest: String { SHA256.hash(data: Data(canonicalYAML.utf8)).map { String(format: "%02x", $0) }.joined() }
+    public var digest: String { SHA256(canonicalYAML.utf8).hex() }
 }
