@@ -8,7 +8,7 @@ final class AdaptivePseudoLabelCommandTests: CommandTestCase {
     private let text = """
         data: {store: FOLDER/store.h5, virtual_shards: 4, batch_size: 4, max_rows: 100, labeled_fraction: 0.4}
         \(CommandTestCase.tinyModel())
-        training: {iterations: 30, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 6, log_every: 5, threads: 1}
+        training: {iterations: 30, warmup_iterations: 2, learning_rate: 0.01, checkpoint_every: 17, log_every: 5, threads: 1}
         test: {max_seg_num: 20, min_score: 0.001}
         method: {name: apl}
         \(CommandTestCase.tinyStages)

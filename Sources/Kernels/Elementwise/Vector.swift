@@ -13,15 +13,44 @@
     UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: Vector.self)
 }
 
-/// The first `count` (< 16) floats, zeros behind them.
-@inline(__always) func loadPart(_ pointer: UnsafePointer<Float>, _ count: Int) -> Vector {
-    var value = Vector()
-    for lane in 0..<count { value[lane] = pointer[lane] }
-    return value
+/// The first `count` (< 16) floats, zeros behind them. Not inlined: the pieces are many, and rows end with one at most.
+@inline(never) func loadPart(_ pointer: UnsafePointer<Float>, _ count: Int) -> Vector {
+    let (first, rest) = ends(count, 8)
+    return Vector(lowHalf: load8(pointer, first), highHalf: load8(pointer + first, rest))
 }
 
-@inline(__always) func storePart(_ pointer: UnsafeMutablePointer<Float>, _ value: Vector, _ count: Int) {
-    for lane in 0..<count { pointer[lane] = value[lane] }
+@inline(never) func storePart(_ pointer: UnsafeMutablePointer<Float>, _ value: Vector, _ count: Int) {
+    let (first, rest) = ends(count, 8)
+    store8(pointer, value.lowHalf, first)
+    store8(pointer + first, value.highHalf, rest)
+}
+
+/// How many of `count` elements lie in the lower half of two times `half`, and how many in the upper.
+@inline(__always) private func ends(_ count: Int, _ half: Int) -> (Int, Int) { count < half ? (count, 0) : (half, count &- half) }
+
+@inline(__always) private func load8(_ pointer: UnsafePointer<Float>, _ count: Int) -> SIMD8<Float> {
+    if count == 8 { return UnsafeRawPointer(pointer).loadUnaligned(as: SIMD8<Float>.self) }
+    let (first, rest) = ends(count, 4)
+    return SIMD8(lowHalf: load4(pointer, first), highHalf: load4(pointer + first, rest))
+}
+
+@inline(__always) private func load4(_ pointer: UnsafePointer<Float>, _ count: Int) -> SIMD4<Float> {
+    if count == 4 { return UnsafeRawPointer(pointer).loadUnaligned(as: SIMD4<Float>.self) }
+    return SIMD4(count > 0 ? pointer[0] : 0, count > 1 ? pointer[1] : 0, count > 2 ? pointer[2] : 0, 0)
+}
+
+@inline(__always) private func store8(_ pointer: UnsafeMutablePointer<Float>, _ value: SIMD8<Float>, _ count: Int) {
+    if count == 8 { return UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: SIMD8<Float>.self) }
+    let (first, rest) = ends(count, 4)
+    store4(pointer, value.lowHalf, first)
+    store4(pointer + first, value.highHalf, rest)
+}
+
+@inline(__always) private func store4(_ pointer: UnsafeMutablePointer<Float>, _ value: SIMD4<Float>, _ count: Int) {
+    if count == 4 { return UnsafeMutableRawPointer(pointer).storeBytes(of: value, as: SIMD4<Float>.self) }
+    if count > 0 { pointer[0] = value.x }
+    if count > 1 { pointer[1] = value.y }
+    if count > 2 { pointer[2] = value.z }
 }
 
 /// Sum of the lanes, pairwise.
