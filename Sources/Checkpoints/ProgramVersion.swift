@@ -30,12 +30,13 @@ extension Checkpoint.Header {
     /// What to say where the program that continues with a run is not the one that wrote the checkpoint; nil where it is, or nobody knows.
     package var otherBuildNote: String? { otherBuildNote(version: ProgramVersion.current, digest: ProgramVersion.buildDigest) }
 
-    /// What to say where matrix products are made by other libraries, or other versions of them, than those that the run was begun with; nil where they
-    /// are the same, or nobody knows.
+    /// What to say where matrix products are made by other libraries, other versions of them, or other instructions than those that the run was begun
+    /// with; nil where they are the same, or nobody knows. Version 0.1.0 did not record the instructions.
     ///
     /// - Parameter now: those of this program.
     package func otherLibrariesNote(_ now: String) -> String? {
-        guard !libraries.isEmpty, libraries != now else { return nil }
+        let known = libraries.contains("(") ? now : now.replacing(#/ \([^)]*\)/#, with: "")
+        guard !libraries.isEmpty, libraries != known else { return nil }
         return "warning: the checkpoint was written with \(libraries), this program has \(now): the result may differ in its last bits from that of "
             + "an uninterrupted run"
     }

@@ -169,6 +169,13 @@ final class CheckpointTests: XCTestCase {
         XCTAssertEqual(
             old.otherLibrariesNote("oneDNN 3.13.0, OpenBLAS 0.3.21"),
             "warning: the checkpoint was written with oneDNN 2.6.3, OpenBLAS 0.3.21, this program has oneDNN 3.13.0, OpenBLAS 0.3.21: \(differs)")
+        XCTAssertNil(old.otherLibrariesNote("oneDNN 2.6.3 (AVX2), OpenBLAS 0.3.21 (Zen)"), "nobody recorded the instructions")
+        old.libraries = "oneDNN 2.6.3 (AVX-512), OpenBLAS 0.3.21 (SkylakeX)"
+        XCTAssertNil(old.otherLibrariesNote(old.libraries))
+        XCTAssertEqual(
+            old.otherLibrariesNote("oneDNN 2.6.3 (AVX2), OpenBLAS 0.3.21 (Zen)"),
+            "warning: the checkpoint was written with oneDNN 2.6.3 (AVX-512), OpenBLAS 0.3.21 (SkylakeX), this program has oneDNN 2.6.3 (AVX2), "
+                + "OpenBLAS 0.3.21 (Zen): \(differs)")
         // The test's own program.
         XCTAssertEqual(ProgramVersion.buildDigest.count, 64)
         XCTAssertEqual(ProgramVersion.text, "0.1.0 (build \(ProgramVersion.buildDigest.prefix(12)))")

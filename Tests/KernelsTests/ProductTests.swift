@@ -63,7 +63,7 @@ final class ProductTests: XCTestCase {
                     return c.map(\.bitPattern)
                 }
                 let library =
-                    suits(lda, transposeA, ldb, transposeB, withAVX512: MatrixMultiply.oneDNNUsesAVX512) ? MatrixMultiplyBackend.onednn : .openblas
+                    suits(lda, transposeA, ldb, transposeB, withAVX512: OneDNN.usesAVX512) ? MatrixMultiplyBackend.onednn : .openblas
                 XCTAssertEqual(result(.byShape), result(library), "\(m)x\(n)x\(k) \(transposeA) \(transposeB)")
             }
         }

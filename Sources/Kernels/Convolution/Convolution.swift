@@ -73,10 +73,10 @@ extension Convolution {
         func cut(_ count: Int, _ each: Int) -> [Range<Int>] {
             stride(from: 0, to: count, by: each).map { $0..<min(count, $0 + each) }
         }
-        let outputs = cut(output, 512)
-        let inputs =
-            [(width: 512, least: 4), (256, 2), (128, 2)].first { taps * cut(input, $0.width).count * outputs.count >= $0.least }
-            .map { cut(input, $0.width) } ?? cut(input, 64)
+        func number(_ count: Int, _ each: Int) -> Int { (count + each - 1) / each }
+        let widths: [(width: Int, least: Int)] = [(512, 4), (256, 2), (128, 2)]
+        let width = widths.first { taps * number(input, $0.width) * number(output, 512) >= $0.least }?.width ?? 64
+        let inputs = cut(input, width), outputs = cut(output, 512)
         return (0..<taps).flatMap { tap in inputs.flatMap { channels in outputs.map { (tap, channels, $0) } } }
     }
 }

@@ -76,15 +76,12 @@ public enum MatrixMultiply {
         case .onednn:
             OneDNN.multiply(m, n, k, a, lda, transposeA, b, ldb, transposeB, c, ldc, accumulate, alpha)
         case .byShape:
-            let suits = suitsOneDNN(lda: lda, transposeA: transposeA, ldb: ldb, transposeB: transposeB, withAVX512: oneDNNUsesAVX512)
+            let suits = suitsOneDNN(lda: lda, transposeA: transposeA, ldb: ldb, transposeB: transposeB, withAVX512: OneDNN.usesAVX512)
             oneThread(
                 m: m, n: n, k: k, a, lda: lda, transposeA: transposeA, b, ldb: ldb, transposeB: transposeB, into: c, ldc: ldc, accumulate: accumulate,
                 alpha: alpha, by: suits ? .onednn : .openblas)
         }
     }
-
-    /// Whether oneDNN uses AVX-512 here; the environment may forbid it (`ONEDNN_MAX_CPU_ISA`).
-    package static let oneDNNUsesAVX512 = OneDNN.usesAVX512
 
     /// Whether oneDNN is the faster library for such operands. Without AVX-512 it reads B [k, n] and A [k, m] across rows that it does not copy before.
     /// Where these begin a multiple of 2 KiB apart, they fall on the same few lines of the first-level cache: 40 to 60 in place of 85 GFLOP/s on a core

@@ -3,7 +3,7 @@ import Diagnostics
 import Synchronization
 
 /// oneDNN on the processor, one thread per call.
-enum OneDNN {
+package enum OneDNN {
     private static let setThreads = kairos_openmp_set_threads()
 
     /// To be called on a thread before it uses the library.
@@ -22,7 +22,13 @@ enum OneDNN {
                 accumulate ? 1 : 0, c, Int64(ldc)), "multiply matrices")
     }
 
-    static let usesAVX512 = dnnl_get_effective_cpu_isa().rawValue & dnnl_cpu_isa_avx512_core.rawValue == dnnl_cpu_isa_avx512_core.rawValue
+    /// Whether it uses AVX-512 here; the environment may forbid it (`ONEDNN_MAX_CPU_ISA`).
+    package static let usesAVX512 = uses(dnnl_cpu_isa_avx512_core)
+
+    /// The widest vector instructions that its float32 products use here.
+    static let instructionSet = usesAVX512 ? "AVX-512" : uses(dnnl_cpu_isa_avx2) ? "AVX2" : uses(dnnl_cpu_isa_avx) ? "AVX" : "SSE4.1"
+
+    private static func uses(_ isa: dnnl_cpu_isa_t) -> Bool { dnnl_get_effective_cpu_isa().rawValue & isa.rawValue == isa.rawValue }
 
     private static let letterT = CChar(UInt8(ascii: "T")), letterN = CChar(UInt8(ascii: "N"))
 

@@ -36,8 +36,9 @@ public enum ProductChoice {
         } else {
             var speeds: [MatrixMultiplyBackend: Double] = [:]
             if communicator.isRoot { speeds = MatrixMultiply.measuredSpeeds() }
-            let backend = try communicator.broadcast(communicator.isRoot ? faster(speeds).rawValue : "")
-            ComputeContext.current.backend = MatrixMultiplyBackend(rawValue: backend) ?? .openblas
+            let all = MatrixMultiplyBackend.allCases
+            let choice = try communicator.broadcast(communicator.isRoot ? all.firstIndex(of: faster(speeds)) ?? 0 : 0)
+            ComputeContext.current.backend = all[choice]
             let measured = MatrixMultiplyBackend.allCases.map { $0.rawValue + String(format: " %.0f", (speeds[$0] ?? 0) * 1e-9) }
             reason = ", measured: \(measured.joined(separator: ", ")) GFLOP/s per thread"
         }
