@@ -36,7 +36,7 @@ struct ExportCommand: ParsableCommand {
         lock.warning.map(note)
         let source = try Checkpoint(path: checkpoint)
         try source.requireTrainedDetector()
-        let configuration = try RunConfiguration(yaml: source.header.configuration, file: checkpoint)
+        let configuration = try RunConfiguration(checkpoint: source.header.configuration, file: checkpoint, registry: .standard)
         try MemoryCheck.requireAlone(
             MemoryEstimate(
                 parts: [.init("the weights and the file's bytes", bytes: 8 * source.parameterCount)], file: checkpoint,
