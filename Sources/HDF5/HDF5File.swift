@@ -207,14 +207,11 @@ public final class HDF5File: @unchecked Sendable {
         guard id >= 0 else {
             throw Failure.failed("the file is closed already", at: .file(path), .dataset(name), advice: "report this as a fault of the program")
         }
-        guard exists(name) else {
-            throw Failure.badInput(
-                "the file holds no dataset '\(name)'", at: .file(path), .dataset(name), advice: "check that the file is of the kind expected here")
-        }
         let dataset = H5Dopen2(id, name, kairos_h5p_default())
         guard dataset >= 0 else {
+            let reason = HDF5Library.lastError()
             throw Failure.badInput(
-                "'\(name)' is not a readable dataset: \(HDF5Library.lastError())", at: .file(path), .dataset(name),
+                exists(name) ? "'\(name)' is not a readable dataset: \(reason)" : "the file holds no dataset '\(name)'", at: .file(path), .dataset(name),
                 advice: "check that the file is of the kind expected here")
         }
         return dataset
