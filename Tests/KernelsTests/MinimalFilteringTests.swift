@@ -71,24 +71,27 @@ final class MinimalFilteringTests: XCTestCase {
         }
     }
 
-    /// Input channels in more than one part.
+    /// Input channels in more than one part; outputs whose transformed weights lie further apart than they are wide.
     func testWideLayers() throws {
-        let shape = Convolution(input: 530, output: 64, kernel: 3, offsets: [0, 9, 40]), filter = try XCTUnwrap(MinimalFiltering(shape))
-        let x = numbers(40 * 530), before = numbers(3 * 530 * 64)
-        var dy = numbers(40 * 64), scratch = [Float](repeating: .nan, count: filter.gradientScratchCount)
-        var y = [Float](repeating: .nan, count: 40 * 64), direct = y, dx = [Float](repeating: .nan, count: 40 * 530), directX = dx
-        let w = numbers(3 * 530 * 64), bias = numbers(64)
-        filter.forward(x, w, scratch: &scratch, bias: bias, into: &y)
-        shape.forward(x, w, bias: bias, into: &direct)
-        XCTAssertLessThan(error(y, direct.map(Double.init)), 2e-6)
-        filter.backwardInput(dy, w, scratch: &scratch, into: &dx, add: false)
-        shape.backwardInput(dy, w, into: &directX, add: false)
-        XCTAssertLessThan(error(dx, directX.map(Double.init)), 2e-6)
-        for add in [false, true] {
-            var dw = before, expected = before
-            filter.backwardWeight(x, dy, scratch: &scratch, into: &dw, add: add)
-            shape.backwardWeight(x, &dy, into: &expected, add: add)
-            XCTAssertLessThan(error(dw, expected.map(Double.init)), 2e-6)
+        for (input, output) in [(530, 64), (20, 512), (530, 1_024)] {
+            let shape = Convolution(input: input, output: output, kernel: 3, offsets: [0, 9, 40]), filter = try XCTUnwrap(MinimalFiltering(shape))
+            let x = numbers(40 * input), before = numbers(3 * input * output)
+            var dy = numbers(40 * output), scratch = [Float](repeating: .nan, count: filter.gradientScratchCount)
+            var u = [Float](repeating: .nan, count: filter.weightScratchCount)
+            var y = [Float](repeating: .nan, count: 40 * output), direct = y, dx = [Float](repeating: .nan, count: 40 * input), directX = dx
+            let w = numbers(3 * input * output), bias = numbers(output)
+            filter.forward(x, w, scratch: &u, bias: bias, into: &y)
+            shape.forward(x, w, bias: bias, into: &direct)
+            XCTAssertLessThan(error(y, direct.map(Double.init)), 2e-6)
+            filter.backwardInput(dy, w, scratch: &u, into: &dx, add: false)
+            shape.backwardInput(dy, w, into: &directX, add: false)
+            XCTAssertLessThan(error(dx, directX.map(Double.init)), 2e-6)
+            for add in [false, true] {
+                var dw = before, expected = before
+                filter.backwardWeight(x, dy, scratch: &scratch, into: &dw, add: add)
+                shape.backwardWeight(x, &dy, into: &expected, add: add)
+                XCTAssertLessThan(error(dw, expected.map(Double.init)), 2e-6)
+            }
         }
     }
 

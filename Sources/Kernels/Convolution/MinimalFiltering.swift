@@ -53,8 +53,12 @@ public struct MinimalFiltering {
         for first in stride(from: 0, to: shape.input, by: Self.partColumns) { body(first..<min(shape.input, first + Self.partColumns)) }
     }
 
+    /// Numbers from row to row of the transformed weights. Not a multiple of 2 KiB apart: rows that are fall on the same few lines of the first-level
+    /// cache, and oneDNN without AVX-512, which copies none, multiplies half as fast.
+    var weightStride: Int { shape.output % 512 == 0 ? shape.output + 16 : shape.output }
+
     /// Numbers of the room for transformed weights that `forward` and `backwardInput` need.
-    public var weightScratchCount: Int { Self.points * min(Self.partColumns, shape.input) * shape.output }
+    public var weightScratchCount: Int { Self.points * min(Self.partColumns, shape.input) * weightStride }
 
     /// - Parameter part: input channels.
     func counted(_ family: KernelCounter.Family, part: Int, _ body: () -> Void) {
@@ -76,7 +80,7 @@ public struct MinimalFiltering {
 // MARK: Weights
 
 extension MinimalFiltering {
-    /// G w for some input channels, [6, inputs, output].
+    /// G w for some input channels, [6, inputs, weightStride].
     ///
     /// - Parameters:
     ///   - w: [3, input, output].
@@ -88,17 +92,21 @@ extension MinimalFiltering {
         let first = w + (reversed ? 2 * tap : 0), middle = w + tap, last = w + (reversed ? 0 : 2 * tap)
         let began = KernelCounter.begin()
         defer { KernelCounter.end(began, .conversion, operations: 13 * count, direct: 0, bytes: 36 * count) }
-        Threads.overRanges(count, grain: 1 << 14) { range in
-            forEachPiece(range) { i, n in
-                let a = load(first + i, n), b = load(middle + i, n), c = load(last + i, n)
-                let outer = (a + c) * Vector(repeating: -1 / 6), inner = b * Vector(repeating: 1 / 6)
-                let wide = a * Vector(repeating: 1 / 24) + c * Vector(repeating: 1 / 6), narrow = b * Vector(repeating: 1 / 12)
-                store(u + i, a * 0.25, n)
-                store(u + count + i, outer - inner, n)
-                store(u + 2 * count + i, outer + inner, n)
-                store(u + 3 * count + i, wide + narrow, n)
-                store(u + 4 * count + i, wide - narrow, n)
-                store(u + 5 * count + i, c, n)
+        let columns = shape.output, stride = weightStride, step = inputs.count * stride
+        Threads.overRanges(inputs.count, grain: max(1, (1 << 14) / columns)) { range in
+            for row in range {
+                let first = first + row * columns, middle = middle + row * columns, last = last + row * columns, u = u + row * stride
+                forEachPiece(0..<columns) { i, n in
+                    let a = load(first + i, n), b = load(middle + i, n), c = load(last + i, n)
+                    let outer = (a + c) * Vector(repeating: -1 / 6), inner = b * Vector(repeating: 1 / 6)
+                    let wide = a * Vector(repeating: 1 / 24) + c * Vector(repeating: 1 / 6), narrow = b * Vector(repeating: 1 / 12)
+                    store(u + i, a * 0.25, n)
+                    store(u + step + i, outer - inner, n)
+                    store(u + 2 * step + i, outer + inner, n)
+                    store(u + 3 * step + i, wide + narrow, n)
+                    store(u + 4 * step + i, wide - narrow, n)
+                    store(u + 5 * step + i, c, n)
+                }
             }
         }
     }
@@ -189,7 +197,8 @@ extension MinimalFiltering {
         _ source: Rows, into target: UnsafeMutablePointer<Float>, columns results: Int, stride: Int, _ u: UnsafePointer<Float>, transposed: Bool,
         bias: UnsafePointer<Float>?, add: Bool
     ) {
-        let pieces = pieces, workers = OneDNN.workers(ComputeContext.current.threads), columns = source.columns, matrix = columns * results
+        let pieces = pieces, workers = OneDNN.workers(ComputeContext.current.threads), columns = source.columns
+        let matrix = (transposed ? results : columns) * weightStride
         Threads.overPieces(weights: pieces.map(\.count), isParallel: shape.isParallel) { piece, number in
             let own = pieces[piece], count = own.count
             let v = workers[number].tile(Self.points * count * (columns + results)), m = v + Self.points * count * columns
@@ -197,7 +206,7 @@ extension MinimalFiltering {
             for point in 0..<Self.points {
                 MatrixMultiply.oneThread(
                     m: count, n: results, k: columns, v + point * count * columns, lda: columns, transposeA: false, u + point * matrix,
-                    ldb: shape.output, transposeB: transposed, into: m + point * count * results, ldc: results, accumulate: false)
+                    ldb: weightStride, transposeB: transposed, into: m + point * count * results, ldc: results, accumulate: false)
             }
             for (place, tile) in own.enumerated() {
                 transformResult(
