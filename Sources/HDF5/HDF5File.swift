@@ -211,7 +211,8 @@ public final class HDF5File: @unchecked Sendable {
         guard dataset >= 0 else {
             let reason = HDF5Library.lastError()
             throw Failure.badInput(
-                exists(name) ? "'\(name)' is not a readable dataset: \(reason)" : "the file holds no dataset '\(name)'", at: .file(path), .dataset(name),
+                exists(name) ? "'\(name)' is not a readable dataset: \(reason)" : "the file holds no dataset '\(name)'", at: .file(path),
+                .dataset(name),
                 advice: "check that the file is of the kind expected here")
         }
         return dataset
