@@ -1,5 +1,4 @@
 import Digests
-import Foundation
 
 /// SHA-256 over named arrays: names, shapes and values, in the order they are added. Says whether two files hold the same, however they were written.
 ///
