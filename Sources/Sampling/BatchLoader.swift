@@ -12,6 +12,7 @@ package final class BatchLoader {
     /// Steps whose reads are announced at most: what small steps need to fill the window.
     private static let mostAnnounced = 64
     private let plan: (StepPosition) -> [[TrainingVideo]]
+    private let rotation: FeatureRotation?
     private var nextRequest: Int
     private let end: Int
     private var planned: [StepPosition: [[TrainingVideo]]] = [:]
@@ -19,12 +20,16 @@ package final class BatchLoader {
     /// - Parameters:
     ///   - steps: the steps that will be asked for, one after another.
     ///   - ahead: steps read ahead.
+    ///   - rotation: of the features; nil: they stay as they are.
+    ///   - plan: the recordings of a shard's step, by group.
     package init(
-        store: FeatureStore, owned: Range<Int>, steps: Range<Int>, ahead: Int, plan: @escaping (StepPosition) -> [[TrainingVideo]]
+        store: FeatureStore, owned: Range<Int>, steps: Range<Int>, ahead: Int, rotation: FeatureRotation? = nil,
+        plan: @escaping (StepPosition) -> [[TrainingVideo]]
     ) {
         self.store = store
         self.owned = owned
         self.ahead = ahead
+        self.rotation = rotation
         self.plan = plan
         nextRequest = steps.lowerBound
         end = steps.upperBound
@@ -46,8 +51,10 @@ package final class BatchLoader {
             nextRequest += 1
         }
         return try owned.map { shard in
-            let groups = planned.removeValue(forKey: StepPosition(step: step, shard: shard)) ?? []
-            return (shard, try groups.map { try Self.pack($0, store: store) { _ in try prefetcher.next() } })
+            let position = StepPosition(step: step, shard: shard), groups = planned.removeValue(forKey: position) ?? []
+            let batches = try groups.map { try Self.pack($0, store: store) { _ in try prefetcher.next() } }
+            for (group, batch) in batches.enumerated() { rotation?.turn(batch.features, at: position, group: group) }
+            return (shard, batches)
         }
     }
 

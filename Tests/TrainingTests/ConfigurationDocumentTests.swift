@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "8596bdf6bcf7168c70f5c04195ed82bf781a37ecc9f774df72215ad60fb60323")
+        XCTAssertEqual(run.digest, "725ab0fb994167f459fdde65bc2eee4b0451f9fd636eb588ee9aa0467c9d41fc")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "3a3e11e1e269410d2a605ab7fe64193db23fff671e28bc97080cf8ad0f88c42c")
+        XCTAssertEqual(run.digest, "ce287f9d7f76ec47b603fe0b4caaaf503588f39d5540c690d037d1ed62177f87")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

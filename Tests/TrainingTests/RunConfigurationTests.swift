@@ -166,6 +166,17 @@ final class RunConfigurationTests: RunConfigurationTestCase {
                   do: give indices from 0 to 4
                 """)
         }
+        let turned = try read(minimal, ["training.rotation_degrees=15"])
+        XCTAssertNoThrow(try turned.detector(inputDimension: 150, classes: 12))
+        XCTAssertThrowsError(try turned.detector(inputDimension: 41, classes: 5)) { error in
+            XCTAssertEqual(
+                "\(error)",
+                """
+                error: the store's features have 41 columns, rotation turns vectors of three numbers
+                  where: file 's.h5', key 'training.rotation_degrees'
+                  do: set the key to null where the features are not x, y, z, x, y, z, ...
+                """)
+        }
         let model = try XCTUnwrap(try run.detector(inputDimension: 2048, classes: 12) as? ActionFormer).configuration
         XCTAssertEqual(model.windows, Array(repeating: -1, count: 6))
         XCTAssertEqual(model.regressionRanges.last, 64...10000)

@@ -137,7 +137,8 @@ public final class Trainer {
     private func train(_ stage: Int, from first: Int, to end: Int, _ run: RunContext) throws {
         let training = configuration.training
         let loader = BatchLoader(
-            store: store, owned: shards.owned, steps: state.step..<end, ahead: configuration.data.prefetch
+            store: store, owned: shards.owned, steps: state.step..<end, ahead: configuration.data.prefetch,
+            rotation: training.rotation
         ) { [method] in method.videos(at: $0) }
         var interval = Interval()
         var timelineBefore = Timeline.current?.summary ?? Timeline.Summary()

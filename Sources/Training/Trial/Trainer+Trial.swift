@@ -29,7 +29,8 @@ extension Trainer {
         try method.beginTrial(stage: stage)
         state.step = first
         let loader = BatchLoader(
-            store: store, owned: shards.owned, steps: first..<first + count, ahead: configuration.data.prefetch
+            store: store, owned: shards.owned, steps: first..<first + count, ahead: configuration.data.prefetch,
+            rotation: configuration.training.rotation
         ) { [method] in method.videos(at: $0) }
         for number in 0..<count {
             let began = Self.now(), scheduled = stages[stage].schedule.rate(at: stages[stage].firstIteration + number)

@@ -60,6 +60,11 @@ extension RunConfiguration {
                 "\(origin.name)'s features have \(inputDimension) columns, \(fault.what)", at: .file(origin.path), .key(fault.key),
                 advice: fault.advice)
         }
+        if training.rotationDegrees != nil, !inputDimension.isMultiple(of: 3) {
+            throw Failure.badInput(
+                "\(origin.name)'s features have \(inputDimension) columns, rotation turns vectors of three numbers", at: .file(origin.path),
+                .key("training.rotation_degrees"), advice: "set the key to null where the features are not x, y, z, x, y, z, ...")
+        }
         if let unknown = training.emptyClasses.first(where: { $0 >= classes }) {
             throw Failure.badInput(
                 "class \(unknown) does not exist: \(origin.name) has \(classes) classes", at: .file(origin.path), .key("training.head_empty_cls"),

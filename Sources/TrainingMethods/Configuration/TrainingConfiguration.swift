@@ -45,6 +45,8 @@ public struct TrainingConfiguration: ConfigurationSection {
     public var labelSmoothing = 0.0
     /// MixUp's Beta(alpha, alpha). null: no mixing.
     public var mixupAlpha: Double?
+    /// Largest angle by which the features' vectors of x, y, z are turned. null: not turned.
+    public var rotationDegrees: Double?
     /// Weight of the regression loss.
     public var lossWeight = 1.0
     public var classPriorProbability = 0.01
@@ -157,6 +159,11 @@ public struct TrainingConfiguration: ConfigurationSection {
             "mixup_alpha", &mixupAlpha, Requirement<Double>.upTo(1, above: 0).orNull,
             meaning: "MixUp: each recording is mixed with another of its kind, weights from Beta(alpha, alpha); `null`: not "
                 + "([methods.md](methods.md#mixup))")
+        try keys.value(
+            "rotation_degrees", &rotationDegrees, Requirement<Double>.upTo(180, above: 0).orNull, unit: "degrees",
+            meaning:
+                "features are x, y, z, x, y, z, ...: all vectors of a recording are turned together, by at most this angle, each time it is learnt "
+                + "from; `null`: not ([methods.md](methods.md#rotation))")
         try keys.value("loss_weight", &lossWeight, .atLeast(0), meaning: "factor of the regression loss")
         try keys.value(
             "cls_prior_prob", &classPriorProbability, Requirement("above 0 and below 1") { $0 > 0 && $0 < 1 },
