@@ -39,8 +39,7 @@ extension Checkpoint {
             for (name, value) in header.furtherNormalizers { try file.setAttribute(of: "", named: "loss_normalizer_\(name)", value) }
             try file.setAttribute(of: "", named: "digest", digest)
             try file.setAttribute(of: "", named: "checksum", checksum)
-            try file.finishWriting()
-            try HDF5File.seal(part, leavingOut: groups.flatMap { group in names.map { "\(group)/\($0)" } })
+            try file.finishWriting(sealedWithout: groups.flatMap { group in names.map { "\(group)/\($0)" } })
             try requireWhole(part, digest: digest)
             result = digest
         }

@@ -29,5 +29,10 @@ public struct SHA256 {
     }
 
     /// The digest of everything added so far: 64 hexadecimal digits.
-    public func hex() -> String { bytes().map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined() }
+    public func hex() -> String { Self.hex(bytes()) }
+
+    /// Two lower-case hexadecimal digits for each byte.
+    public static func hex(_ bytes: some Sequence<UInt8>) -> String {
+        bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
+    }
 }

@@ -99,8 +99,7 @@ public struct FeatureStoreWriter {
         let file = try HDF5File.openForWriting(part)
         defer { file.close() }
         try file.setAttribute(of: "", named: "digest", digest)
-        try file.finishWriting()
-        try HDF5File.seal(part, leavingOut: [FeatureStoreFormat.matrix])
+        try file.finishWriting(sealedWithout: [FeatureStoreFormat.matrix])
         return digest
     }
 }

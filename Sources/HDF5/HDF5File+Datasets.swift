@@ -152,7 +152,22 @@ extension HDF5File {
         _ = H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER)
         let dataset = H5Dcreate2(id, name, type, space, links, creation, kairos_h5p_default())
         guard dataset >= 0 else { throw writeFailure("written", name) }
+        places[name] = Self.placeOfValues(dataset)
         return dataset
+    }
+
+    /// The bytes of the file that hold a contiguous dataset's values; nil for others and for empty ones. Call with the lock held.
+    func placeOfValues(_ name: String) throws -> Range<Int>? {
+        if let known = places[name] { return known }
+        let dataset = try openDataset(name)
+        defer { H5Dclose(dataset) }
+        return Self.placeOfValues(dataset)
+    }
+
+    private static func placeOfValues(_ dataset: hid_t) -> Range<Int>? {
+        let offset = H5Dget_offset(dataset), count = H5Dget_storage_size(dataset)
+        guard offset != haddr_t.max, count > 0 else { return nil }
+        return Int(offset)..<Int(offset) + Int(count)
     }
 
     func requireClass(_ type: hid_t, _ name: String, expected: String, _ accepts: (H5T_class_t) -> Bool) throws {

@@ -11,6 +11,8 @@ public final class HDF5File: @unchecked Sendable {
     public let path: String
     let isWritable: Bool
     private(set) var id: hid_t
+    /// Where the values of the contiguous datasets lie that were made through this object.
+    var places: [String: Range<Int>] = [:]
 
     init(path: String, id: hid_t, isWritable: Bool) {
         self.path = path

@@ -93,7 +93,7 @@ enum IndexSeal {
         guard let found = digest(of: file, size: size - length, head: Array(seal[..<head]), leavingOut: ranges) else { throw damaged(path) }
         let recorded = Array(seal[head..<head + 32])
         guard found == recorded else {
-            throw damaged(path, ": its digest is \(hex(found))..., \(hex(recorded))... is recorded")
+            throw damaged(path, ": its digest is \(SHA256.hex(found.prefix(6)))..., \(SHA256.hex(recorded.prefix(6)))... is recorded")
         }
         return true
     }
@@ -101,8 +101,6 @@ enum IndexSeal {
     private static func damaged(_ path: String, _ detail: String = "") -> Failure {
         .badInput("the file's index is damaged\(detail)", at: .file(path), advice: advice)
     }
-
-    private static func hex(_ digest: [UInt8]) -> String { digest.prefix(6).map { String(format: "%02x", $0) }.joined() }
 
     private static func isMagic(_ bytes: ArraySlice<UInt8>) -> Bool { zip(bytes, magic).filter { $0 == $1 }.count >= 6 }
 
@@ -162,24 +160,13 @@ enum IndexSeal {
 }
 
 extension HDF5File {
-    /// Seals a finished file (`IndexSeal`).
+    /// Closes a written file as `finishWriting()` does, and seals it (`IndexSeal`). One process alone.
     ///
-    /// - Parameters:
-    ///   - path: the file.
-    ///   - datasets: contiguous ones whose values are left out, since their readers check them.
-    /// - Throws: `Failure.failed` when it cannot be written.
-    public static func seal(_ path: String, leavingOut datasets: [String]) throws {
-        let file = try HDF5File.open(path)
-        let ranges = try HDF5Library.locked {
-            try datasets.compactMap { name -> Range<Int>? in
-                let dataset = try file.openDataset(name)
-                defer { H5Dclose(dataset) }
-                let offset = H5Dget_offset(dataset), count = H5Dget_storage_size(dataset)
-                guard offset != haddr_t.max, count > 0 else { return nil }
-                return Int(offset)..<Int(offset) + Int(count)
-            }
-        }
-        file.close()
+    /// - Parameter datasets: contiguous ones whose values are left out of the seal, since their readers check them.
+    /// - Throws: `Failure.failed` when it cannot be written, `.badInput` when there is no dataset of such a name.
+    public func finishWriting(sealedWithout datasets: [String]) throws {
+        let ranges = try HDF5Library.locked { try datasets.compactMap(placeOfValues) }
+        try finishWriting()
         try IndexSeal.append(to: path, leavingOut: ranges)
     }
 }
