@@ -13,7 +13,7 @@ struct ProposalMaker {
     /// Stem blocks that the detector has by default: some have none.
     private let stem: Int
     let needsSegments: Bool
-    private let mixesRecordings: Bool
+    let mixesRecordings: Bool
     private let detection: DetectionSettings
     /// Rows of a recording of middle length, and of the longest.
     let medianRows: Double, longestRows: Double

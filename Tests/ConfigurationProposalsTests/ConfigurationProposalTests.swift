@@ -109,6 +109,12 @@ final class ConfigurationProposalTests: FolderTestCase {
         XCTAssertNil(apl["icd.mpp"])
         XCTAssertEqual(apl["training.mixup_alpha"]?.value, "0.4")
         XCTAssertNil(apl["fustal.filter"])
+        for (key, value) in [("apl.pretraining_iterations", "0"), ("acp.coarse", "false"), ("acp.fine", "false")] {
+            XCTAssertEqual(apl[key]?.value, value)
+        }
+        let bmn = try proposal(try facts(store, method: "apl").facts, detector: "bmn", method: "apl")
+        XCTAssertEqual(bmn["apl.pretraining_iterations"]?.value, "300")
+        XCTAssertNil(bmn["acp.coarse"])
         let fustal = try proposal(try facts(store, method: "fustal").facts, method: "fustal")
         XCTAssertEqual(fustal["fustal.segments"]?.value, "60")
         XCTAssertEqual(fustal["fustal.generator_batch_size"]?.value, "12")
