@@ -136,10 +136,7 @@ public final class Trainer {
     /// Trains from the present step to step `end` of one stage. A checkpoint is left at the last step of the run and before it is stopped.
     private func train(_ stage: Int, from first: Int, to end: Int, _ run: RunContext) throws {
         let training = configuration.training
-        let loader = BatchLoader(
-            store: store, owned: shards.owned, steps: state.step..<end, ahead: configuration.data.prefetch,
-            rotation: training.rotation
-        ) { [method] in method.videos(at: $0) }
+        let loader = loader(state.step..<end)
         var interval = Interval()
         var timelineBefore = Timeline.current?.summary ?? Timeline.Summary()
         while state.step < end, !hasEndedEarly {
@@ -182,6 +179,13 @@ public final class Trainer {
     }
 
     // MARK: One step
+
+    /// What reads and packs the recordings of these steps.
+    func loader(_ steps: Range<Int>) -> BatchLoader {
+        BatchLoader(
+            store: store, owned: shards.owned, steps: steps, ahead: configuration.data.prefetch, rotation: configuration.training.rotation
+        ) { [method] in method.videos(at: $0) }
+    }
 
     /// One step: batches, the method's losses and gradients, their sums over shards, and the optimizer with this learning rate.
     func step(_ loader: BatchLoader, stage: Int, learningRate: Double) throws -> StepReport {

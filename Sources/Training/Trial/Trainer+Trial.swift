@@ -28,10 +28,7 @@ extension Trainer {
         let first = stageSteps[stage].lowerBound, count = rate == nil ? min(steps, stageSteps[stage].count) : steps
         try method.beginTrial(stage: stage)
         state.step = first
-        let loader = BatchLoader(
-            store: store, owned: shards.owned, steps: first..<first + count, ahead: configuration.data.prefetch,
-            rotation: configuration.training.rotation
-        ) { [method] in method.videos(at: $0) }
+        let loader = loader(first..<first + count)
         for number in 0..<count {
             let began = Self.now(), scheduled = stages[stage].schedule.rate(at: stages[stage].firstIteration + number)
             Activity.begin(step: state.step + 1)
