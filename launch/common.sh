@@ -98,6 +98,20 @@ results_of() {
     END { for (test in begun) { if (bad[test] || ended[test] < begun[test]) f++; else if (!skipped[test]) p++ } print p + 0, f + 0 }'
 }
 
+# failures_of LOG...: what failed tests said, each once, and the names of those that began and never ended.
+failures_of() {
+    cat "$@" | awk '
+    / error: / && !said[$0]++ { print; saying = 1; next }
+    match($0, /Test (Case|Suite) \047[^\047]+\047 (started|passed|failed|skipped)/) {
+        saying = 0
+        split(substr($0, RSTART, RLENGTH), part, "\047")
+        if (part[1] == "Test Case ") open[part[2]] += part[3] == " started" ? 1 : -1
+        next
+    }
+    saying && length($0) { print }
+    END { for (test in open) if (open[test] > 0) print test " began and did not end" }'
+}
+
 # python_with FOLDER IMPORTS WHAT PACKAGE...: sets `python` to a Python that imports what is asked for, of the system, or makes one in FOLDER. WHAT begins
 # the message where that fails: "package NAME is".
 python_with() {
