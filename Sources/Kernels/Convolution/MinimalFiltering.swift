@@ -53,9 +53,8 @@ public struct MinimalFiltering {
         for first in stride(from: 0, to: shape.input, by: Self.partColumns) { body(first..<min(shape.input, first + Self.partColumns)) }
     }
 
-    /// Numbers from row to row of the transformed weights. Not a multiple of 2 KiB apart: rows that are fall on the same few lines of the first-level
-    /// cache, and oneDNN without AVX-512, which copies none, multiplies half as fast.
-    var weightStride: Int { shape.output % 512 == 0 ? shape.output + 16 : shape.output }
+    /// Numbers from row to row of the transformed weights, which do not crowd the cache.
+    var weightStride: Int { MatrixMultiply.crowdsCache(rowsApart: shape.output) ? shape.output + 16 : shape.output }
 
     /// Numbers of the room for transformed weights that `forward` and `backwardInput` need.
     public var weightScratchCount: Int { Self.points * min(Self.partColumns, shape.input) * weightStride }

@@ -252,6 +252,9 @@ public final class Trainer {
     /// Whether some step has trained the detector.
     private var isDetectorTrained: Bool { zip(stages, stageSteps).contains { $0.trainsDetector && $1.lowerBound < state.step } }
 
+    /// The configuration as every checkpoint of the run says it.
+    private lazy var recorded = (yaml: configuration.canonicalYAML, digest: configuration.digest)
+
     /// What a checkpoint of the present state says besides arrays.
     public var header: Checkpoint.Header {
         var methodState = method.state
@@ -261,8 +264,8 @@ public final class Trainer {
         return Checkpoint.Header(
             programVersion: ProgramVersion.current, programDigest: ProgramVersion.buildDigest, step: state.step, optimizerStep: state.optimizer.step,
             seed: configuration.training.seed, lossNormalizer: state.lossNormalizer, furtherNormalizers: state.furtherNormalizers,
-            configuration: configuration.canonicalYAML,
-            configurationDigest: configuration.digest, storeDigest: store.digest, classes: store.classes.names, inputDimension: store.dimension,
+            configuration: recorded.yaml, configurationDigest: recorded.digest, storeDigest: store.digest, classes: store.classes.names,
+            inputDimension: store.dimension,
             featureRate: store.rate, metrics: metrics, labeledDigest: labeledDigest, gemm: ComputeContext.current.backend.rawValue,
             libraries: MatrixMultiply.libraries, methodState: methodState)
     }
