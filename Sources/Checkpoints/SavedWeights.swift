@@ -28,4 +28,17 @@ public struct SavedWeights: Equatable, Sendable {
         }
         RoundedWeights.forget()
     }
+
+    /// Makes the present ones `share` times these and 1 - `share` times what they are; the optimizer's moments stay.
+    ///
+    /// - Precondition: the state has as many parameters.
+    package func mix(into state: TrainingState, share: Float) {
+        precondition(values.count == state.arena.count && average.count == values.count)
+        func mix(_ saved: [Float], _ present: UnsafeMutablePointer<Float>) {
+            for i in saved.indices { present[i] = share * saved[i] + (1 - share) * present[i] }
+        }
+        mix(values, state.arena.values)
+        mix(average, state.average.values)
+        RoundedWeights.forget()
+    }
 }

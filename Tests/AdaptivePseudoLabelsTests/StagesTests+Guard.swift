@@ -8,7 +8,7 @@ import XCTest
 
 /// Rounds that are undone when held-out recordings speak against them, and selection by what these show.
 extension StagesTests {
-    private func run(_ overrides: [String], folder: String, resume: Bool = false) throws -> String {
+    func guardedRun(_ overrides: [String], folder: String, resume: Bool = false) throws -> String {
         let overrides =
             [
                 "data.max_rows=50", "data.evaluation_subset=null", "data.labeled_fraction=0.4", "training.warmup_iterations=0",
@@ -70,7 +70,7 @@ extension StagesTests {
             _ = try made.store(path)
             let folder = NSTemporaryDirectory() + "kairos-held-out-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: folder) }
-            return try run(
+            return try guardedRun(
                 [
                     "data.virtual_shards=1", "data.batch_size=1", "apl.unlabeled_batch_size=1", "data.labeled_order=\(order)",
                     "data.labeled_fraction=0.6", "training.class_weights=balanced",
@@ -86,7 +86,7 @@ extension StagesTests {
         let folder = NSTemporaryDirectory() + "kairos-guard-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let overrides = ["apl.guard=true", "training.iterations=60", "training.learning_rate=0.02", "apl.round_learning_rate=5"]
-        _ = try run(overrides, folder: folder)
+        _ = try guardedRun(overrides, folder: folder)
         let records = try guardRecords(folder)
         XCTAssertEqual(records.map(\.stage), ["burn-in", "round 1", "round 2"])
         XCTAssertGreaterThan(records[0].averageMAP, 0)
@@ -112,11 +112,11 @@ extension StagesTests {
         ] {
             let folder = NSTemporaryDirectory() + "kairos-guard-\(UUID().uuidString)"
             defer { try? FileManager.default.removeItem(atPath: folder) }
-            let whole = try run(overrides, folder: folder), checkpoints = RunFolder(folder).checkpoints(keep: 100)
+            let whole = try guardedRun(overrides, folder: folder), checkpoints = RunFolder(folder).checkpoints(keep: 100)
             XCTAssertEqual(checkpoints.steps.count, 10)
             for step in [9, 8, 7, 6, 5] {
                 checkpoints.removeAll(after: step)
-                XCTAssertEqual(try run(overrides, folder: folder, resume: true), whole, "after step \(step)")
+                XCTAssertEqual(try guardedRun(overrides, folder: folder, resume: true), whole, "after step \(step)")
             }
         }
     }
@@ -124,7 +124,7 @@ extension StagesTests {
     func testStateOfTheGuardIsChecked() throws {
         let folder = NSTemporaryDirectory() + "kairos-guard-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        _ = try run(["apl.guard=true"], folder: folder)
+        _ = try guardedRun(["apl.guard=true"], folder: folder)
         let state = try RunFolder(folder).readCheckpoint(step: 10).header.methodState
         let (method, _, _) = try method(["apl.guard=true", "apl.held_out_fraction=0.3"], labeled: 6)
         for key in ["apl_guard", "apl_guard_weights", "apl_guard_average"] {

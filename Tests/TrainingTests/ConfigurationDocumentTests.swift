@@ -75,9 +75,9 @@ final class ConfigurationDocumentTests: XCTestCase {
             for key in table.keys { XCTAssertFalse(key.meaning.isEmpty || key.meaning.contains("|") || key.meaning.contains("\n"), key.key) }
         }
         var run = RunConfiguration()
-        XCTAssertEqual(run.digest, "725ab0fb994167f459fdde65bc2eee4b0451f9fd636eb588ee9aa0467c9d41fc")
+        XCTAssertEqual(run.digest, "5a01b996fa26ac7afbb966a69688553c61d13f0240d3ac5939cf6236ee653b57")
         run.model = TriDetConfiguration()
-        XCTAssertEqual(run.digest, "ce287f9d7f76ec47b603fe0b4caaaf503588f39d5540c690d037d1ed62177f87")
+        XCTAssertEqual(run.digest, "0418548efdb0361c0ac96d960e2094e38e29ebea2489abd0587fd57001ce8c4d")
     }
 
     func testExampleConfigurationsCanBeRead() throws {

@@ -6,8 +6,9 @@ import PseudoLabels
 /// `apl_round`: round, first normaliser, whether the quality is known and its four numbers, the discriminator's steps. `apl_normalizers`: the others, where the detector has several. `apl_labels`: position of the
 /// recording in the store, start, end (seconds), class of each pseudo-label. `apl_label_weights`: their weights, unless all are 1. `apl_ignored`:
 /// position of the recording, start, end of each stretch of which nothing is known. `apl_pyramid`: the pre-trained pyramid that students begin with.
-/// `apl_guard`, `apl_guard_weights`, `apl_guard_average`: the best average mAP on the held-out recordings, and the weights that had it. `icd_weights`,
-/// `icd_first_moments`, `icd_second_moments`: in the order of the discriminator's parameters.
+/// `apl_guard`, `apl_guard_weights`, `apl_guard_average`: the best average mAP on the held-out recordings, and the weights that had it.
+/// `apl_burn_in_weights`, `apl_burn_in_average`: those of the burn-in's end, until the last round's. `icd_weights`, `icd_first_moments`,
+/// `icd_second_moments`: in the order of the discriminator's parameters.
 extension AdaptivePseudoLabelMethod {
     private var discriminatorArrays: [(name: String, values: UnsafeMutablePointer<Float>, count: Int)] {
         guard let icd = discriminator else { return [] }
@@ -33,6 +34,10 @@ extension AdaptivePseudoLabelMethod {
             result["apl_guard"] = StateBytes.bytes([best.score])
             result["apl_guard_weights"] = StateBytes.bytes(best.saved.values)
             result["apl_guard_average"] = StateBytes.bytes(best.saved.average)
+        }
+        if let burnIn {
+            result["apl_burn_in_weights"] = StateBytes.bytes(burnIn.values)
+            result["apl_burn_in_average"] = StateBytes.bytes(burnIn.average)
         }
         for (name, values, count) in discriminatorArrays { result[name] = StateBytes.bytes(values, count: count) }
         return result
@@ -60,6 +65,7 @@ extension AdaptivePseudoLabelMethod {
         }
         pretrained = values
         best = try guarded(state)
+        burnIn = try keptBurnIn(state)
         for (name, values, count) in discriminatorArrays { try StateBytes.restore(name, of: state, into: values, count: count) }
         discriminator?.optimizer.step = steps
         try take(labels)

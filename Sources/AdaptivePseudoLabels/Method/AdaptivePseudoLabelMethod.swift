@@ -61,6 +61,8 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
     var pretrained: [Float] = []
     /// The best weights so far, where rounds are guarded; part of the state.
     var best: GuardedWeights?
+    /// The burn-in's weights, where the run ends with a share of them; part of the state.
+    var burnIn: SavedWeights?
 
     /// - Throws: `Failure` for a detector whose predictions cannot become labels, when a part of the recordings is too small for the virtual
     ///   shards, and when the classes or the proposals of an unlabelled recording are to come from files that lack it.
@@ -269,12 +271,14 @@ public final class AdaptivePseudoLabelMethod: TrainingMethod {
         restart(state, pyramid: pretrained, seed: Self.seed(seed, round: round))
     }
 
-    /// A guarded round that was no gain is undone.
+    /// The burn-in's weights take part in those that the run ends with, and a guarded round that was no gain is undone.
     public func end(stage: Int, _ run: RunContext) throws {
         switch plan.phases[stage] {
-        case .pretraining: break
-        case .burnIn, .round: try guardRound(named: stages[stage].name, run)
+        case .pretraining: return
+        case .burnIn: keepBurnIn(run.state)
+        case .round(let number): returnToBurnIn(after: number, run.state)
         }
+        try guardRound(named: stages[stage].name, run)
     }
 
     static func seed(_ seed: UInt64, round: Int) -> UInt64 { seed &+ UInt64(round) &* 0x9E37_79B9_7F4A_7C15 }

@@ -97,6 +97,7 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
                 at: key,
                 advice: "set apl.held_out_fraction, for example to 0.25, or \(key) to \(apl.guardsRounds ? "false" : "adaptive")")
         }
+        if apl.burnInShare > 0 { try checkBurnInShare(run, keys) }
         switch (apl.roundIterations, apl.roundEpochs) {
         case (.some, .some):
             throw keys.refusal(
@@ -109,6 +110,18 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
         default: break
         }
         try run.requireWholeBatches(apl.unlabeledBatchSize, named: "unlabeled_batch_size", at: "apl.unlabeled_batch_size", keys)
+    }
+
+    /// Weights between two detectors make sense where one has come from the other, and where there is an end of the last round.
+    private func checkBurnInShare(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {
+        let other =
+            pseudoLabels.student == .restarted
+            ? ("students are restarted: their weights have nothing in common with the burn-in's", "apl.student to continued")
+            : run.training.patience != nil ? ("training.patience may end the run before its last round ends", "training.patience to null") : nil
+        guard let (reason, change) = other else { return }
+        throw keys.refusal(
+            "a share of the burn-in's weights is asked for, and \(reason)", at: "apl.burn_in_share",
+            advice: "set apl.burn_in_share to 0, or \(change)")
     }
 
     public static func measures(inFolder folder: String) throws -> [RunMeasure] { try RunMeasure.ofPseudoLabels(inFolder: folder) }

@@ -44,6 +44,8 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
     public var roundLearningRate: Double?
     /// What each round begins with.
     public var student = Student.continued
+    /// Share of the burn-in's weights in those that the run ends with.
+    public var burnInShare = 0.0
     /// Unlabelled recordings per iteration over all ranks.
     public var unlabeledBatchSize = 2
     public var unlabeledWeight = 2.0
@@ -111,6 +113,10 @@ public struct PseudoLabelConfiguration: ConfigurationSection {
             "student", &student,
             meaning: "the detector that a round begins with: the one before, or a new one over the pre-trained pyramid "
                 + "([methods.md](methods.md#students))")
+        try keys.value(
+            "burn_in_share", &burnInShare, .below(1, atLeast: 0),
+            meaning: "of the burn-in's weights in those that the run ends with; the rest are the last round's "
+                + "([methods.md](methods.md#share-of-the-burn-in))")
         try keys.value(
             "unlabeled_batch_size", &unlabeledBatchSize, .within(1...ConfigurationLimits.batch), unit: "recordings",
             meaning: "unlabelled ones per iteration over all ranks, beside `data.batch_size`; a multiple of `virtual_shards`")
