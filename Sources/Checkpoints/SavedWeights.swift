@@ -17,6 +17,23 @@ public struct SavedWeights: Equatable, Sendable {
         self.init(values: copy(state.arena.values), average: copy(state.average.values))
     }
 
+    /// Those that a method's state holds as NAME_weights and NAME_average.
+    ///
+    /// - Throws: `Failure.badInput` when one of the two has not `count` numbers.
+    package init(_ name: String, of state: [String: [UInt8]], count: Int) throws {
+        func read(_ key: String) throws -> [Float] {
+            let numbers: [Float] = StateBytes.values(state[key] ?? [])
+            guard numbers.count == count else { throw StateBytes.damaged(key, in: state) }
+            return numbers
+        }
+        try self.init(values: read(name + "_weights"), average: read(name + "_average"))
+    }
+
+    /// What a method's state holds of them: NAME_weights and NAME_average.
+    package func state(_ name: String) -> [String: [UInt8]] {
+        [name + "_weights": StateBytes.bytes(values), name + "_average": StateBytes.bytes(average)]
+    }
+
     /// Puts them in the place of the present ones; the optimizer's moments stay.
     ///
     /// - Precondition: the state has as many parameters.

@@ -93,13 +93,10 @@ extension StagesTests {
         XCTAssertEqual(records.map(\.isKept), [true, false, false])
         XCTAssertEqual(Set(records.map(\.bestAverageMAP)), [records[0].averageMAP])
         for record in records[1...] { XCTAssertLessThan(record.averageMAP, records[0].averageMAP) }
-        func weights(_ step: Int) throws -> [[Float]] {
-            let checkpoint = try RunFolder(folder).readCheckpoint(step: step)
-            return try [.current, .ema].flatMap { kind in try checkpoint.parameters.map { try checkpoint.readValues(of: $0.name, kind) } }
-        }
-        XCTAssertEqual(try weights(62), try weights(60))
-        XCTAssertEqual(try weights(64), try weights(60))
-        XCTAssertNotEqual(try weights(61), try weights(60))
+        let first = try weights(folder, step: 60)
+        XCTAssertEqual(try weights(folder, step: 62), first)
+        XCTAssertEqual(try weights(folder, step: 64), first)
+        XCTAssertNotEqual(try weights(folder, step: 61), first)
     }
 
     func testGuardedRunsGoOnAsTheyWere() throws {

@@ -15,7 +15,7 @@ extension StagesTests {
     }
 
     /// Weights, then their average.
-    private func weights(_ folder: String, step: Int) throws -> [[Float]] {
+    func weights(_ folder: String, step: Int) throws -> [[Float]] {
         let checkpoint = try RunFolder(folder).readCheckpoint(step: step)
         return try [.current, .ema].flatMap { kind in try checkpoint.parameters.map { try checkpoint.readValues(of: $0.name, kind) } }
     }

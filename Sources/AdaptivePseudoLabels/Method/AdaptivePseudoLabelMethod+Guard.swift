@@ -67,12 +67,8 @@ extension AdaptivePseudoLabelMethod {
     /// The best weights that a checkpoint holds; nil for one before the end of the burn-in.
     func guarded(_ state: [String: [UInt8]]) throws -> GuardedWeights? {
         guard isGuarded, let bytes = state["apl_guard"] else { return nil }
-        let score: [Double] = StateBytes.values(bytes), weights: [Float] = StateBytes.values(state["apl_guard_weights"] ?? [])
-        let average: [Float] = StateBytes.values(state["apl_guard_average"] ?? []),
-            count = MemoryPlanner.count(detector)
+        let score: [Double] = StateBytes.values(bytes)
         guard score.count == 1 else { throw StateBytes.damaged("apl_guard", in: state) }
-        guard weights.count == count else { throw StateBytes.damaged("apl_guard_weights", in: state) }
-        guard average.count == count else { throw StateBytes.damaged("apl_guard_average", in: state) }
-        return GuardedWeights(score: score[0], saved: SavedWeights(values: weights, average: average))
+        return GuardedWeights(score: score[0], saved: try SavedWeights("apl_guard", of: state, count: MemoryPlanner.count(detector)))
     }
 }

@@ -5,7 +5,8 @@ import TrainingMethods
 /// The detector that a run ends with may lie between that of the burn-in and that of the last round: what one has learnt of wrong labels, the other
 /// has not (interpolation of weights after fine-tuning: WiSE-FT, Wortsman et al., arXiv 2109.01903, equation 1).
 extension AdaptivePseudoLabelMethod {
-    private var share: Float { settings.pseudoLabels.rounds > 0 ? Float(settings.pseudoLabels.burnInShare) : 0 }
+    /// Of the burn-in's weights; 0: none are kept.
+    var share: Float { settings.pseudoLabels.rounds > 0 ? Float(settings.pseudoLabels.burnInShare) : 0 }
 
     /// At the end of the burn-in: keeps its weights and their average, where the run ends with a share of them.
     func keepBurnIn(_ state: TrainingState) {
@@ -21,11 +22,7 @@ extension AdaptivePseudoLabelMethod {
 
     /// The burn-in's weights that a checkpoint holds; nil for one before its end, and after the last round.
     func keptBurnIn(_ state: [String: [UInt8]]) throws -> SavedWeights? {
-        guard share > 0, let bytes = state["apl_burn_in_weights"] else { return nil }
-        let weights: [Float] = StateBytes.values(bytes), average: [Float] = StateBytes.values(state["apl_burn_in_average"] ?? [])
-        let count = MemoryPlanner.count(detector)
-        guard weights.count == count else { throw StateBytes.damaged("apl_burn_in_weights", in: state) }
-        guard average.count == count else { throw StateBytes.damaged("apl_burn_in_average", in: state) }
-        return SavedWeights(values: weights, average: average)
+        guard share > 0, state["apl_burn_in_weights"] != nil else { return nil }
+        return try SavedWeights("apl_burn_in", of: state, count: MemoryPlanner.count(detector))
     }
 }

@@ -36,7 +36,7 @@ extension AdaptivePseudoLabelMethod {
         if apl.guardsRounds, apl.rounds > 0 {
             demand.parts.append(.init("the best weights and their average", bytes: 2 * 4 * MemoryPlanner.count(detector)))
         }
-        if apl.burnInShare > 0, apl.rounds > 0 {
+        if share > 0 {
             demand.parts.append(.init("the burn-in's weights and their average", bytes: 2 * 4 * MemoryPlanner.count(detector)))
         }
         if let discriminator {

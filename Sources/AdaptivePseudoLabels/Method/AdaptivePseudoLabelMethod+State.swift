@@ -32,13 +32,9 @@ extension AdaptivePseudoLabelMethod {
         if !pretrained.isEmpty { result["apl_pyramid"] = StateBytes.bytes(pretrained) }
         if let best {
             result["apl_guard"] = StateBytes.bytes([best.score])
-            result["apl_guard_weights"] = StateBytes.bytes(best.saved.values)
-            result["apl_guard_average"] = StateBytes.bytes(best.saved.average)
+            result.merge(best.saved.state("apl_guard")) { $1 }
         }
-        if let burnIn {
-            result["apl_burn_in_weights"] = StateBytes.bytes(burnIn.values)
-            result["apl_burn_in_average"] = StateBytes.bytes(burnIn.average)
-        }
+        if let burnIn { result.merge(burnIn.state("apl_burn_in")) { $1 } }
         for (name, values, count) in discriminatorArrays { result[name] = StateBytes.bytes(values, count: count) }
         return result
     }
