@@ -205,7 +205,7 @@ public final class FolderDetection {
     /// This rank's recordings of a round: their place, number of detections, and per detection start, end, class and score.
     private func detect(_ own: [Int], _ detection: RecordingDetection) throws -> [Double] {
         var packed: [Double] = []
-        try RoundedWeights.keeping {
+        try PreparedWeights.keeping {
             for (number, video) in own.enumerated() {
                 guard Interruption.asked == nil else { break }
                 Activity.begin(step: number + 1)

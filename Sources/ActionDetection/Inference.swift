@@ -67,7 +67,7 @@ public enum Inference {
         let progress = ProgressBar(title, total: own.count, unit: "recordings", isSilent: !communicator.isRoot)
         try Activity.during(stage: title) {
             try communicator.throwTogether {
-                try RoundedWeights.keeping {
+                try PreparedWeights.keeping {
                     for (place, video) in own.enumerated() {
                         try Interruption.check("in \(title)")
                         Activity.begin(step: place + 1)

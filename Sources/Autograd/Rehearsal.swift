@@ -23,8 +23,8 @@ public enum Rehearsal {
             context.paper = Paper()
         }
         // Weights rounded on paper must not be taken for rounded ones.
-        RoundedWeights.forget()
-        defer { RoundedWeights.forget() }
+        PreparedWeights.forget()
+        defer { PreparedWeights.forget() }
         try body()
         // Sizes beyond 64 bits stay what they are: more than any machine has.
         return Int(min(context.paper.peak, 0x1p62))

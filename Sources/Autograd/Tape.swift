@@ -14,6 +14,9 @@ public final class Tape {
     public let isRecording: Bool
     /// Whether what `recomputed` is given is computed again in backward instead of being kept.
     public let recomputes: Bool
+    /// Whether weights are read more often than they change, so that products read copies in the fastest form. What backward computes again must have
+    /// been computed in the same way.
+    let isOfInference: Bool
     private var entries: [Entry] = []
 
     /// Called once for every parameter, when its last recorded use has added its gradient.
@@ -25,6 +28,14 @@ public final class Tape {
     public init(recording: Bool = true, recomputing: Bool = false) {
         isRecording = recording
         recomputes = recording && recomputing
+        isOfInference = !recording
+    }
+
+    /// A first pass that records nothing, of what is computed again in backward.
+    private init(firstPassOf _: Tape) {
+        isRecording = false
+        recomputes = false
+        isOfInference = false
     }
 
     /// - Parameters:
@@ -44,7 +55,7 @@ public final class Tape {
     ///   - body: computes on the tape it is given; twice the same.
     public func recomputed(_ x: Tensor, leaves: [Tensor], _ body: @escaping (Tape, Tensor) -> Tensor) -> Tensor {
         guard recomputes else { return body(self, x) }
-        let first = body(Tape(recording: false), x)
+        let first = body(Tape(firstPassOf: self), x)
         let y = Tensor(rows: first.rows, columns: first.columns, requiresGradient: true)
         if !Rehearsal.isRunning { y.values.update(from: first.values, count: y.count) }
         // The leaves are announced when this entry is done, not within.

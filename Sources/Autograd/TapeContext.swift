@@ -1,4 +1,4 @@
-/// What the operations of this process keep from one call to the next: the memory of tensors, the paper of a rehearsal, weights rounded already.
+/// What the operations of this process keep from one call to the next: the memory of tensors, the paper of a rehearsal, weights prepared already.
 ///
 /// All of it belongs to the one thread that owns the tapes. Beside it stand only the settings, `ComputeContext`.
 final class TapeContext {
@@ -11,8 +11,8 @@ final class TapeContext {
     var isRehearsing = false
     /// The buffers of the rehearsal that runs.
     var paper = Rehearsal.Paper()
-    /// Weights rounded to bfloat16, by tensor, which lives as long as what is kept of it (`RoundedWeights`).
-    var roundedWeights: [ObjectIdentifier: RoundedWeight] = [:]
-    /// Depth of `RoundedWeights.keeping`.
-    var roundingScopes = 0
+    /// Weights as products read them, by tensor, which lives as long as what is kept of it (`PreparedWeights`).
+    var preparedWeights: [ObjectIdentifier: PreparedWeight] = [:]
+    /// Depth of `PreparedWeights.keeping`.
+    var preparingScopes = 0
 }

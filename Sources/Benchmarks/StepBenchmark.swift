@@ -87,11 +87,9 @@ package final class StepBenchmark {
 
     /// Runs all steps once.
     package func repetition() throws {
-        for (number, step) in steps.enumerated() {
-            switch phase {
-            case .train: try train(step, number)
-            case .infer: try infer(step)
-            }
+        switch phase {
+        case .train: for (number, step) in steps.enumerated() { try train(step, number) }
+        case .infer: try infer()
         }
     }
 
@@ -101,18 +99,18 @@ package final class StepBenchmark {
         let step = TrainingStep(
             step: number, stage: 0, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
             shards: shards, reduction: reduction, recomputes: configuration.training.recomputeMLP)
-        try RoundedWeights.keeping { _ = try step.learn(detector, views: batches.map { [LearningView($0.groups[0])] }) }
+        try PreparedWeights.keeping { _ = try step.learn(detector, views: batches.map { [LearningView($0.groups[0])] }) }
         let norm = GradientNorm.norm(state.arena.gradients, count: state.arena.count)
         state.optimizer.update(
             learningRate: configuration.training.learningRate,
             gradientFactor: GradientNorm.clipFactor(norm: norm, maximum: configuration.training.clipGradientNorm), average: state.average)
     }
 
-    /// What `Inference` does: one recording after another, with everything that follows the network.
-    private func infer(_ recordings: [[Recording]]) throws {
-        try RoundedWeights.keeping {
-            for shard in shards.owned {
-                for recording in recordings[shard] { _ = try detector.detect(pack([recording])) }
+    /// What `Inference` does: one recording after another, with everything that follows the network. Weights are prepared once for all of them.
+    private func infer() throws {
+        try PreparedWeights.keeping {
+            for shard in steps.flatMap({ step in shards.owned.map { step[$0] } }) {
+                for recording in shard { _ = try detector.detect(pack([recording])) }
             }
         }
     }

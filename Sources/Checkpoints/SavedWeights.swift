@@ -43,7 +43,7 @@ public struct SavedWeights: Equatable, Sendable {
             state.arena.values[i] = values[i]
             state.average.values[i] = average[i]
         }
-        RoundedWeights.forget()
+        PreparedWeights.forget()
     }
 
     /// Makes the present ones `share` times these and 1 - `share` times what they are; the optimizer's moments stay.
@@ -56,6 +56,6 @@ public struct SavedWeights: Equatable, Sendable {
         }
         mix(values, state.arena.values)
         mix(average, state.average.values)
-        RoundedWeights.forget()
+        PreparedWeights.forget()
     }
 }

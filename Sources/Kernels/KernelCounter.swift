@@ -104,6 +104,17 @@ public enum KernelCounter {
         add(family, began, operations: executed, direct: direct() ?? executed, bytes: bytes())
     }
 
+    /// Operations of another family within a kernel that has begun and not ended; their bytes and time are the kernel's.
+    @inline(__always)
+    package static func within(_ began: Mark?, _ family: Family, operations: @autoclosure () -> Int) {
+        guard began != nil else { return }
+        let executed = operations()
+        totals.withLock { totals in
+            totals[family.rawValue].operations += executed
+            totals[family.rawValue].directOperations += executed
+        }
+    }
+
     @inline(never)
     private static func add(_ family: Family, _ began: Mark, operations: Int, direct: Int, bytes: Int) {
         let ended = Mark()

@@ -29,21 +29,33 @@ final class OperationGradientTests: XCTestCase {
         }
     }
 
-    func testLinearOfUnkeptOperands() {
+    func testLinearOfLayerNorm() {
         for (rows, input, output) in [(1, 4, 1), (2, 16, 5), (7, 19, 33), (9, 33, 2)] {
             let x = parameter(rows, input), w = parameter(input, output), b = parameter(1, output)
             let scale = parameter(1, input), shift = parameter(1, input)
-            checkGradients("linear of GELU \(rows)x\(input)x\(output)", [("x", x), ("weight", w), ("bias", b)]) {
-                $0.linearOfGELU(x, weight: w, bias: b)
-            }
-            checkGradients("linear of GELU, two uses of x", [("x", x), ("weight", w)]) { tape in
-                tape.sum(tape.linearOfGELU(x, weight: w, bias: nil), tape.linearOfGELU(x, weight: w, bias: nil))
-            }
             checkGradients(
                 "linear of layer norm \(rows)x\(input)x\(output)", [("x", x), ("scale", scale), ("shift", shift), ("weight", w), ("bias", b)],
                 step: 5e-3, tolerance: 5e-3
             ) {
                 $0.linearOfLayerNorm(x, scale: scale, shift: shift, weight: w, bias: b)
+            }
+        }
+    }
+
+    func testFeedForward() {
+        for (rows, channels, hidden) in [(1, 4, 3), (2, 16, 5), (7, 5, 19), (9, 3, 33)] {
+            let x = parameter(rows, channels), name = "feed-forward \(rows)x\(channels)x\(hidden)"
+            let expand = (weight: parameter(channels, hidden), bias: parameter(1, hidden))
+            let contract = (weight: parameter(hidden, channels), bias: parameter(1, channels))
+            let scale = parameter(1, channels), shift = parameter(1, channels)
+            let layers = [("expand", expand.weight), ("expand bias", expand.bias), ("contract", contract.weight), ("contract bias", contract.bias)]
+            checkGradients(name, [("x", x)] + layers, tolerance: 5e-3) { $0.feedForward(x, expand: expand, contract: contract) }
+            checkGradients("\(name), two uses of x", [("x", x)] + layers, tolerance: 5e-3) { tape in
+                tape.sum(
+                    tape.feedForward(x, expand: expand, contract: contract), tape.feedForward(x, expand: expand, contract: contract))
+            }
+            checkGradients("\(name) of a norm", [("x", x), ("scale", scale), ("shift", shift)] + layers, step: 5e-3, tolerance: 5e-3) {
+                $0.feedForward(x, norm: (scale, shift), expand: expand, contract: contract)
             }
         }
     }
@@ -65,6 +77,27 @@ final class OperationGradientTests: XCTestCase {
                 let x = parameter(offsets.last!, channels), w = parameter(kernel, channels), b = parameter(1, channels)
                 checkGradients("depthwise k=\(kernel) s=\(stride) \(offsets)", [("x", x), ("weight", w), ("bias", b)]) {
                     $0.depthwiseConvolution(PackedSequence(x, offsets: offsets), weight: w, bias: b, stride: stride).tensor
+                }
+            }
+        }
+    }
+
+    func testNormedProjections() {
+        for offsets in Self.packings {
+            for (kernel, stride, channels, output) in [(3, 1, 5, 4), (3, 2, 17, 3), (5, 2, 4, 6)] {
+                let x = parameter(offsets.last!, channels)
+                let layers = [true, false].map { hasBias in
+                    Tape.NormedProjection(
+                        filter: parameter(kernel, channels), scale: parameter(1, channels), shift: parameter(1, channels),
+                        weight: parameter(channels, output), bias: hasBias ? parameter(1, output) : nil)
+                }
+                let named = layers.enumerated().flatMap { number, one in
+                    [("filter", one.filter), ("scale", one.scale), ("shift", one.shift), ("weight", one.weight), ("bias", one.bias)]
+                        .compactMap { name, tensor in tensor.map { ("\(name) \(number)", $0) } }
+                }
+                checkGradients("normed projections k=\(kernel) s=\(stride) \(offsets)", [("x", x)] + named, step: 5e-3, tolerance: 5e-3) {
+                    let y = $0.normedProjections(of: PackedSequence(x, offsets: offsets), stride: stride, layers)
+                    return $0.sum(y[0].tensor, y[1].tensor)
                 }
             }
         }

@@ -85,13 +85,13 @@ final class RoundedProductTests: XCTestCase {
         XCTAssertEqual(product(), 1)
         w.values[0] = 2
         XCTAssertEqual(product(), 2)
-        RoundedWeights.keeping {
+        PreparedWeights.keeping {
             XCTAssertEqual(product(), 2)
             w.values[0] = 3
             XCTAssertEqual(product(), 2, "rounded once")
-            RoundedWeights.forget()
+            PreparedWeights.forget()
             XCTAssertEqual(product(), 3)
-            RoundedWeights.keeping { XCTAssertEqual(product(), 3) }
+            PreparedWeights.keeping { XCTAssertEqual(product(), 3) }
             w.values[0] = 4
             XCTAssertEqual(product(), 3, "the inner scope ends nothing")
         }
@@ -104,7 +104,7 @@ final class RoundedProductTests: XCTestCase {
     }
 
     /// What changes weights says so: the optimiser, and the exchange with the averaged ones.
-    func testOptimizerAndAverageForgetRoundedWeights() {
+    func testOptimizerAndAverageForgetPreparedWeights() {
         ComputeContext.current.precision = .bfloat16
         let model = OneWeight(), arena = ParameterArena(model)
         let x = testParameter(rows: 1, columns: 1, [1])
@@ -112,7 +112,7 @@ final class RoundedProductTests: XCTestCase {
         func product() -> Float {
             Tape(recording: false).linear(x, weight: Tensor(rows: 1, columns: 1, values: arena.values, gradient: nil), bias: nil).array[0]
         }
-        RoundedWeights.keeping {
+        PreparedWeights.keeping {
             arena.values[0] = 1
             XCTAssertEqual(product(), 1)
             arena.gradients[0] = 1

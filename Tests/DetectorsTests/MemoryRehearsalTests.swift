@@ -55,14 +55,14 @@ final class MemoryRehearsalTests: XCTestCase {
         let columns = detector.configuration.pyramid.inputDimension
         let rehearsed = [
             Rehearsal.peakBytes {
-                RoundedWeights.keeping {
+                PreparedWeights.keeping {
                     let tape = Tape(recording: true, recomputing: recomputing), batch = batch(lengths, columns: columns)
                     detector.rehearse(batch.features, ForwardPass(tape: tape, isTraining: true, random: RandomStream(seed: 1, "forward")))
                     tape.backward()
                 }
             },
             Rehearsal.peakBytes {
-                RoundedWeights.keeping { _ = detector.rehearse(batch([lengths.max()!], columns: columns).features, .inference()) }
+                PreparedWeights.keeping { _ = detector.rehearse(batch([lengths.max()!], columns: columns).features, .inference()) }
             },
         ]
         detector.initializeParameters(seed: 4)
@@ -76,7 +76,7 @@ final class MemoryRehearsalTests: XCTestCase {
         }
         return withExtendedLifetime(arena) {
             let training = measured {
-                RoundedWeights.keeping {
+                PreparedWeights.keeping {
                     let tape = Tape(recording: true, recomputing: recomputing), batch = batch(lengths, columns: columns)
                     var random = RandomStream(seed: 1, "forward")
                     arena.beginGradients()
@@ -85,7 +85,7 @@ final class MemoryRehearsalTests: XCTestCase {
                 }
             }
             let detection = measured {
-                RoundedWeights.keeping { _ = detector.detect(batch([lengths.max()!], columns: columns)) }
+                PreparedWeights.keeping { _ = detector.detect(batch([lengths.max()!], columns: columns)) }
             }
             return ([rehearsed[0], training], [rehearsed[1], detection])
         }

@@ -51,6 +51,67 @@ final class KernelsTests: XCTestCase {
         }
     }
 
+    /// The bits of convolution and norm one after the other, also where the norm takes the convolution's place, and rounded.
+    func testNormedDepthwise() {
+        forThreadCounts {
+            for offsets in Self.packings {
+                for (kernel, stride, channels, count) in [(3, 1, 19, 3), (3, 2, 16, 3), (5, 2, 3, 2), (3, 1, 33, 1)] {
+                    let outputs = strided(offsets, stride), rows = outputs.last!, name = "\(kernel) \(stride) \(channels) \(offsets)"
+                    let x = normals(offsets.last! * channels)
+                    var branches: [NormedDepthwise.Branch<Float>] = [], rounded: [NormedDepthwise.Branch<BFloat16>] = []
+                    var places: [(convolved: UnsafeMutablePointer<Float>, normed: UnsafeMutablePointer<Float>)] = []
+                    var results: [UnsafeMutablePointer<BFloat16>] = [], expected: [(convolved: [Float], normed: [Float])] = []
+                    let room = UnsafeMutablePointer<Float>.allocate(capacity: count * (5 * rows * channels + 4 * rows + 5 * channels))
+                    defer { room.deallocate() }
+                    var next = room
+                    func take(_ count: Int) -> UnsafeMutablePointer<Float> {
+                        next.initialize(repeating: .nan, count: count)
+                        defer { next += count }
+                        return next
+                    }
+                    func given(_ values: [Float]) -> UnsafePointer<Float> {
+                        let place = take(values.count)
+                        place.update(from: values, count: values.count)
+                        return UnsafePointer(place)
+                    }
+                    for branch in 0..<count {
+                        let filter = given(normals(kernel * channels)), scale = given(normals(channels)), shift = given(normals(channels))
+                        var convolved = [Float](repeating: .nan, count: rows * channels), normed = convolved
+                        var statistics = [Float](repeating: .nan, count: 2 * rows)
+                        DepthwiseConvolution.forward(
+                            x, channels: channels, filter, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputs,
+                            into: &convolved)
+                        LayerNorm.forward(
+                            convolved, rows: rows, channels: channels, scale, shift, relu: false, into: &normed, statistics: &statistics)
+                        expected.append((convolved, normed))
+                        let place = take(rows * channels), own = branch == 0 ? take(rows * channels) : place
+                        places.append((own, place))
+                        branches.append(
+                            .init(filter: filter, scale: scale, shift: shift, convolved: own, normed: place, statistics: take(2 * rows)))
+                        let result = UnsafeMutableRawPointer(take(rows * channels)).assumingMemoryBound(to: BFloat16.self)
+                        results.append(result)
+                        rounded.append(
+                            .init(
+                                filter: filter, scale: scale, shift: shift, convolved: take(rows * channels), normed: result,
+                                statistics: take(2 * rows)))
+                    }
+                    NormedDepthwise.forward(
+                        x, channels: channels, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputs, branches)
+                    NormedDepthwise.forward(
+                        x, channels: channels, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputs, rounded)
+                    func bits(_ values: UnsafeMutablePointer<Float>) -> [UInt32] { (0..<rows * channels).map { values[$0].bitPattern } }
+                    for (branch, one) in expected.enumerated() {
+                        XCTAssertEqual(bits(places[branch].normed), one.normed.map(\.bitPattern), name)
+                        if branch == 0 { XCTAssertEqual(bits(places[branch].convolved), one.convolved.map(\.bitPattern), name) }
+                        var wanted = [BFloat16](repeating: 0, count: rows * channels)
+                        convertToBFloat16(one.normed, count: rows * channels, into: &wanted)
+                        XCTAssertEqual((0..<rows * channels).map { results[branch][$0] }, wanted, name)
+                    }
+                }
+            }
+        }
+    }
+
     func testElementWise() {
         let x = stride(from: Float(-30), through: 30, by: 0.013).map { $0 } + [0, -0.0, 1e-30, -88, 88, 200, -200]
         var y = [Float](repeating: .nan, count: x.count)

@@ -248,6 +248,9 @@ def compare_sbhar():
             pairs.append((whole, theirs_seconds + evaluation))
             scores.append((trained["average_mAP"], evaluated["average_mAP"]))
             memory.append(peak / theirs_memory)
+            print(
+                f"pair {pair + 1} of {arguments.pairs}: {whole:.1f} s here, {theirs_seconds + evaluation:.1f} s there"
+                + (f", {baseline[-1]:.1f} s by the baseline" if baseline else ""), file=sys.stderr, flush=True)
     ratios = [b / a for a, b in pairs]
     columns, figures = baseline_columns([a for a, _ in pairs], ours_memory, baseline, baseline_memory)
     ours_seconds, theirs_seconds = (statistics.median(column) for column in zip(*pairs))

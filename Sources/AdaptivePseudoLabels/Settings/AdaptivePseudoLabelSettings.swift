@@ -114,14 +114,18 @@ public struct AdaptivePseudoLabelSettings: MethodSettings {
 
     /// Weights between two detectors make sense where one has come from the other, and where there is an end of the last round.
     private func checkBurnInShare(_ run: RunConfiguration, _ keys: ConfigurationKeys) throws {
-        let other =
-            pseudoLabels.student == .restarted
-            ? ("students are restarted: their weights have nothing in common with the burn-in's", "apl.student to continued")
-            : run.training.patience != nil ? ("training.patience may end the run before its last round ends", "training.patience to null") : nil
-        guard let (reason, change) = other else { return }
-        throw keys.refusal(
-            "a share of the burn-in's weights is asked for, and \(reason)", at: "apl.burn_in_share",
-            advice: "set apl.burn_in_share to 0, or \(change)")
+        func refuse(because reason: String, orElse change: String) throws {
+            throw keys.refusal(
+                "a share of the burn-in's weights is asked for, and \(reason)", at: "apl.burn_in_share",
+                advice: "set apl.burn_in_share to 0, or \(change)")
+        }
+        if pseudoLabels.student == .restarted {
+            try refuse(
+                because: "students are restarted: their weights have nothing in common with the burn-in's", orElse: "apl.student to continued")
+        }
+        if run.training.patience != nil {
+            try refuse(because: "training.patience may end the run before its last round ends", orElse: "training.patience to null")
+        }
     }
 
     public static func measures(inFolder folder: String) throws -> [RunMeasure] { try RunMeasure.ofPseudoLabels(inFolder: folder) }

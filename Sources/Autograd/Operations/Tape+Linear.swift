@@ -45,20 +45,34 @@ extension Tape {
     }
 
     private func exactProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
-        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
-        computing { shape.forward(x.values, weight.values, bias: bias?.values, into: y.values) }
+        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording), weights = read(weight)
+        computing { shape.forward(x.values, weights.values, rowsApart: weights.columns, bias: bias?.values, into: y.values) }
+        recordProduct(x, weight: weight, bias: bias, shape, y)
+        return y
+    }
+
+    /// A weight as a float32 product of this tape reads it.
+    func read(_ weight: Tensor) -> Tensor { isOfInference ? PreparedWeights.of(weight).forInference() : weight }
+
+    /// Records the backward of y = x W + b.
+    func recordProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution, _ y: Tensor) {
         recordLayer(x, weight: weight, bias: bias, y) { dy, dw, add in
             computing { shape.backwardWeight(x.values, dy, into: dw, add: add) }
         } input: { dy, dx, add in
             computing { shape.backwardInput(dy, weight.values, into: dx, add: add) }
         }
-        return y
     }
 
     /// The same by minimal filtering.
     private func filteredProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution, _ filter: MinimalFiltering) -> Tensor {
         func room(_ count: Int) -> Tensor { Tensor(rows: 1, columns: count, requiresGradient: false) }
-        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording), scratch = room(filter.weightScratchCount)
+        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
+        guard !(isOfInference && PreparedWeights.isKeeping) else {
+            let kept = PreparedWeights.of(weight).transformed(by: filter)
+            computing { filter.forward(x.values, transformed: kept.values, bias: bias?.values, into: y.values) }
+            return y
+        }
+        let scratch = room(filter.weightScratchCount)
         computing { filter.forward(x.values, weight.values, scratch: scratch.values, bias: bias?.values, into: y.values) }
         recordLayer(x, weight: weight, bias: bias, y) { dy, dw, add in
             let scratch = room(filter.gradientScratchCount)
@@ -94,7 +108,7 @@ extension Tape {
     private func roundedProduct(_ x: Tensor, weight: Tensor, bias: Tensor?, _ shape: Convolution) -> Tensor {
         let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
         precondition(x.rounded == nil || shape.kernel == 1, "a result in bfloat16 is laid out for linear layers")
-        let input = x.rounded ?? RoundedMatrix(x.values, shape.inputLayout), rounded = RoundedWeights.of(weight)
+        let input = x.rounded ?? RoundedMatrix(x.values, shape.inputLayout), rounded = PreparedWeights.of(weight)
         let forwardWeights = rounded.forward(shape, backwardFollows: isRecording)
         computing {
             withExtendedLifetime((input, forwardWeights)) {
@@ -131,18 +145,30 @@ extension Tape {
     /// - Returns: sequences of ceil(length / stride) rows.
     public func depthwiseConvolution(_ x: PackedSequence, weight: Tensor, bias: Tensor? = nil, stride: Int) -> PackedSequence {
         precondition(x.columns == weight.columns, "depthwise convolution of \(weight.columns) channels given \(x.columns)")
-        let input = x.tensor, offsets = x.offsets, kernel = weight.rows, channels = x.columns
-        let outputOffsets = stride == 1 ? offsets : stridedOffsets(offsets, stride: stride)
-        let y = Tensor(rows: outputOffsets[outputOffsets.count - 1], columns: channels, requiresGradient: isRecording)
+        let y = strided(x, stride: stride), input = x.tensor, result = y.tensor, channels = x.columns
         computing {
             DepthwiseConvolution.forward(
-                input.values, channels: channels, weight.values, kernel: kernel, stride: stride, offsets: offsets, outputOffsets: outputOffsets,
-                into: y.values)
+                input.values, channels: channels, weight.values, kernel: weight.rows, stride: stride, offsets: x.offsets,
+                outputOffsets: y.offsets, into: result.values)
         }
-        computing { if let bias { Activations.addBias(bias.values, rows: y.rows, channels: channels, to: y.values) } }
+        computing { if let bias { Activations.addBias(bias.values, rows: result.rows, channels: channels, to: result.values) } }
+        recordDepthwiseConvolution(x, y, weight: weight, bias: bias, stride: stride)
+        return y
+    }
+
+    /// Undefined values in the place of x: sequences of ceil(length / stride) rows.
+    func strided(_ x: PackedSequence, stride: Int) -> PackedSequence {
+        let offsets = stride == 1 ? x.offsets : stridedOffsets(x.offsets, stride: stride)
+        return PackedSequence(
+            Tensor(rows: offsets[offsets.count - 1], columns: x.columns, requiresGradient: isRecording), offsets: offsets)
+    }
+
+    /// Records the backward of y = depthwise(x).
+    func recordDepthwiseConvolution(_ x: PackedSequence, _ y: PackedSequence, weight: Tensor, bias: Tensor? = nil, stride: Int) {
+        let input = x.tensor, result = y.tensor, offsets = x.offsets, outputOffsets = y.offsets, kernel = weight.rows, channels = x.columns
         record(leaves: [weight] + (bias.map { [$0] } ?? [])) {
-            guard let dy = y.gradient else { return }
-            if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
+            guard let dy = result.gradient else { return }
+            if let bias { Self.biasGradient(bias, dy, rows: result.rows) }
             let (dw, addWeight) = weight.gradientToWrite()
             computing {
                 DepthwiseConvolution.backwardWeight(
@@ -157,6 +183,5 @@ extension Tape {
                     add: add)
             }
         }
-        return PackedSequence(y, offsets: outputOffsets)
     }
 }

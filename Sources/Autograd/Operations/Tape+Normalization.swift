@@ -23,6 +23,12 @@ extension Tape {
                     statistics: statistics.values)
             }
         }
+        recordLayerNorm(x, y, statistics: statistics, weight: weight, bias: bias, relu: relu)
+        return y
+    }
+
+    /// Records the backward of y = norm(x), which has left its statistics [rows, 2].
+    func recordLayerNorm(_ x: Tensor, _ y: Tensor, statistics: Tensor, weight: Tensor, bias: Tensor, relu: Bool = false) {
         record(leaves: [weight, bias]) {
             guard let dy = y.gradient else { return }
             let (dWeight, addWeight) = weight.gradientToWrite()
@@ -35,7 +41,6 @@ extension Tape {
                     dx: dx?.pointer, addInput: dx?.add ?? false, dWeight: dWeight, dBias: dBias, addWeight: addWeight)
             }
         }
-        return y
     }
 
     /// Group norm: statistics over all rows of a sequence and the channels of a group.

@@ -5,25 +5,6 @@ import Kernels
 /// Backward computes the operand's gradient first, then, in the pass that takes it further to x, the operand itself in the gradient's place, and last
 /// the weight's gradient. It costs one more write of the operand; the bits are those of two operations one after the other.
 extension Tape {
-    /// y = GELU(x) W + b.
-    ///
-    /// - Parameters:
-    ///   - x: [rows, input].
-    ///   - weight: [input, output].
-    ///   - bias: [1, output] or nil.
-    /// - Returns: [rows, output].
-    public func linearOfGELU(_ x: Tensor, weight: Tensor, bias: Tensor?) -> Tensor {
-        guard ComputeContext.current.precision == .float32, x.requiresGradient else {
-            return linear(gelu(x, onlyForProducts: true), weight: weight, bias: bias)
-        }
-        return linearOfUnkept(x, weight: weight, bias: bias, leaves: []) { operand in
-            Activations.gelu(x.values, count: x.count, into: operand)
-        } backward: { operand in
-            let (dx, add) = x.gradientToWrite()
-            computing { Activations.geluBackward(replacing: operand, x.values, count: x.count, into: dx, add: add) }
-        }
-    }
-
     /// y = norm(x) W + b, the norm being `layerNorm` with weight `scale` and bias `shift`, each [1, input].
     ///
     /// - Parameters:
@@ -38,11 +19,38 @@ extension Tape {
             return linear(layerNorm(x, weight: scale, bias: shift, onlyForProducts: true), weight: weight, bias: bias)
         }
         precondition(x.columns == scale.count, "layer norm of \(scale.count) channels given \(x.columns)")
+        let operand = Tensor(rows: x.rows, columns: x.columns, requiresGradient: false)
         let statistics = Tensor(rows: x.rows, columns: 2, requiresGradient: false)
-        return linearOfUnkept(x, weight: weight, bias: bias, leaves: [scale, shift]) { operand in
+        computing {
             LayerNorm.forward(
-                x.values, rows: x.rows, channels: x.columns, scale.values, shift.values, relu: false, into: operand, statistics: statistics.values)
-        } backward: { operand in
+                x.values, rows: x.rows, channels: x.columns, scale.values, shift.values, relu: false, into: operand.values,
+                statistics: statistics.values)
+        }
+        return linearOfUnkeptNorm(operand, of: x, statistics: statistics, scale: scale, shift: shift, weight: weight, bias: bias)
+    }
+
+    /// The linear layer of a norm that has been computed.
+    ///
+    /// - Parameters:
+    ///   - operand: norm(x), [rows, input].
+    ///   - x: [rows, input].
+    ///   - statistics: [rows, 2], what the norm has kept.
+    func linearOfUnkeptNorm(
+        _ operand: Tensor, of x: Tensor, statistics: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor?
+    ) -> Tensor {
+        precondition(x.columns == weight.rows, "linear layer of input \(weight.rows) given \(x.columns) channels")
+        let shape = Convolution(input: weight.rows, output: weight.columns, kernel: 1, offsets: [0, x.rows])
+        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording)
+        computing { shape.forward(operand.values, weight.values, bias: bias?.values, into: y.values) }
+        recordUnkeptNorm(of: x, statistics: statistics, scale: scale, shift: shift, weight: weight, bias: bias, y)
+        return y
+    }
+
+    /// Records the backward of y = norm(x) W + b.
+    func recordUnkeptNorm(
+        of x: Tensor, statistics: Tensor, scale: Tensor, shift: Tensor, weight: Tensor, bias: Tensor?, _ y: Tensor
+    ) {
+        recordUnkept(y, weight: weight, bias: bias, leaves: [scale, shift]) { operand in
             let (dScale, addScale) = scale.gradientToWrite()
             let (dShift, addShift) = shift.gradientToWrite()
             precondition(addScale == addShift, "weight and bias of a norm are used together")
@@ -55,31 +63,30 @@ extension Tape {
         }
     }
 
-    /// - Parameters:
-    ///   - leaves: parameters that `backward` adds gradients to.
-    ///   - forward: computes the operand [rows, input].
-    ///   - backward: given the operand's gradient, adds that of x and leaves the operand in its place.
-    private func linearOfUnkept(
-        _ x: Tensor, weight: Tensor, bias: Tensor?, leaves: [Tensor], forward: (UnsafeMutablePointer<Float>) -> Void,
-        backward: @escaping (UnsafeMutablePointer<Float>) -> Void
-    ) -> Tensor {
-        precondition(x.columns == weight.rows, "linear layer of input \(weight.rows) given \(x.columns) channels")
-        let shape = Convolution(input: x.columns, output: weight.columns, kernel: 1, offsets: [0, x.rows])
-        func room() -> Tensor { Tensor(rows: x.rows, columns: x.columns, requiresGradient: false) }
-        let y = Tensor(rows: x.rows, columns: shape.output, requiresGradient: isRecording), passing = room()
-        computing {
-            forward(passing.values)
-            shape.forward(passing.values, weight.values, bias: bias?.values, into: y.values)
+    /// Records the backward of y = GELU(x) W + b.
+    func recordUnkeptGELU(of x: Tensor, weight: Tensor, bias: Tensor?, _ y: Tensor) {
+        recordUnkept(y, weight: weight, bias: bias, leaves: []) { operand in
+            let (dx, add) = x.gradientToWrite()
+            computing { Activations.geluBackward(replacing: operand, x.values, count: x.count, into: dx, add: add) }
         }
+    }
+
+    /// - Parameters:
+    ///   - y: of an operand [rows, input].
+    ///   - leaves: parameters that `backward` adds gradients to.
+    ///   - backward: given the operand's gradient, adds that of x and leaves the operand in its place.
+    private func recordUnkept(
+        _ y: Tensor, weight: Tensor, bias: Tensor?, leaves: [Tensor], backward: @escaping (UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let shape = Convolution(input: weight.rows, output: weight.columns, kernel: 1, offsets: [0, y.rows])
         record(leaves: leaves + [weight] + (bias.map { [$0] } ?? [])) {
             guard let dy = y.gradient else { return }
             if let bias { Self.biasGradient(bias, dy, rows: y.rows) }
-            let operand = room()
+            let operand = Tensor(rows: y.rows, columns: shape.input, requiresGradient: false)
             computing { shape.backwardInput(dy, weight.values, into: operand.values, add: false) }
             backward(operand.values)
             let (dw, add) = weight.gradientToWrite()
             computing { shape.backwardWeight(operand.values, dy, into: dw, add: add) }
         }
-        return y
     }
 }

@@ -87,16 +87,19 @@ extension Convolution {
     /// - Parameters:
     ///   - x: [rows, input].
     ///   - w: [kernel, input, output].
+    ///   - rowsApart: numbers from row to row of w; nil: `output`.
     ///   - bias: [output], added to every row of the result.
     ///   - y: [rows, output].
     public func forward(
-        _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, bias: UnsafePointer<Float>? = nil, into y: UnsafeMutablePointer<Float>
+        _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, rowsApart: Int? = nil, bias: UnsafePointer<Float>? = nil,
+        into y: UnsafeMutablePointer<Float>
     ) {
+        let rowsApart = rowsApart ?? output
         counted(bytesPerElement: 4) {
             shifted(x, columns: input, into: y, columns: output, add: false, bias: bias, sign: 1) { tap, m, x, y, accumulate in
                 MatrixMultiply.oneThread(
-                    m: m, n: output, k: input, x, lda: input, transposeA: false, w + tap * input * output, ldb: output, transposeB: false, into: y,
-                    ldc: output, accumulate: accumulate)
+                    m: m, n: output, k: input, x, lda: input, transposeA: false, w + tap * input * rowsApart, ldb: rowsApart, transposeB: false,
+                    into: y, ldc: output, accumulate: accumulate)
             }
         }
     }

@@ -13,18 +13,23 @@ public enum DepthwiseConvolution {
                 began, .depthwiseConvolution, operations: 2 * kernel * outputOffsets[outputOffsets.count - 1] * channels,
                 bytes: 4 * (offsets[offsets.count - 1] + outputOffsets[outputOffsets.count - 1]) * channels)
         }
-        let half = kernel / 2
         forEachOutputRow(offsets, outputOffsets) { output, position, begin, end in
-            let target = y + output * channels
-            let first = max(begin, begin + position * stride - half), last = min(end, begin + position * stride + half + 1)
-            forEachPiece(0..<channels) { c, n in
-                var sum = Vector()
-                for row in first..<last {
-                    let j = row - (begin + position * stride - half)
-                    sum = sum.addingProduct(load(x + row * channels + c, n), load(w + j * channels + c, n))
-                }
-                store(target + c, sum, n)
-            }
+            forwardRow(x, channels: channels, w, kernel: kernel, at: begin + position * stride, of: begin..<end, into: y + output * channels)
+        }
+    }
+
+    /// The output row that stands at row `center` of x, in a sequence of the given rows.
+    @inline(__always)
+    static func forwardRow(
+        _ x: UnsafePointer<Float>, channels: Int, _ w: UnsafePointer<Float>, kernel: Int, at center: Int, of sequence: Range<Int>,
+        into target: UnsafeMutablePointer<Float>
+    ) {
+        let begin = center - kernel / 2
+        let first = max(sequence.lowerBound, begin), last = min(sequence.upperBound, begin + kernel)
+        forEachPiece(0..<channels) { c, n in
+            var sum = Vector()
+            for row in first..<last { sum = sum.addingProduct(load(x + row * channels + c, n), load(w + (row - begin) * channels + c, n)) }
+            store(target + c, sum, n)
         }
     }
 

@@ -150,11 +150,38 @@ extension MinimalFiltering {
     ) {
         forEachPart { inputs in
             transform(w, inputs: inputs, reversed: false, into: scratch)
-            counted(.convolution, part: inputs.count) {
-                filtered(
-                    Rows(x + inputs.lowerBound, columns: inputs.count, stride: shape.input), into: y, columns: shape.output, stride: shape.output,
-                    scratch, transposed: false, bias: inputs.lowerBound == 0 ? bias : nil, add: inputs.lowerBound > 0)
-            }
+            forward(x, inputs, transformed: scratch, bias: bias, into: y)
+        }
+    }
+
+    /// Numbers of the transformed weights of all input channels.
+    public var keptWeightCount: Int { Self.points * shape.input * weightStride }
+
+    /// Transforms weights that are read more often than they change: `kept` receives `keptWeightCount` numbers from w [3, input, output].
+    public func transform(_ w: UnsafePointer<Float>, into kept: UnsafeMutablePointer<Float>) {
+        forEachPart { inputs in
+            transform(w, inputs: inputs, reversed: false, into: kept + Self.points * inputs.lowerBound * weightStride)
+        }
+    }
+
+    /// The same result from weights transformed before.
+    public func forward(
+        _ x: UnsafePointer<Float>, transformed kept: UnsafePointer<Float>, bias: UnsafePointer<Float>? = nil, into y: UnsafeMutablePointer<Float>
+    ) {
+        forEachPart { inputs in
+            forward(x, inputs, transformed: kept + Self.points * inputs.lowerBound * weightStride, bias: bias, into: y)
+        }
+    }
+
+    /// Adds the part of some input channels; the first ones store.
+    private func forward(
+        _ x: UnsafePointer<Float>, _ inputs: Range<Int>, transformed u: UnsafePointer<Float>, bias: UnsafePointer<Float>?,
+        into y: UnsafeMutablePointer<Float>
+    ) {
+        counted(.convolution, part: inputs.count) {
+            filtered(
+                Rows(x + inputs.lowerBound, columns: inputs.count, stride: shape.input), into: y, columns: shape.output, stride: shape.output, u,
+                transposed: false, bias: inputs.lowerBound == 0 ? bias : nil, add: inputs.lowerBound > 0)
         }
     }
 

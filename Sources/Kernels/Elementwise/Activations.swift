@@ -31,7 +31,7 @@ public enum Activations {
     }
 
     @inline(__always)
-    private static func gelu(_ v: Vector) -> Vector { gelu(v, doubledPhi(v)) }
+    static func gelu(_ v: Vector) -> Vector { gelu(v, doubledPhi(v)) }
 
     @inline(__always)
     private static func gelu(_ v: Vector, _ doubledPhi: Vector) -> Vector { (v * 0.5) * doubledPhi }

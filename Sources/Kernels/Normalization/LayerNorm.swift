@@ -36,33 +36,43 @@ public enum LayerNorm {
     ) {
         let began = KernelCounter.begin()
         defer { KernelCounter.end(began, .layerNorm, operations: 8 * rows * channels, bytes: (4 + resultBytes) * rows * channels) }
-        let scale = 1 / Float(channels), whole = channels & ~15
         Threads.overRanges(rows) { range in
             for row in range {
-                let x = x + row * channels
-                var total = Vector()
-                forEachPiece(0..<channels) { c, n in total += load(x + c, n) }
-                let mean = sum(total) * scale
-                var squares = Vector()
-                var c = 0
-                while c < whole {
-                    let d = load(x + c) - mean
-                    squares = squares.addingProduct(d, d)
-                    c += 16
-                }
-                var variance = sum(squares)
-                while c < channels {
-                    let d = x[c] - mean
-                    variance += d * d
-                    c += 1
-                }
-                let inverse = 1 / (variance * scale + eps).squareRoot()
-                statistics[2 * row] = mean
-                statistics[2 * row + 1] = inverse
-                forEachPiece(0..<channels) { c, n in
-                    write(row * channels + c, load(bias + c, n).addingProduct((load(x + c, n) - mean) * inverse, load(weight + c, n)), n)
+                forwardRow(x + row * channels, channels: channels, weight, bias, eps: eps, statistics: statistics + 2 * row) { c, v, n in
+                    write(row * channels + c, v, n)
                 }
             }
+        }
+    }
+
+    /// One row: `write` takes it piece by piece, and may write over x.
+    @inline(__always)
+    static func forwardRow(
+        _ x: UnsafePointer<Float>, channels: Int, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, eps: Float = 1e-5,
+        statistics: UnsafeMutablePointer<Float>, _ write: (_ channel: Int, Vector, _ lanes: Int) -> Void
+    ) {
+        let scale = 1 / Float(channels), whole = channels & ~15
+        var total = Vector()
+        forEachPiece(0..<channels) { c, n in total += load(x + c, n) }
+        let mean = sum(total) * scale
+        var squares = Vector()
+        var c = 0
+        while c < whole {
+            let d = load(x + c) - mean
+            squares = squares.addingProduct(d, d)
+            c += 16
+        }
+        var variance = sum(squares)
+        while c < channels {
+            let d = x[c] - mean
+            variance += d * d
+            c += 1
+        }
+        let inverse = 1 / (variance * scale + eps).squareRoot()
+        statistics[0] = mean
+        statistics[1] = inverse
+        forEachPiece(0..<channels) { c, n in
+            write(c, load(bias + c, n).addingProduct((load(x + c, n) - mean) * inverse, load(weight + c, n)), n)
         }
     }
 

@@ -92,4 +92,21 @@ public enum MatrixMultiply {
     package static func suitsOneDNN(lda: Int, transposeA: Bool, ldb: Int, transposeB: Bool, withAVX512: Bool) -> Bool {
         withAVX512 || !(transposeA && crowdsCache(rowsApart: lda) || !transposeB && crowdsCache(rowsApart: ldb))
     }
+
+    /// Numbers from row to row at which weights of so many columns are best kept, where they are read more often than they change: not 2 KiB apart
+    /// where oneDNN, the faster library then, would read across them.
+    public static func rowsApart(ofKeptWeights columns: Int) -> Int {
+        let isSlow = ComputeContext.current.backend == .byShape && !OneDNN.usesAVX512 && crowdsCache(rowsApart: columns)
+        return isSlow ? columns + 16 : columns
+    }
+
+    /// Copies weights [rows, columns] to rows that lie `rowsApart(ofKeptWeights: columns)` apart.
+    public static func spread(_ w: UnsafePointer<Float>, rows: Int, columns: Int, into copy: UnsafeMutablePointer<Float>) {
+        let stride = rowsApart(ofKeptWeights: columns)
+        KernelCounter.count(.conversion, operations: 0, bytes: 8 * rows * columns) {
+            Threads.overRanges(rows, grain: max(1, (1 << 14) / columns)) { range in
+                for row in range { (copy + row * stride).update(from: w + row * columns, count: columns) }
+            }
+        }
+    }
 }

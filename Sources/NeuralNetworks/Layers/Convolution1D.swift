@@ -27,12 +27,6 @@ public final class Convolution1D: Module {
         pass.tape.convolution(x, weight: weight.tensor, bias: bias?.tensor, kernel: kernel)
     }
 
-    /// This layer, with kernel 1, of GELU(x), which is not kept for backward.
-    public func ofGELU(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
-        precondition(kernel == 1, "a linear layer")
-        return x.with(pass.tape.linearOfGELU(x.tensor, weight: weight.tensor, bias: bias?.tensor))
-    }
-
     /// This layer, with kernel 1, of norm(x), which is not kept for backward.
     public func ofNorm(_ norm: ChannelNorm, _ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
         precondition(kernel == 1, "a linear layer")

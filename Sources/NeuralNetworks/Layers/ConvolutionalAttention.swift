@@ -41,7 +41,13 @@ public final class ConvolutionalAttention: Module {
 
     /// Runs the layer: channels stay, rows are divided by the stride.
     public func callAsFunction(_ x: PackedSequence, _ pass: ForwardPass) -> PackedSequence {
-        let qkv = (0..<3).map { i in projections[i].ofNorm(norms[i], convolutions[i](x, pass), pass) }
+        let qkv = pass.tape.normedProjections(
+            of: x, stride: convolutions[0].stride,
+            (0..<3).map { i in
+                Tape.NormedProjection(
+                    filter: convolutions[i].weight.tensor, scale: norms[i].weight.tensor, shift: norms[i].bias.tensor,
+                    weight: projections[i].weight.tensor, bias: projections[i].bias?.tensor)
+            })
         let seen = pass.tape.attention(qkv[0], qkv[1], qkv[2], heads: heads, window: window, relative: relativePositions?.tensor)
         let out = output(seen, pass)
         return out.with(dropout(out.tensor, probability: dropProbability, pass))

@@ -21,23 +21,24 @@ public final class FeedForward {
     public func callAsFunction(
         _ x: PackedSequence, after norm: ChannelNorm? = nil, dropProbability: Float = 0, _ pass: ForwardPass
     ) -> PackedSequence {
-        let isDropping = pass.isTraining && dropProbability > 0
-        // Dropout would draw other numbers the second time.
-        guard pass.tape.recomputes, !isDropping else {
-            let hidden = expanded(x, after: norm, pass)
-            guard isDropping else { return contract.ofGELU(hidden, pass) }
+        // Dropout would draw other numbers when it is computed again.
+        if pass.isTraining && dropProbability > 0 {
+            let hidden = norm.map { expand.ofNorm($0, x, pass) } ?? expand(x, pass)
             return contract(hidden.with(dropout(pass.tape.gelu(hidden.tensor), probability: dropProbability, pass)), pass)
         }
-        let isTraining = pass.isTraining, random = pass.random
-        let parameters = [norm?.weight, norm?.bias, expand.weight, expand.bias, contract.weight, contract.bias]
-        let y = pass.tape.recomputed(x.tensor, leaves: parameters.compactMap { $0?.tensor }) { tape, rows in
-            let pass = ForwardPass(tape: tape, isTraining: isTraining, random: random)
-            return self.contract.ofGELU(self.expanded(x.with(rows), after: norm, pass), pass).tensor
+        let y = pass.tape.recomputed(x.tensor, leaves: parameters(norm)) { tape, rows in
+            tape.feedForward(
+                rows, norm: norm.map { ($0.weight.tensor, $0.bias.tensor) }, expand: Self.tensors(self.expand), contract: Self.tensors(self.contract))
         }
         return x.with(y)
     }
 
-    private func expanded(_ x: PackedSequence, after norm: ChannelNorm?, _ pass: ForwardPass) -> PackedSequence {
-        norm.map { expand.ofNorm($0, x, pass) } ?? expand(x, pass)
+    private func parameters(_ norm: ChannelNorm?) -> [Tensor] {
+        [norm?.weight, norm?.bias, expand.weight, expand.bias, contract.weight, contract.bias].compactMap { $0?.tensor }
+    }
+
+    private static func tensors(_ layer: Convolution1D) -> Tape.LinearLayer {
+        guard let bias = layer.bias else { preconditionFailure("both layers have a bias") }
+        return (layer.weight.tensor, bias.tensor)
     }
 }

@@ -11,9 +11,8 @@ import Kernels
 ///
 /// With `momentum` the steps are those of stochastic gradient descent in place of Adam's (`GradientDescent.swift`).
 ///
-/// One threaded pass over the arena does clipping, moments, weights and the moving average of the weights. Every element depends on itself alone,
-/// so neither
-/// threads nor ranks change a bit.
+/// One threaded pass over the arena does clipping, moments, weights and the moving average of the weights. Every element depends on itself alone, so
+/// neither threads nor ranks change a bit.
 public final class AdamW {
     /// Where weight decay acts.
     public enum Decay: Sendable {
@@ -120,7 +119,7 @@ public final class AdamW {
         defer {
             let count = trained.reduce(0) { $0 + $1.blocks.count } * Self.width
             KernelCounter.end(began, .optimizer, operations: 18 * count, bytes: 4 * (average == nil ? 7 : 9) * count)
-            RoundedWeights.forget()
+            PreparedWeights.forget()
         }
         step += 1
         if let momentum {

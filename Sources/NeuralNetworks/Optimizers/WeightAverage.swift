@@ -33,7 +33,7 @@ public final class WeightAverage {
     }
 
     private func exchange() {
-        RoundedWeights.forget()
+        PreparedWeights.forget()
         for i in 0..<arena.count { swap(&arena.values[i], &values[i]) }
     }
 }

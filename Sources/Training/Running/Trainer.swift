@@ -193,7 +193,7 @@ public final class Trainer {
         let step = TrainingStep(
             step: state.step, stage: stage, seed: UInt64(configuration.training.seed), batches: batches, state: state, communicator: communicator,
             shards: shards, reduction: reduction, recomputes: configuration.training.recomputeMLP, parts: configuration.training.tuning.accumulate)
-        let losses = try RoundedWeights.keeping { try method.step(step) }
+        let losses = try PreparedWeights.keeping { try method.step(step) }
         waitedMPI += step.waitedSeconds
         let (loss, signal) = try totalLoss(zip(batches, losses).map { ($0.shard, $1) })
         let trainsDetector = stages[stage].trainsDetector

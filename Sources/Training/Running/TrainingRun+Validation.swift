@@ -89,7 +89,7 @@ extension TrainingRun {
             try checkpoint.loadWeights(.ema, into: arena)
             for i in 0..<arena.count { state.average.values[i] = arena.values[i] }
             try checkpoint.loadWeights(.current, into: arena)
-            RoundedWeights.forget()
+            PreparedWeights.forget()
         }
         return try body()
     }

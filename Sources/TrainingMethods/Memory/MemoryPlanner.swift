@@ -205,7 +205,7 @@ public struct MemoryPlanner {
             $0.precision = configuration.training.precision
             $0.convolution = configuration.training.convolution
         } do: {
-            Rehearsal.peakBytes { RoundedWeights.keeping(body) }
+            Rehearsal.peakBytes { PreparedWeights.keeping(body) }
         }
     }
 
