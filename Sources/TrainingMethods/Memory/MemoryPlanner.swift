@@ -199,9 +199,10 @@ public struct MemoryPlanner {
         return PackedSequence(Tensor(rows: offsets[offsets.count - 1], columns: dimension, requiresGradient: false), offsets: offsets)
     }
 
-    /// In the precision of the run, whatever this process multiplies in now.
+    /// In the precision and with the library of the run, whatever this process multiplies with now; `auto` may choose the one that needs most.
     private func rehearse(_ body: () -> Void) -> Int {
         ComputeContext.with {
+            $0.backend = ProductChoice.named(configuration.training) ?? .byShape
             $0.precision = configuration.training.precision
             $0.convolution = configuration.training.convolution
         } do: {
