@@ -61,7 +61,7 @@ final class KernelsTests: XCTestCase {
                     var branches: [NormedDepthwise.Branch<Float>] = [], rounded: [NormedDepthwise.Branch<BFloat16>] = []
                     var places: [(convolved: UnsafeMutablePointer<Float>, normed: UnsafeMutablePointer<Float>)] = []
                     var results: [UnsafeMutablePointer<BFloat16>] = [], expected: [(convolved: [Float], normed: [Float])] = []
-                    let room = UnsafeMutablePointer<Float>.allocate(capacity: count * (5 * rows * channels + 4 * rows + 5 * channels))
+                    let room = UnsafeMutablePointer<Float>.allocate(capacity: count * (4 * rows * channels + 4 * rows + (kernel + 2) * channels))
                     defer { room.deallocate() }
                     var next = room
                     func take(_ count: Int) -> UnsafeMutablePointer<Float> {
