@@ -36,6 +36,8 @@ public struct FeedForwardRows {
     let channels: Int
     let hidden: Int
     private let shape: Convolution
+    private let pieces: [Range<Int>]
+    private let longestPiece: Int
 
     /// - Parameters:
     ///   - rows: number of rows.
@@ -44,11 +46,12 @@ public struct FeedForwardRows {
     public init(rows: Int, channels: Int, hidden: Int) {
         (self.channels, self.hidden) = (channels, hidden)
         shape = Convolution(input: channels, output: hidden, kernel: 1, offsets: [0, rows])
+        pieces = shape.pieces.map(\.rows)
+        longestPiece = pieces.map(\.count).max() ?? 0
     }
 
-    private var longestPiece: Int { shape.pieces.map(\.rows.count).max() ?? 0 }
     /// Numbers of the room that `forward` needs: for every thread a piece of the hidden rows and of the norm.
-    public var scratchCount: Int { min(ComputeContext.current.threads, shape.pieces.count) * longestPiece * (hidden + channels) }
+    public var scratchCount: Int { min(ComputeContext.current.threads, pieces.count) * longestPiece * (hidden + channels) }
 
     /// - Parameters:
     ///   - x: [rows, channels].
@@ -62,7 +65,7 @@ public struct FeedForwardRows {
         _ x: UnsafePointer<Float>, norm: Norm?, expand: Layer, contract: Layer, keeping kept: UnsafeMutablePointer<Float>?,
         scratch: UnsafeMutablePointer<Float>, into y: UnsafeMutablePointer<Float>
     ) {
-        let pieces = shape.pieces, longest = longestPiece, began = KernelCounter.begin()
+        let began = KernelCounter.begin()
         defer {
             if norm != nil { KernelCounter.within(began, .layerNorm, operations: 8 * shape.rows * channels) }
             KernelCounter.within(began, .elementWise, operations: 45 * shape.rows * hidden)
@@ -70,11 +73,11 @@ public struct FeedForwardRows {
                 began, .linear, operations: 4 * shape.rows * channels * hidden,
                 bytes: 4 * (shape.rows * (2 * channels + (kept == nil ? 0 : hidden)) + 2 * channels * hidden))
         }
-        Threads.overPieces(weights: pieces.map(\.rows.count), isParallel: shape.isParallel) { piece, worker in
-            let rows = pieces[piece].rows, activated = scratch + worker * longest * (hidden + channels)
+        Threads.overPieces(weights: pieces.map(\.count), isParallel: shape.isParallel) { piece, worker in
+            let rows = pieces[piece], activated = scratch + worker * longestPiece * (hidden + channels)
             var operand = x + rows.lowerBound * channels
             if let norm {
-                let normed = activated + longest * hidden
+                let normed = activated + longestPiece * hidden
                 Self.norm(operand, rows, channels: channels, norm, into: normed)
                 operand = UnsafePointer(normed)
             }

@@ -54,7 +54,7 @@ public struct MinimalFiltering {
     }
 
     /// Numbers from row to row of the transformed weights, which do not crowd the cache.
-    var weightStride: Int { MatrixMultiply.crowdsCache(rowsApart: shape.output) ? shape.output + 16 : shape.output }
+    var weightStride: Int { MatrixMultiply.rowsApart(ofCopied: shape.output) }
 
     /// Numbers of the room for transformed weights that `forward` and `backwardInput` need.
     public var weightScratchCount: Int { Self.points * min(Self.partColumns, shape.input) * weightStride }

@@ -96,9 +96,12 @@ public enum MatrixMultiply {
     /// Numbers from row to row at which weights of so many columns are best kept, where they are read more often than they change: not 2 KiB apart
     /// where oneDNN, the faster library then, would read across them.
     public static func rowsApart(ofKeptWeights columns: Int) -> Int {
-        let isSlow = ComputeContext.current.backend == .byShape && !OneDNN.usesAVX512 && crowdsCache(rowsApart: columns)
-        return isSlow ? columns + 16 : columns
+        let suits = suitsOneDNN(lda: columns, transposeA: false, ldb: columns, transposeB: false, withAVX512: OneDNN.usesAVX512)
+        return ComputeContext.current.backend == .byShape && !suits ? rowsApart(ofCopied: columns) : columns
     }
+
+    /// Numbers from row to row of a copy of so many columns, which does not crowd the cache.
+    static func rowsApart(ofCopied columns: Int) -> Int { crowdsCache(rowsApart: columns) ? columns + 16 : columns }
 
     /// Copies weights [rows, columns] to rows that lie `rowsApart(ofKeptWeights: columns)` apart.
     public static func spread(_ w: UnsafePointer<Float>, rows: Int, columns: Int, into copy: UnsafeMutablePointer<Float>) {
