@@ -40,7 +40,7 @@ let package = Package(
         .target(name: "HDF5", dependencies: ["CHDF5", "COpenMPI", "Diagnostics", "Digests"]),
         .target(
             name: "FeatureStore", dependencies: ["CZlib", "Collectives", "Diagnostics", "HDF5", "RandomStreams", "TemporalAnnotations"]),
-        .target(name: "PostProcessing", dependencies: ["TemporalAnnotations"]),
+        .target(name: "PostProcessing", dependencies: ["Kernels", "TemporalAnnotations"]),
         .target(name: "DetectionMetrics", dependencies: ["Diagnostics", "TemporalAnnotations"]),
         .target(name: "RunRecords", dependencies: ["DetectionMetrics", "Diagnostics", "HDF5", "TemporalAnnotations"]),
         // Floor 3
@@ -191,7 +191,7 @@ let package = Package(
         .testTarget(name: "AutogradTests", dependencies: ["Autograd", "Diagnostics", "Kernels", "NeuralNetworks", "RandomStreams", "TestSupport"]),
         .testTarget(name: "HDF5Tests", dependencies: ["Diagnostics", "HDF5", "TestSupport"]),
         .testTarget(name: "FeatureStoreTests", dependencies: ["CZlib", "Digests", "FeatureStore", "HDF5", "RandomStreams", "TestSupport"]),
-        .testTarget(name: "PostProcessingTests", dependencies: ["HDF5", "PostProcessing", "TestSupport"]),
+        .testTarget(name: "PostProcessingTests", dependencies: ["HDF5", "Kernels", "PostProcessing", "TestSupport"]),
         .testTarget(name: "DetectionMetricsTests", dependencies: ["DetectionMetrics", "TestSupport"]),
         .testTarget(name: "NeuralNetworksTests", dependencies: ["Kernels", "NeuralNetworks", "RandomStreams"]),
         .testTarget(name: "DataParallelTests", dependencies: ["DataParallel"]),
@@ -258,6 +258,11 @@ let package = Package(
             ]),
     ]
 )
+
+// Tests take longer to optimise than to run, but for those of kernels, which compute much themselves.
+for target in package.targets where target.type == .test && target.name != "KernelsTests" {
+    target.swiftSettings = [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+}
 
 // Fuzzers are part of the builds of launch/fuzz alone, which links them with a runtime of the compiler's.
 if Context.environment["KAIROS_FUZZ"] != nil {

@@ -1,3 +1,5 @@
+import Kernels
+
 /// Suppresses overlapping detections: per class or over all classes, then sorts by score and cuts. Results equal the published
 /// ActionFormer's (`batched_nms` with its C++ kernels): arithmetic is float32 in the same order, equal scores go by input order.
 ///
@@ -10,13 +12,24 @@ public func suppress(_ candidates: [Candidate], settings: SuppressionSettings) -
     } else if settings.perClass {
         var byClass: [Int: [Candidate]] = [:]
         for candidate in candidates { byClass[candidate.label, default: []].append(candidate) }
-        for label in byClass.keys.sorted() { kept += suppressTogether(byClass[label] ?? [], settings: settings) }
+        kept = suppressEach(byClass.keys.sorted().compactMap { byClass[$0] }, settings: settings)
     } else {
         kept = suppressTogether(candidates, settings: settings)
         if settings.votingThreshold > 0 { kept = vote(kept, among: candidates, threshold: settings.votingThreshold) }
     }
     let sorted = sortedByScore(kept)
     return settings.maxSegments > 0 ? Array(sorted.prefix(settings.maxSegments)) : sorted
+}
+
+/// Classes know nothing of one another, so threads share them.
+private func suppressEach(_ classes: [[Candidate]], settings: SuppressionSettings) -> [Candidate] {
+    var kept = [[Candidate]](repeating: [], count: classes.count)
+    kept.withUnsafeMutableBufferPointer { kept in
+        Threads.overRanges(classes.count, grain: 1) { range in
+            for place in range { kept[place] = suppressTogether(classes[place], settings: settings) }
+        }
+    }
+    return Array(kept.joined())
 }
 
 private func suppressTogether(_ candidates: [Candidate], settings: SuppressionSettings) -> [Candidate] {

@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 import PostProcessing
 import TemporalAnnotations
 import XCTest
@@ -96,6 +97,22 @@ final class SuppressionTests: XCTestCase {
         let twins = [candidate(0, 10, 0.9, 0), candidate(0, 10, 0.8, 1)]
         XCTAssertEqual(suppress(twins, settings: SuppressionSettings(method: .hard, iouThreshold: 0.5, perClass: true)), twins)
         XCTAssertEqual(suppress(twins, settings: SuppressionSettings(method: .hard, iouThreshold: 0.5, perClass: false)), [twins[0]])
+    }
+
+    func testTheSameOnSeveralThreads() {
+        let candidates = (0..<90).map { (i: Int) -> Candidate in
+            candidate(Float(i % 40), Float(i % 40 + 9), Float((i * 37) % 50 + 1) / 51, i % 7)
+        }
+        for settings in everySetting {
+            let alone = suppress(candidates, settings: settings)
+            for threads in [2, 3, 16] {
+                ComputeContext.with {
+                    $0.threads = threads
+                } do: {
+                    XCTAssertEqual(suppress(candidates, settings: settings), alone)
+                }
+            }
+        }
     }
 
     func testHardThresholdIsIncluded() {

@@ -84,22 +84,13 @@ public struct DetectionDecoder: Sendable {
         var candidates: [Candidate] = []
         for level in 0..<points.levels {
             let range = points.range(level: level, video: video), stride = Float(points.stride(level: level))
-            var scored: [(score: Float, index: Int)] = []
-            // Of a long recording many times more points than are kept may pass the threshold.
-            let most = max(0, settings.preNMSTopK), room = max(65_536, most < Int.max / 2 ? 2 * most : most)
-            func keepBest() { scored.sort { $0.score != $1.score ? $0.score > $1.score : $0.index < $1.index } }
+            var best = BestScores(settings.preNMSTopK)
             for index in 0..<range.count * classes {
                 var score = sigmoid(logits[range.lowerBound * classes + index])
                 if let reliability { score *= reliability[range.lowerBound + index / classes] }
-                guard score > settings.preNMSThresh else { continue }
-                scored.append((score, index))
-                if scored.count >= room, room > most {
-                    keepBest()
-                    scored.removeLast(scored.count - most)
-                }
+                if score > settings.preNMSThresh { best.offer(score, index: index) }
             }
-            keepBest()
-            for (score, index) in scored.prefix(most) {
+            for (score, index) in best.sorted() {
                 let point = index / classes, position = Float(point) * stride
                 let reach = distances(range.lowerBound + point, index % classes, range)
                 let start = position - reach.start * stride, end = position + reach.end * stride
