@@ -1,3 +1,4 @@
+import Detectors
 import Kernels
 import PostProcessing
 import TemporalAnnotations
@@ -84,12 +85,13 @@ package struct BMNDecoding {
             let kept = rule(candidates, extent: extent)
             return detection.maxSegNum > 0 ? Array(kept.prefix(detection.maxSegNum)) : kept
         case .test:
-            let likely = candidates.enumerated().filter { $0.element.score > detection.preNMSThresh }
-                .sorted { $0.element.score != $1.element.score ? $0.element.score > $1.element.score : $0.offset < $1.offset }
-                .prefix(detection.preNMSTopK).map(\.element)
+            var best = BestScores(detection.preNMSTopK)
+            for (index, candidate) in candidates.enumerated() where candidate.score > detection.preNMSThresh {
+                best.offer(candidate.score, index: index)
+            }
             var rule = detection.suppression
             rule.perClass = false
-            return suppress(likely, settings: rule)
+            return suppress(best.sorted().map { candidates[$0.index] }, settings: rule)
         }
     }
 }
